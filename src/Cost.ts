@@ -1,0 +1,145 @@
+/**
+ * Money: what one answer cost, in US dollars. The arithmetic is exact decimal; plain numbers are for reading.
+ *
+ * @since 0.1.0
+ */
+import * as BigDecimal from "effect/BigDecimal"
+
+/**
+ * Where the figure comes from: the price list, the user's own price, or the provider's own bill.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Source = "prices" | "override" | "provider"
+
+/**
+ * The exact amounts behind a `Cost`, in USD.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Amounts {
+  readonly input: BigDecimal.BigDecimal
+  readonly output: BigDecimal.BigDecimal
+  readonly tools: BigDecimal.BigDecimal
+  readonly total: BigDecimal.BigDecimal
+}
+
+/**
+ * The cost of an answer in USD. `input` and `output` are the tokens, `tools` what is billed per call (a web search).
+ * The numbers are the doubles nearest to `exact`; sums are made on `exact`, never on the numbers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Cost {
+  readonly input: number
+  readonly output: number
+  readonly tools: number
+  readonly total: number
+  readonly source: Source
+  readonly exact: Amounts
+}
+
+const zero = BigDecimal.make(0n, 0)
+
+/**
+ * Builds a `Cost` from exact amounts. `total` defaults to the sum of the parts; a provider that bills only a total
+ * gives it alone.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Cost } from "effect-majordomo"
+ * import { BigDecimal } from "effect"
+ *
+ * const cost = Cost.make({ input: BigDecimal.unsafeFromString("0.0012"), source: "prices" })
+ * console.log(cost.total) // 0.0012
+ * ```
+ */
+export const make = (parts: {
+  readonly input?: BigDecimal.BigDecimal | undefined
+  readonly output?: BigDecimal.BigDecimal | undefined
+  readonly tools?: BigDecimal.BigDecimal | undefined
+  readonly total?: BigDecimal.BigDecimal | undefined
+  readonly source: Source
+}): Cost => {
+  const input = parts.input ?? zero
+  const output = parts.output ?? zero
+  const tools = parts.tools ?? zero
+  const total = parts.total ?? BigDecimal.sum(BigDecimal.sum(input, output), tools)
+  return {
+    input: BigDecimal.unsafeToNumber(input),
+    output: BigDecimal.unsafeToNumber(output),
+    tools: BigDecimal.unsafeToNumber(tools),
+    total: BigDecimal.unsafeToNumber(total),
+    source: parts.source,
+    exact: { input, output, tools, total }
+  }
+}
+
+/**
+ * Nothing spent: the neutral element of `add`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const zeroUSD: Cost = make({ source: "prices" })
+
+/**
+ * Adds two costs exactly. The source of the sum is the common one; where they differ it is `"provider"` only if both
+ * say so, else `"prices"`.
+ *
+ * @since 0.1.0
+ * @category combining
+ */
+export const add = (self: Cost, that: Cost): Cost => {
+  if (self === zeroUSD) return that
+  if (that === zeroUSD) return self
+  return make({
+    input: BigDecimal.sum(self.exact.input, that.exact.input),
+    output: BigDecimal.sum(self.exact.output, that.exact.output),
+    tools: BigDecimal.sum(self.exact.tools, that.exact.tools),
+    total: BigDecimal.sum(self.exact.total, that.exact.total),
+    source: self.source === that.source ? self.source : "prices"
+  })
+}
+
+/**
+ * The sum of any number of costs, exact and in any order.
+ *
+ * @since 0.1.0
+ * @category combining
+ */
+export const sum = (costs: Iterable<Cost>): Cost => {
+  let total = zeroUSD
+  for (const cost of costs) total = add(total, cost)
+  return total
+}
+
+/**
+ * The exact total as a decimal string in USD, for databases and invoices: `"0.00012"`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toDecimalString = (cost: Cost): string => plain(cost.exact.total)
+
+/**
+ * The total for people: `"$0.00012"`, six digits after the point at most.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const format = (cost: Cost): string => `$${plain(BigDecimal.round(cost.exact.total, { scale: 6 }))}`
+
+// BigDecimal.format switches to exponents for small amounts, which no database column takes.
+const plain = (amount: BigDecimal.BigDecimal): string => {
+  const { scale, value } = BigDecimal.normalize(amount)
+  if (scale <= 0) return (value * 10n ** BigInt(-scale)).toString()
+  const digits = (value < 0n ? -value : value).toString().padStart(scale + 1, "0")
+  const point = digits.length - scale
+  return `${value < 0n ? "-" : ""}${digits.slice(0, point)}.${digits.slice(point)}`
+}

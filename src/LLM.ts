@@ -1,0 +1,495 @@
+/**
+ * The service: ask a model for text, JSON, an object or a stream of tokens. A `Layer` decides who answers.
+ *
+ * @since 0.1.0
+ */
+import type * as Headers from "@effect/platform/Headers"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { Driver } from "./internal/driver.ts"
+import * as headers from "./internal/headers.ts"
+import * as service from "./internal/service.ts"
+import * as toolLoop from "./internal/toolLoop.ts"
+import type { ConfigurationError, LLMError, ToolStepsExceededError } from "./LLMError.ts"
+import * as Errors from "./LLMError.ts"
+import * as Metadata from "./Metadata.ts"
+import * as Output from "./Output.ts"
+import type * as Prompt from "./Prompt.ts"
+import type { Response, StreamPart, Warning } from "./Response.ts"
+import type * as Retry from "./Retry.ts"
+import type * as Tool from "./Tool.ts"
+
+export type {
+  /**
+   * The pure functions of a wire and where to send them: what `make` takes.
+   *
+   * @since 0.1.0
+   * @category drivers
+   */
+  Driver
+} from "./internal/driver.ts"
+
+/**
+ * How much the model should think. A provider that knows only one of the two gets it derived from the other where that
+ * is possible; what it cannot do is a warning on the answer, or `Unsupported`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reasoning {
+  readonly effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | undefined
+  /** Tokens the model may think for. */
+  readonly budgetTokens?: number | undefined
+}
+
+/**
+ * Three limits, each with its own error phase. Defaults: `total` 10 minutes for one answer and none for a stream;
+ * `firstToken` 10 minutes and `betweenTokens` 5 minutes, both for streams only. `Duration.infinity` lifts a limit.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Timeouts {
+  /** The whole call: every try and the waits between them. */
+  readonly total?: Duration.DurationInput | undefined
+  /** From sending a try to its first content. */
+  readonly firstToken?: Duration.DurationInput | undefined
+  /** From one content part to the next, while the program is waiting for it. */
+  readonly betweenTokens?: Duration.DurationInput | undefined
+}
+
+/**
+ * What callers ask. Only what is given is sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly prompt: Prompt.Input
+  readonly system?: string | undefined
+  /** 0 to 2. */
+  readonly temperature?: number | undefined
+  /** 0 to 1. */
+  readonly topP?: number | undefined
+  readonly maxTokens?: number | undefined
+  readonly stop?: ReadonlyArray<string> | undefined
+  readonly seed?: number | undefined
+  readonly reasoning?: Reasoning | undefined
+  readonly tools?: ReadonlyArray<Tool.Any> | undefined
+  readonly toolChoice?: "auto" | "none" | "required" | { readonly tool: string } | undefined
+  /** Let the provider search the web; billed per search. */
+  readonly webSearch?: boolean | undefined
+  /** This request only; wins over `withHeaders` and `defaultHeaders`. */
+  readonly extraHeaders?: Headers.Input | undefined
+  /** Labels of this call for logs and hooks, on top of `withMetadata`. */
+  readonly metadata?: Metadata.Metadata | undefined
+  readonly timeouts?: Timeouts | undefined
+  /** Merged last into the provider's own request body, objects deeply. */
+  readonly providerOptions?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * Options and the wanted output.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request<out A, out R = never> extends Options {
+  readonly output: Output.Output<A, R>
+}
+
+/**
+ * Two primitives; everything else is made of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly provider: string
+  readonly model: string
+  readonly generate: <A, R = never>(request: Request<A, R>) => Effect.Effect<Response<A>, LLMError, R>
+  readonly stream: <A, R = never>(request: Request<A, R>) => Stream.Stream<StreamPart<A>, LLMError, R>
+}
+
+/**
+ * @since 0.1.0
+ * @category services
+ */
+export class LLM extends Context.Tag("effect-majordomo/LLM")<LLM, Service>() {}
+
+// ── accessors ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Asks for text.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const answer = yield* LLM.generateText({ prompt: "Why is the sky blue?" })
+ *   yield* Effect.log(answer.text)
+ * })
+ * ```
+ */
+export const generateText = (options: Options): Effect.Effect<Response<string>, LLMError, LLM> =>
+  generate({ ...options, output: Output.text })
+
+/**
+ * Asks for any JSON.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const generateJson = (options: Options): Effect.Effect<Response<Prompt.JsonValue>, LLMError, LLM> =>
+  generate({ ...options, output: Output.json })
+
+/**
+ * Asks for a value of a `Schema`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import { Effect, Schema } from "effect"
+ *
+ * const Person = Schema.Struct({ name: Schema.String, age: Schema.Int })
+ * const program = LLM.generateObject({ prompt: "Ada Lovelace died at 36.", schema: Person }).pipe(
+ *   Effect.map(({ content }) => content.age)
+ * )
+ * ```
+ */
+export const generateObject = <A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> }
+): Effect.Effect<Response<A>, LLMError, LLM | R> => {
+  const { schema, ...rest } = options
+  return generate({ ...rest, output: Output.object(schema) })
+}
+
+/**
+ * Asks for a value of a raw JSON Schema; `content` is validated and has its keys sorted.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const generateJsonSchema = (
+  options: Options & {
+    readonly jsonSchema: Prompt.JsonObject
+    readonly name?: string | undefined
+    readonly description?: string | undefined
+  }
+): Effect.Effect<Response<Prompt.JsonValue>, LLMError, LLM> => {
+  const { description, jsonSchema, name, ...rest } = options
+  return generate({ ...rest, output: Output.jsonSchema(jsonSchema, { name, description }) })
+}
+
+/**
+ * Asks for any output.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const generate = <A, R = never>(request: Request<A, R>): Effect.Effect<Response<A>, LLMError, LLM | R> =>
+  Effect.flatMap(LLM, (llm) => llm.generate(request))
+
+/**
+ * Streams text.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import { Console, Stream } from "effect"
+ *
+ * const program = LLM.streamText({ prompt: "Count to ten." }).pipe(
+ *   LLM.textOf,
+ *   Stream.runForEach((delta) => Console.log(delta))
+ * )
+ * ```
+ */
+export const streamText = (options: Options): Stream.Stream<StreamPart<string>, LLMError, LLM> =>
+  stream({ ...options, output: Output.text })
+
+/**
+ * Streams a value of a `Schema`: partial objects as they grow, then the decoded one in `Finish`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const streamObject = <A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> }
+): Stream.Stream<StreamPart<A>, LLMError, LLM | R> => {
+  const { schema, ...rest } = options
+  return stream({ ...rest, output: Output.object(schema) })
+}
+
+/**
+ * Streams any output.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const stream = <A, R = never>(request: Request<A, R>): Stream.Stream<StreamPart<A>, LLMError, LLM | R> =>
+  Stream.unwrap(Effect.map(LLM, (llm) => llm.stream(request)))
+
+/**
+ * Just the text of a stream.
+ *
+ * @since 0.1.0
+ * @category streams
+ */
+export const textOf = <A, E, R>(self: Stream.Stream<StreamPart<A>, E, R>): Stream.Stream<string, E, R> =>
+  Stream.filterMap(self, (part) => part._tag === "TextDelta" ? Option.some(part.delta) : Option.none())
+
+/**
+ * Runs a stream to its end and gives what `generate` would have given. A stream that ends without `Finish` is a
+ * `Transport` failure: something in between dropped it.
+ *
+ * @since 0.1.0
+ * @category streams
+ */
+export const collect = <A, E, R>(
+  self: Stream.Stream<StreamPart<A>, E, R>
+): Effect.Effect<Response<A>, E | Errors.ProviderError, R> =>
+  Effect.flatMap(
+    Stream.runFold(self, Option.none<Response<A>>(), (last, part) =>
+      part._tag === "Finish" ? Option.some(part.response) : last),
+    Option.match({
+      onSome: Effect.succeed,
+      onNone: () =>
+        Effect.fail(
+          new Errors.ProviderError({
+            provider: "unknown",
+            model: "unknown",
+            reason: new Errors.Transport(),
+            description: "the stream ended without its Finish part"
+          })
+        )
+    })
+  )
+
+// ── tools ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * @since 0.1.0
+ * @category tools
+ */
+export interface RunToolsOptions<
+  out T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  out F extends "tell-model" | "fail" = "tell-model"
+> extends Omit<Options, "tools"> {
+  readonly tools: T
+  /** Answers asked of the model at most. Default 8. */
+  readonly maxSteps?: number | undefined
+  /** What a failing handler does: its error is told to the model (default), or fails the call. */
+  readonly onToolError?: F | undefined
+  /** Handlers run side by side; this many at most. Default no limit. */
+  readonly concurrency?: number | undefined
+}
+
+/**
+ * The last answer of a tool loop. `usage` and `cost` are the sums over all steps.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export interface ToolsResponse<out A> extends Response<A> {
+  /** Every answer in order, the last one included. */
+  readonly steps: ReadonlyArray<Response<unknown>>
+  /** The whole conversation: append to it to go on. */
+  readonly messages: ReadonlyArray<Prompt.Message>
+}
+
+/**
+ * Lets the model call tools until it answers. Handlers run side by side; their errors and requirements are in the type.
+ * Usage and cost of all steps add up. With `output`, only the last answer is decoded.
+ *
+ * @since 0.1.0
+ * @category tools
+ * @example
+ * ```ts
+ * import { LLM, Tool } from "effect-majordomo"
+ * import { Effect, Schema } from "effect"
+ *
+ * const add = Tool.make({
+ *   name: "add",
+ *   description: "Adds two numbers",
+ *   parameters: Schema.Struct({ a: Schema.Number, b: Schema.Number }),
+ *   handler: ({ a, b }) => Effect.succeed(a + b)
+ * })
+ *
+ * const program = LLM.runTools({ prompt: "What is 2 + 3?", tools: [add], maxSteps: 4 })
+ * ```
+ */
+export function runTools<
+  const T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  A,
+  R = never,
+  F extends "tell-model" | "fail" = "tell-model"
+>(
+  options: RunToolsOptions<T, F> & {
+    /** What the last answer should be. */
+    readonly output: Output.Output<A, R>
+  }
+): Effect.Effect<ToolsResponse<A>, ToolsError<T, F>, LLM | R | RequirementsOf<T[number]>>
+export function runTools<
+  const T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  F extends "tell-model" | "fail" = "tell-model"
+>(
+  options: RunToolsOptions<T, F>
+): Effect.Effect<ToolsResponse<string>, ToolsError<T, F>, LLM | RequirementsOf<T[number]>>
+export function runTools(
+  options: RunToolsOptions<ReadonlyArray<Tool.Executable<unknown, unknown>>, "tell-model" | "fail"> & {
+    readonly output?: Output.Output<unknown, unknown>
+  }
+): Effect.Effect<ToolsResponse<unknown>, unknown, unknown> {
+  const { output = Output.text, ...rest } = options
+  return Effect.flatMap(LLM, (llm) => toolLoop.run(llm, rest, output))
+}
+
+/**
+ * What a tool loop fails with: the handlers' errors only with `onToolError: "fail"`.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export type ToolsError<T extends ReadonlyArray<unknown>, F> =
+  | LLMError
+  | ToolStepsExceededError
+  | (F extends "fail" ? ErrorOf<T[number]> : never)
+
+/**
+ * The error of a tool's handler.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export type ErrorOf<T> = T extends Tool.Executable<infer E, infer _R> ? E : never
+
+/**
+ * What a tool's handler requires.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export type RequirementsOf<T> = T extends Tool.Executable<infer _E, infer R> ? R : never
+
+// ── providers and decorators ────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Options that every provider layer takes.
+ *
+ * @since 0.1.0
+ * @category drivers
+ */
+export interface Settings {
+  /** Sent with every request; loses against `withHeaders` and `extraHeaders`. */
+  readonly defaultHeaders?: Headers.Input | undefined
+  /** Replaces the default policy; see `Retry`. */
+  readonly retry?: Retry.Policy | undefined
+  readonly timeouts?: Timeouts | undefined
+  /** How structured answers are asked for, where the provider's own choice is not wanted. */
+  readonly structured?: "native" | "tool" | "json-mode" | "prompt" | undefined
+  /** Largest answer in bytes. Default 64 MiB. */
+  readonly maxResponseBytes?: number | undefined
+  /** Largest event of a stream in bytes. Default 10 MiB. */
+  readonly maxEventBytes?: number | undefined
+  /** Put prompts and answers into spans. Default false. */
+  readonly captureContent?: boolean | undefined
+  /** Send `traceparent` to the provider. Default false. */
+  readonly propagateTrace?: boolean | undefined
+  /** Keep the HTTP client's own spans, with secret headers redacted. Default false. */
+  readonly httpSpans?: boolean | undefined
+  /** Warnings that every answer of this layer carries. */
+  readonly warnings?: ReadonlyArray<Warning> | undefined
+}
+
+/**
+ * Makes a service of a driver: spans, metrics, metadata, headers, retries, timeouts, prices, warnings and decoding.
+ *
+ * @since 0.1.0
+ * @category drivers
+ */
+export const make = <S>(
+  driver: Driver<S>,
+  settings: Settings = {}
+): Effect.Effect<Service, ConfigurationError, HttpClient.HttpClient> => service.make(driver, settings)
+
+/**
+ * A layer that wraps the `LLM` it is given. `f` may use services and fail.
+ *
+ * @since 0.1.0
+ * @category decorators
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import { Effect } from "effect"
+ *
+ * const brief = LLM.decorate((llm) =>
+ *   Effect.succeed({ ...llm, generate: (request) => llm.generate({ ...request, maxTokens: 200 }) }))
+ * ```
+ */
+export const decorate = <E, R>(f: (service: Service) => Effect.Effect<Service, E, R>): Layer.Layer<LLM, E, R | LLM> =>
+  Layer.effect(LLM, Effect.flatMap(LLM, f))
+
+/**
+ * Labels every call inside an effect or a stream. Inner labels win over outer ones, those of the call over both.
+ *
+ * @since 0.1.0
+ * @category scoping
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ *
+ * const program = LLM.generateText({ prompt: "Hello" }).pipe(LLM.withMetadata({ feature: "greeting", userId: "42" }))
+ * ```
+ */
+export const withMetadata = (metadata: Metadata.Metadata): Scoped =>
+  scoped((context) => Context.add(context, Metadata.Current, { ...Context.get(context, Metadata.Current), ...metadata }))
+
+/**
+ * Adds headers to every call inside an effect or a stream: over `defaultHeaders`, under `extraHeaders`.
+ *
+ * @since 0.1.0
+ * @category scoping
+ */
+export const withHeaders = (input: Headers.Input): Scoped =>
+  scoped((context) =>
+    Context.add(context, Metadata.CurrentHeaders, {
+      ...Context.get(context, Metadata.CurrentHeaders),
+      ...headers.lowerCased(input)
+    })
+  )
+
+/**
+ * Works on effects and streams alike.
+ *
+ * @since 0.1.0
+ * @category scoping
+ */
+export interface Scoped {
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
+  <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R>
+}
+
+const scoped = (f: <R>(context: Context.Context<R>) => Context.Context<R>): Scoped => {
+  function apply<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
+  function apply<A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R>
+  function apply<A, E, R>(self: Effect.Effect<A, E, R> | Stream.Stream<A, E, R>) {
+    return Effect.isEffect(self)
+      ? Effect.mapInputContext(self, (context: Context.Context<R>) => f(context))
+      : Stream.mapInputContext(self, (context: Context.Context<R>) => f(context))
+  }
+  return apply
+}

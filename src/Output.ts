@@ -1,0 +1,269 @@
+/**
+ * What an answer should be: text, JSON, an object of a `Schema`, or a value of a JSON Schema. The output is part of the
+ * request: it says how to ask on the wire and how to decode what comes.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as JSONSchema from "effect/JSONSchema"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
+import * as ajv from "./internal/ajv.ts"
+import type { Issue } from "./LLMError.ts"
+import type { JsonObject, JsonValue } from "./Prompt.ts"
+
+/**
+ * How to ask for an answer on the wire.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Format = TextFormat | JsonFormat | SchemaFormat
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TextFormat {
+  readonly type: "text"
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface JsonFormat {
+  readonly type: "json"
+}
+
+/**
+ * Reading `schema` throws a `SchemaFailure` when the schema cannot be asked of a model.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SchemaFormat {
+  readonly type: "schema"
+  /** 1 to 64 characters of `[a-zA-Z0-9_-]`. */
+  readonly name: string
+  readonly description?: string | undefined
+  readonly schema: JsonObject
+}
+
+/**
+ * Why a value is not what was asked for.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class DecodeFailure extends Data.TaggedError("DecodeFailure")<{
+  readonly issues: ReadonlyArray<Issue>
+  readonly parseIssue?: ParseResult.ParseIssue | undefined
+}> {}
+
+/**
+ * A schema that cannot be asked of a model, or is no valid JSON Schema.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SchemaFailure extends Data.TaggedError("SchemaFailure")<{ readonly message: string }> {}
+
+/**
+ * A wanted answer: how to ask (`format`) and how to decode. `decode` gets the text for a text format, else the parsed
+ * JSON.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Output<out A, out R = never, out F extends Format = Format> {
+  readonly format: F
+  readonly decode: (value: JsonValue) => Effect.Effect<A, DecodeFailure | SchemaFailure, R>
+  /** The content of an answer that calls tools, where such an answer is welcome; else there must be an answer. */
+  readonly onToolCalls?: { readonly content: A } | undefined
+}
+
+/**
+ * Plain text.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const text: Output<string, never, TextFormat> = {
+  format: { type: "text" },
+  decode: (value) => Effect.succeed(typeof value === "string" ? value : JSON.stringify(value))
+}
+
+/**
+ * Any JSON value.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const json: Output<JsonValue, never, JsonFormat> = {
+  format: { type: "json" },
+  decode: Effect.succeed
+}
+
+/**
+ * The same output, or none when the model calls tools instead of answering.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const orToolCalls = <A, R, F extends Format>(self: Output<A, R, F>): Output<Option.Option<A>, R, F> => ({
+  format: self.format,
+  decode: (value) => Effect.asSome(self.decode(value)),
+  onToolCalls: { content: Option.none() }
+})
+
+const objects = new WeakMap<object, Output<unknown, unknown, SchemaFormat>>()
+
+/**
+ * A value of a `Schema`. Made once per schema: the JSON Schema and the decoder are built on first use and kept.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { LLM, Output } from "effect-majordomo"
+ * import { Effect, Schema } from "effect"
+ *
+ * const Person = Schema.Struct({ name: Schema.String, age: Schema.Int })
+ * const program = Effect.gen(function*() {
+ *   const llm = yield* LLM.LLM
+ *   const { content } = yield* llm.generate({ prompt: "Ada Lovelace, 36", output: Output.object(Person) })
+ *   return content.name
+ * })
+ * ```
+ */
+export const object = <A, I, R>(schema: Schema.Schema<A, I, R>): Output<A, R, SchemaFormat> => {
+  const known = objects.get(schema)
+  // The map holds only what this function made of the very same schema.
+  if (known !== undefined) return known as Output<A, R, SchemaFormat>
+  const decode = Schema.decodeUnknown(schema, { errors: "all" })
+  const output: Output<A, R, SchemaFormat> = {
+    format: makeFormat(identifierOf(schema.ast), descriptionOf(schema.ast), () => toJsonSchema(schema)),
+    decode: (value) => Effect.mapError(decode(value), (error) => fromParseIssue(error.issue))
+  }
+  objects.set(schema, output)
+  return output
+}
+
+/**
+ * A value of a raw JSON Schema (draft 7 or 2020-12), validated with Ajv and given back with sorted keys.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const jsonSchema = (
+  schema: JsonObject,
+  options?: { readonly name?: string | undefined; readonly description?: string | undefined }
+): Output<JsonValue, never, SchemaFormat> => {
+  const title = schema["title"]
+  const description = options?.description ?? schema["description"]
+  return {
+    format: makeFormat(
+      options?.name ?? (typeof title === "string" ? title : undefined),
+      typeof description === "string" ? description : undefined,
+      () => schema
+    ),
+    decode: (value) =>
+      Effect.flatMap(
+        Effect.tryPromise({
+          try: () => ajv.validator(schema),
+          catch: (error) => new SchemaFailure({ message: error instanceof Error ? error.message : String(error) })
+        }),
+        (validate) => {
+          const issues = validate(value)
+          return issues.length === 0 ? Effect.succeed(sortKeys(value)) : Effect.fail(new DecodeFailure({ issues }))
+        }
+      )
+  }
+}
+
+/**
+ * JSON with sorted keys and no spaces: the same value always gives the same text.
+ *
+ * @since 0.1.0
+ * @category conversions
+ * @example
+ * ```ts
+ * import { Output } from "effect-majordomo"
+ *
+ * console.log(Output.canonicalJson({ b: 1, a: [true, null] })) // {"a":[true,null],"b":1}
+ * ```
+ */
+export const canonicalJson = (value: JsonValue): string => {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
+  if (isObject(value)) {
+    return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`)}}`
+  }
+  return JSON.stringify(value)
+}
+
+const isObject = (value: JsonValue): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const sortKeys = (value: JsonValue): JsonValue => {
+  if (Array.isArray(value)) return value.map(sortKeys)
+  if (!isObject(value)) return value
+  const sorted: Record<string, JsonValue> = {}
+  for (const key of Object.keys(value).sort()) define(sorted, key, sortKeys(value[key] ?? null))
+  return sorted
+}
+
+// Plain assignment to `__proto__` would set the prototype instead of a field.
+const define = (target: Record<string, JsonValue>, key: string, value: JsonValue) =>
+  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+
+const makeFormat = (
+  name: string | undefined,
+  description: string | undefined,
+  schema: () => JsonObject
+): SchemaFormat => {
+  let built: JsonObject | undefined
+  return {
+    type: "schema",
+    name: (name ?? "").replace(/[^a-zA-Z0-9_-]+/g, "_").slice(0, 64) || "answer",
+    ...(description === undefined ? {} : { description }),
+    get schema() {
+      return built ??= schema()
+    }
+  }
+}
+
+const toJsonSchema = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonObject => {
+  try {
+    // Through text, so that it is plain JSON: what is undefined goes away.
+    const plain: JsonObject = JSON.parse(JSON.stringify(JSONSchema.make(schema)))
+    return plain
+  } catch (error) {
+    throw new SchemaFailure({ message: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+const annotated = (ast: AST.AST, key: symbol): string | undefined => {
+  for (const candidate of [ast, ...(AST.isTransformation(ast) ? [ast.to] : [])]) {
+    const value = candidate.annotations[key]
+    if (typeof value === "string") return value
+  }
+  return undefined
+}
+
+const identifierOf = (ast: AST.AST) =>
+  annotated(ast, AST.IdentifierAnnotationId) ?? annotated(ast, AST.TitleAnnotationId)
+
+const descriptionOf = (ast: AST.AST) => annotated(ast, AST.DescriptionAnnotationId)
+
+const fromParseIssue = (issue: ParseResult.ParseIssue): DecodeFailure =>
+  new DecodeFailure({
+    parseIssue: issue,
+    issues: ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ message, path }) => ({
+      path: path.map((step) => typeof step === "symbol" ? String(step) : step),
+      message
+    }))
+  })

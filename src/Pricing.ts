@@ -1,0 +1,252 @@
+/**
+ * What an answer costs. Prices come from `@pydantic/genai-prices`, with the user's own on top; a cost that the provider
+ * reports itself wins over both.
+ *
+ * @since 0.1.0
+ */
+import type { ModelPrice, PriceCalculation } from "@pydantic/genai-prices"
+import * as BigDecimal from "effect/BigDecimal"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Cost from "./Cost.ts"
+import type { Usage } from "./Usage.ts"
+
+/**
+ * A price list entry: USD per million tokens, and USD per call for `webSearch` and `request`. A cache rate left out
+ * means that such tokens cost like any other input.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Price {
+  readonly input: number
+  readonly output: number
+  readonly cachedInput?: number | undefined
+  readonly cacheWrite?: number | undefined
+  readonly cacheWrite1h?: number | undefined
+  readonly webSearch?: number | undefined
+  readonly request?: number | undefined
+}
+
+/**
+ * What is to be priced. `at` decides among dated prices.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Query {
+  readonly provider: string
+  readonly model: string
+  readonly usage: Usage
+  /** Part of `usage.cacheCreationTokens` kept for an hour. */
+  readonly cacheCreation1hTokens?: number | undefined
+  readonly webSearches?: number | undefined
+  /** The service tier the answer names, where prices depend on it. */
+  readonly serviceTier?: string | undefined
+  readonly at: Date
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** The cost, or none when no price is known. Never fails. */
+  readonly cost: (query: Query) => Effect.Effect<Option.Option<Cost.Cost>>
+  /** Starts loading what `cost` needs, without waiting. */
+  readonly preload: () => void
+}
+
+/**
+ * The prices in use. A reference with a default: never a requirement.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Pricing extends Context.Reference<Pricing>()("effect-majordomo/Pricing", {
+  defaultValue: (): Service => make()
+}) {}
+
+/**
+ * Prices with the user's own on top: `overrides` by `"provider/model"` or `"model"`; a date at the end of the answering
+ * model's name does not matter. `base: "none"` knows nothing but the overrides.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Pricing } from "effect-majordomo"
+ *
+ * const prices = Pricing.layer({ overrides: { "openai/gpt-4.1": { input: 1.5, output: 6 } } })
+ * ```
+ */
+export const layer = (options?: Options): Layer.Layer<never> => layerService(make(options))
+
+/**
+ * Prices of the program's own making.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerService = (service: Service): Layer.Layer<never> =>
+  // A reference is never required, so providing it gives nothing that a type could show.
+  Layer.succeed(Pricing, service) as Layer.Layer<never>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly overrides?: Readonly<Record<string, Price>> | undefined
+  /** `"genai-prices"` (default) or `"none"`. */
+  readonly base?: "genai-prices" | "none" | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options?: Options): Service => {
+  const overrides = new Map(Object.entries(options?.overrides ?? {}))
+  const own = (query: Query): Price | undefined => {
+    const bare = query.model.replace(/[-@](20\d\d-?\d\d-?\d\d)$/, "")
+    for (const name of [`${query.provider}/${query.model}`, `${query.provider}/${bare}`, query.model, bare]) {
+      const price = overrides.get(name)
+      if (price !== undefined) return price
+    }
+    return undefined
+  }
+  return {
+    preload: options?.base === "none" ? () => {} : () => void load(),
+    cost: (query) => {
+      const price = overrides.size === 0 ? undefined : own(query)
+      if (price !== undefined) return Effect.succeed(Option.some(calculate(query, fromPrice(price), "override")))
+      if (options?.base === "none") return Effect.succeedNone
+      if (list !== undefined) return Effect.succeed(fromList(list, query))
+      return Effect.map(Effect.promise(load), (loaded) => fromList(loaded, query))
+    }
+  }
+}
+
+/**
+ * The cost of a usage at a price, for estimates and tests.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const costAt = (price: Price, usage: Usage): Cost.Cost =>
+  calculate({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), "override")
+
+type GenaiPrices = typeof import("@pydantic/genai-prices")
+
+let list: GenaiPrices | undefined
+let loading: Promise<GenaiPrices> | undefined
+
+// 800 KB of prices: loaded beside the first request, not when this module is imported.
+const load = (): Promise<GenaiPrices> =>
+  loading ??= import("@pydantic/genai-prices").then((module) => list = module)
+
+const names: Readonly<Record<string, string>> = {
+  gemini: "google",
+  "gemini-openai": "google",
+  vertex: "google",
+  bedrock: "aws",
+  moonshot: "moonshotai",
+  xai: "x-ai",
+  "openai-chat": "openai",
+  "openai-responses": "openai",
+  "huggingface-together": "huggingface_together",
+  "huggingface-nebius": "huggingface_nebius",
+  "huggingface-cerebras": "huggingface_cerebras",
+  "huggingface-fireworks": "huggingface_fireworks-ai",
+  "huggingface-groq": "huggingface_groq",
+  "huggingface-novita": "huggingface_novita"
+}
+
+// The search through a provider's models is linear with patterns; models whose price does not depend on the time are
+// looked up once.
+const known = new Map<string, ModelPrice | undefined>()
+const maxKnown = 10_000
+
+const lookUp = (prices: GenaiPrices, query: Query): ModelPrice | undefined => {
+  const key = `${query.provider}\n${query.model}`
+  if (known.has(key)) return known.get(key)
+  const providerId = names[query.provider] ?? query.provider
+  let found: PriceCalculation | null
+  try {
+    found = prices.calcPrice({}, query.model, { providerId, timestamp: query.at })
+  } catch {
+    found = null
+  }
+  if (found !== null && Array.isArray(found.model.prices)) return found.model_price
+  if (known.size >= maxKnown) known.clear()
+  known.set(key, found?.model_price)
+  return found?.model_price
+}
+
+const fromList = (prices: GenaiPrices, query: Query): Option.Option<Cost.Cost> => {
+  const price = lookUp(prices, query)
+  return price === undefined ? Option.none() : Option.some(calculate(query, price, "prices"))
+}
+
+const fromPrice = (price: Price): ModelPrice => ({
+  input_mtok: price.input,
+  output_mtok: price.output,
+  cache_read_mtok: price.cachedInput,
+  cache_write_mtok: price.cacheWrite,
+  cache_write_1h_mtok: price.cacheWrite1h,
+  web_searches_kcount: price.webSearch === undefined ? undefined : price.webSearch * 1000,
+  requests_kcount: price.request === undefined ? undefined : price.request * 1000
+})
+
+const decimals = new Map<number, BigDecimal.BigDecimal>()
+
+// Prices are decimal numbers with few digits; their shortest notation is the exact price.
+const decimal = (number: number): BigDecimal.BigDecimal => {
+  let value = decimals.get(number)
+  if (value === undefined) decimals.set(number, value = BigDecimal.unsafeFromNumber(number))
+  return value
+}
+
+const per = (amount: number, price: BigDecimal.BigDecimal, digits: number): BigDecimal.BigDecimal =>
+  // Tokens are whole; a fractional count can only come from a provider's own arithmetic.
+  BigDecimal.multiply(price, BigDecimal.make(BigInt(Math.round(amount)), digits))
+
+const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Cost.Cost => {
+  const { usage } = query
+  // A tier applies to the whole call, chosen by its input.
+  const rate = (key: string): BigDecimal.BigDecimal | undefined => {
+    const value = price[key]
+    if (value === undefined || typeof value === "number") return value === undefined ? undefined : decimal(value)
+    let chosen = value.base
+    for (const tier of value.tiers) if (usage.inputTokens > tier.start) chosen = tier.price
+    return decimal(chosen)
+  }
+  const zero = BigDecimal.make(0n, 0)
+  const inputRate = rate("input_mtok") ?? zero
+  const write1h = Math.min(query.cacheCreation1hTokens ?? 0, usage.cacheCreationTokens)
+  const writeRate = rate("cache_write_mtok") ?? inputRate
+  let input = per(usage.inputTokens - usage.cachedInputTokens - usage.cacheCreationTokens, inputRate, 6)
+  if (usage.cachedInputTokens > 0) {
+    input = BigDecimal.sum(input, per(usage.cachedInputTokens, rate("cache_read_mtok") ?? inputRate, 6))
+  }
+  if (usage.cacheCreationTokens > 0) {
+    input = BigDecimal.sum(input, per(usage.cacheCreationTokens - write1h, writeRate, 6))
+    if (write1h > 0) input = BigDecimal.sum(input, per(write1h, rate("cache_write_1h_mtok") ?? writeRate, 6))
+  }
+  const outputRate = rate("output_mtok") ?? zero
+  const reasoningRate = rate("output_reasoning_mtok")
+  const output = reasoningRate === undefined
+    ? per(usage.outputTokens, outputRate, 6)
+    : BigDecimal.sum(
+      per(usage.outputTokens - usage.reasoningTokens, outputRate, 6),
+      per(usage.reasoningTokens, reasoningRate, 6)
+    )
+  const searches = query.webSearches ?? 0
+  const perRequest = rate("requests_kcount")
+  let tools = searches === 0 ? zero : per(searches, rate("web_searches_kcount") ?? zero, 3)
+  if (perRequest !== undefined) tools = BigDecimal.sum(tools, per(1, perRequest, 3))
+  return Cost.make({ input, output, tools, source })
+}

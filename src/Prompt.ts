@@ -1,0 +1,487 @@
+/**
+ * Conversations: messages and their parts. Everything here is a `Schema`, so that a conversation can be stored and
+ * resumed, also with another provider.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * Any JSON value.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type JsonValue = string | number | boolean | null | ReadonlyArray<JsonValue> | JsonObject
+
+/**
+ * A JSON object.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const JsonValue: Schema.Schema<JsonValue> = Schema.suspend(
+  (): Schema.Schema<JsonValue> =>
+    Schema.Union(
+      Schema.String,
+      Schema.Number,
+      Schema.Boolean,
+      Schema.Null,
+      Schema.Array(JsonValue),
+      Schema.Record({ key: Schema.String, value: JsonValue })
+    )
+).annotations({ identifier: "JsonValue" })
+
+/**
+ * What a provider needs to see again on the next turn, kept under the name of its wire: a signature, an item id,
+ * encrypted reasoning. Another provider never sees it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ProviderMetadata = Schema.Record({
+  key: Schema.String,
+  value: Schema.Record({ key: Schema.String, value: JsonValue })
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ProviderMetadata = typeof ProviderMetadata.Type
+
+const common = {
+  providerMetadata: Schema.optional(ProviderMetadata)
+}
+
+/**
+ * How long a provider that caches by breakpoints (Anthropic) keeps the prompt up to and including this part.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CacheControl = Schema.Literal("5m", "1h")
+
+/**
+ * Text.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TextPart = Schema.Struct({
+  type: Schema.Literal("text"),
+  text: Schema.String,
+  cache: Schema.optional(CacheControl),
+  ...common
+}).annotations({ identifier: "TextPart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TextPart = typeof TextPart.Type
+
+const Bytes = Schema.Uint8ArrayFromBase64
+
+/**
+ * Where media is: bytes, base64 text, or an address the provider fetches. Stored as tagged JSON.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Media = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("bytes"), bytes: Bytes }),
+  Schema.Struct({ type: Schema.Literal("base64"), base64: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("url"), url: Schema.String })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Media = typeof Media.Type
+
+/**
+ * A picture.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ImagePart = Schema.Struct({
+  type: Schema.Literal("image"),
+  media: Media,
+  mediaType: Schema.optional(Schema.String),
+  detail: Schema.optional(Schema.Literal("low", "high", "auto")),
+  cache: Schema.optional(CacheControl),
+  ...common
+}).annotations({ identifier: "ImagePart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ImagePart = typeof ImagePart.Type
+
+/**
+ * A document, sound or video.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FilePart = Schema.Struct({
+  type: Schema.Literal("file"),
+  media: Media,
+  mediaType: Schema.String,
+  filename: Schema.optional(Schema.String),
+  cache: Schema.optional(CacheControl),
+  ...common
+}).annotations({ identifier: "FilePart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FilePart = typeof FilePart.Type
+
+/**
+ * What the model thought, as far as the provider shows it. Its `providerMetadata` carries what lets the same
+ * provider go on from there.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ReasoningPart = Schema.Struct({
+  type: Schema.Literal("reasoning"),
+  text: Schema.String,
+  ...common
+}).annotations({ identifier: "ReasoningPart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ReasoningPart = typeof ReasoningPart.Type
+
+/**
+ * A call the model made of one of the caller's tools. `arguments` is the parsed text: `{}` for none, `null` when the
+ * text is no JSON (cut off by the length limit); `rawArguments` is the text as the model wrote it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolCallPart = Schema.Struct({
+  type: Schema.Literal("tool-call"),
+  id: Schema.String,
+  name: Schema.String,
+  arguments: JsonValue,
+  rawArguments: Schema.optional(Schema.String),
+  ...common
+}).annotations({ identifier: "ToolCallPart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolCallPart = typeof ToolCallPart.Type
+
+/**
+ * What a tool answered: a JSON value, text, or text and pictures.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolResultPart = Schema.Struct({
+  type: Schema.Literal("tool-result"),
+  id: Schema.String,
+  name: Schema.String,
+  result: JsonValue,
+  media: Schema.optional(Schema.Array(Schema.Union(ImagePart, FilePart))),
+  isError: Schema.optional(Schema.Boolean),
+  ...common
+}).annotations({ identifier: "ToolResultPart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolResultPart = typeof ToolResultPart.Type
+
+/**
+ * Something only one wire knows (a hosted tool's call or result). It is sent back to that wire as it came and left
+ * out towards any other.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ProviderPart = Schema.Struct({
+  type: Schema.Literal("provider"),
+  wire: Schema.String,
+  value: Schema.Record({ key: Schema.String, value: JsonValue })
+}).annotations({ identifier: "ProviderPart" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ProviderPart = typeof ProviderPart.Type
+
+/**
+ * Instructions from the program. May stand anywhere; wires that know only one system prompt get them joined.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SystemMessage = Schema.Struct({
+  role: Schema.Literal("system"),
+  content: Schema.Union(Schema.String, Schema.Array(TextPart))
+}).annotations({ identifier: "SystemMessage" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SystemMessage = typeof SystemMessage.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UserMessage = Schema.Struct({
+  role: Schema.Literal("user"),
+  content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart)))
+}).annotations({ identifier: "UserMessage" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type UserMessage = typeof UserMessage.Type
+
+/**
+ * Any part of an assistant's message.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AssistantPart = Schema.Union(TextPart, ReasoningPart, ToolCallPart, ProviderPart)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type AssistantPart = typeof AssistantPart.Type
+
+/**
+ * An earlier answer. Every `Response` has its own as `message`: append it to the prompt to go on.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AssistantMessage = Schema.Struct({
+  role: Schema.Literal("assistant"),
+  content: Schema.Union(Schema.String, Schema.Array(AssistantPart))
+}).annotations({ identifier: "AssistantMessage" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type AssistantMessage = typeof AssistantMessage.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolMessage = Schema.Struct({
+  role: Schema.Literal("tool"),
+  content: Schema.Array(ToolResultPart)
+}).annotations({ identifier: "ToolMessage" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolMessage = typeof ToolMessage.Type
+
+/**
+ * One message of a conversation.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Message = Schema.Union(SystemMessage, UserMessage, AssistantMessage, ToolMessage)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Message = typeof Message.Type
+
+/**
+ * What callers pass as `prompt`: a string is one user message.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Input = Schema.Union(Schema.String, Schema.Array(Message))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Input = typeof Input.Type
+
+/**
+ * A whole conversation, to store it: `Schema.encode(Prompt.Conversation)`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Conversation = Schema.Array(Message)
+
+/**
+ * The input as messages.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toMessages = (input: Input): ReadonlyArray<Message> =>
+  typeof input === "string" ? [{ role: "user", content: input }] : input
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const system = (content: string): SystemMessage => ({ role: "system", content })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Prompt } from "effect-majordomo"
+ *
+ * const message = Prompt.user([Prompt.text("What is this?"), Prompt.image("https://example.com/cat.png")])
+ * ```
+ */
+export const user = (content: UserMessage["content"]): UserMessage => ({ role: "user", content })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const assistant = (content: AssistantMessage["content"]): AssistantMessage => ({ role: "assistant", content })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tool = (content: ReadonlyArray<ToolResultPart>): ToolMessage => ({ role: "tool", content })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const text = (text: string, options?: { readonly cache?: "5m" | "1h" | undefined }): TextPart => ({
+  type: "text",
+  text,
+  ...(options?.cache === undefined ? {} : { cache: options.cache })
+})
+
+/**
+ * A picture from bytes, base64 or an address (`http:`, `https:`, `gs:`, `data:`). The media type is told from the
+ * bytes or the `data:` address when it is not given.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const image = (
+  source: Uint8Array | string | URL,
+  options?: {
+    readonly mediaType?: string | undefined
+    readonly detail?: "low" | "high" | "auto" | undefined
+    readonly cache?: "5m" | "1h" | undefined
+  }
+): ImagePart => {
+  const { media, mediaType } = toMedia(source)
+  const type = options?.mediaType ?? mediaType
+  return {
+    type: "image",
+    media,
+    ...(type === undefined ? {} : { mediaType: type }),
+    ...(options?.detail === undefined ? {} : { detail: options.detail }),
+    ...(options?.cache === undefined ? {} : { cache: options.cache })
+  }
+}
+
+/**
+ * A document, sound or video from bytes, base64 or an address.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const file = (
+  source: Uint8Array | string | URL,
+  options: {
+    readonly mediaType: string
+    readonly filename?: string | undefined
+    readonly cache?: "5m" | "1h" | undefined
+  }
+): FilePart => ({
+  type: "file",
+  media: toMedia(source).media,
+  mediaType: options.mediaType,
+  ...(options.filename === undefined ? {} : { filename: options.filename }),
+  ...(options.cache === undefined ? {} : { cache: options.cache })
+})
+
+/**
+ * A tool's answer to the call with the same id.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const toolResult = (
+  call: { readonly id: string; readonly name: string },
+  result: JsonValue,
+  options?: { readonly isError?: boolean | undefined; readonly media?: ReadonlyArray<ImagePart | FilePart> | undefined }
+): ToolResultPart => ({
+  type: "tool-result",
+  id: call.id,
+  name: call.name,
+  result,
+  ...(options?.isError === undefined ? {} : { isError: options.isError }),
+  ...(options?.media === undefined ? {} : { media: options.media })
+})
+
+const toMedia = (source: Uint8Array | string | URL): { readonly media: Media; readonly mediaType?: string } => {
+  if (source instanceof Uint8Array) {
+    const mediaType = sniff(source)
+    return { media: { type: "bytes", bytes: source }, ...(mediaType === undefined ? {} : { mediaType }) }
+  }
+  const address = String(source)
+  const inline = /^data:([^;,]+)(?:;[^,]*)?;base64,(.*)$/s.exec(address)
+  if (inline !== null) {
+    return { media: { type: "base64", base64: inline[2] ?? "" }, mediaType: inline[1] ?? "application/octet-stream" }
+  }
+  if (/^[a-z][a-z0-9+.-]*:/i.test(address)) return { media: { type: "url", url: address } }
+  return { media: { type: "base64", base64: address } }
+}
+
+const signatures: ReadonlyArray<readonly [mediaType: string, offset: number, bytes: ReadonlyArray<number>]> = [
+  ["image/png", 0, [0x89, 0x50, 0x4e, 0x47]],
+  ["image/jpeg", 0, [0xff, 0xd8, 0xff]],
+  ["image/gif", 0, [0x47, 0x49, 0x46, 0x38]],
+  ["image/webp", 8, [0x57, 0x45, 0x42, 0x50]]
+]
+
+const sniff = (bytes: Uint8Array): string | undefined =>
+  signatures.find(([, offset, magic]) => magic.every((byte, i) => bytes[offset + i] === byte))?.[0]

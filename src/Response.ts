@@ -1,0 +1,233 @@
+/**
+ * Answers: what a call gives back, whole or in parts.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { Cost } from "./Cost.ts"
+import type * as Prompt from "./Prompt.ts"
+import type { Usage } from "./Usage.ts"
+
+/**
+ * Why the model stopped, in one vocabulary for all providers. The provider's own word is in `rawFinishReason`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FinishReason = Schema.Literal("stop", "length", "tool-calls", "content-filter", "other")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FinishReason = typeof FinishReason.Type
+
+/**
+ * One try of a call. `error` is the tag of what went wrong (`"RateLimited"`, `"ResponseParsingError"`), absent on the
+ * try that answered.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Attempt = Schema.Struct({
+  provider: Schema.String,
+  model: Schema.String,
+  duration: Schema.DurationFromMillis,
+  error: Schema.optional(Schema.String),
+  status: Schema.optional(Schema.Number),
+  requestId: Schema.optional(Schema.String)
+}).annotations({ identifier: "Attempt" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Attempt = typeof Attempt.Type
+
+/**
+ * Something the caller should know about an answer that is otherwise fine.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Warning {
+  readonly code:
+    | "dropped-parameter"
+    | "deprecated-model"
+    | "unknown-price"
+    | "usage-missing"
+    | "usage-inconsistent"
+    | "tool-arguments-invalid"
+    | "other"
+  readonly message: string
+}
+
+/**
+ * A call the model made of one of the caller's tools.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolCall = Prompt.ToolCallPart
+
+/**
+ * One answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Response<out A> {
+  /** What was asked for, decoded: text, JSON or an object. */
+  readonly content: A
+  /** The visible answer as the model wrote it. */
+  readonly text: string
+  /** What the model thought, where the provider shows it. */
+  readonly reasoning: Option.Option<string>
+  readonly toolCalls: ReadonlyArray<ToolCall>
+  /** Append it to the prompt to go on: it carries reasoning signatures and all. */
+  readonly message: Prompt.AssistantMessage
+  readonly finishReason: FinishReason
+  /** The provider's own word for the finish reason. */
+  readonly rawFinishReason: Option.Option<string>
+  /** Tokens, summed over every try that was billed. */
+  readonly usage: Usage
+  /** USD, summed over every try that was billed; none when no price is known. */
+  readonly cost: Option.Option<Cost>
+  /** Who really answered. */
+  readonly provider: string
+  /** The model as the provider reports it; the requested one where it reports none. */
+  readonly model: string
+  readonly requestedModel: string
+  /** The provider's id of the answer. */
+  readonly id: Option.Option<string>
+  /** Our id of the call (UUIDv7). */
+  readonly requestId: string
+  readonly duration: Duration.Duration
+  /** From the call to the first content; streams only. */
+  readonly timeToFirstToken: Option.Option<Duration.Duration>
+  /** Every try, the last one being this answer. */
+  readonly attempts: ReadonlyArray<Attempt>
+  /** Where a routing gateway sent the call (`X-Majordomo-Routed-Provider` and `-Model`). */
+  readonly routed: Option.Option<{ readonly provider: string; readonly model: string }>
+  readonly warnings: ReadonlyArray<Warning>
+}
+
+/**
+ * A piece of the visible answer.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface TextDelta {
+  readonly _tag: "TextDelta"
+  readonly delta: string
+}
+
+/**
+ * A piece of the model's reasoning.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface ReasoningDelta {
+  readonly _tag: "ReasoningDelta"
+  readonly delta: string
+}
+
+/**
+ * A piece of a tool call's arguments, as text. The first one of a call may be empty: it announces the call.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface ToolCallDelta {
+  readonly _tag: "ToolCallDelta"
+  readonly id: string
+  readonly name: string
+  readonly delta: string
+}
+
+/**
+ * A whole tool call.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface ToolCallPart {
+  readonly _tag: "ToolCallPart"
+  readonly call: ToolCall
+}
+
+/**
+ * A JSON or object answer as far as it has come: fields appear and grow, none goes away again.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface ObjectDelta {
+  readonly _tag: "ObjectDelta"
+  readonly partial: Prompt.JsonValue
+}
+
+/**
+ * The end of the stream, always last: what `generate` would have returned.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface Finish<out A> {
+  readonly _tag: "Finish"
+  readonly response: Response<A>
+}
+
+/**
+ * A part that carries content: anything but `Finish`.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export type ContentPart = TextDelta | ReasoningDelta | ToolCallDelta | ToolCallPart | ObjectDelta
+
+/**
+ * One part of a streamed answer.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export type StreamPart<A> = ContentPart | Finish<A>
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isTextDelta = <A>(part: StreamPart<A>): part is TextDelta => part._tag === "TextDelta"
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isFinish = <A>(part: StreamPart<A>): part is Finish<A> => part._tag === "Finish"
+
+/**
+ * The answer with other content: everything else stays.
+ *
+ * @since 0.1.0
+ * @category mapping
+ */
+export const map = <A, B>(self: Response<A>, f: (content: A) => B): Response<B> => ({
+  ...self,
+  content: f(self.content)
+})
+
+/**
+ * The tries of a call in one line: `"anthropic/claude-sonnet-4-5 Overloaded 210 ms, openai/gpt-4.1 ok 830 ms"`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const describeAttempts = (attempts: ReadonlyArray<Attempt>): string =>
+  attempts.map((attempt) =>
+    `${attempt.provider}/${attempt.model} ${attempt.error ?? "ok"} ${Math.round(Duration.toMillis(attempt.duration))} ms`
+  ).join(", ")

@@ -1,0 +1,144 @@
+/**
+ * Tools: functions of the program that a model may call.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type { JsonObject, JsonValue } from "./Prompt.ts"
+import * as Output from "./Output.ts"
+
+/**
+ * What a handler gets beside its parameters.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Context {
+  /** Id of the call, unique within the conversation. */
+  readonly id: string
+  /** Step of the tool loop, from 1. */
+  readonly step: number
+}
+
+/**
+ * A tool without its handler's types, as a request carries it. `parameters` is JSON Schema.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tool {
+  readonly name: string
+  readonly description?: string | undefined
+  /** JSON Schema of the arguments; throws what `Output.object` throws for schemas that no model can be asked for. */
+  readonly parameters: JsonObject
+  /** Ask the provider to hold the model to the schema, where it can. Default: the provider's own default. */
+  readonly strict?: boolean | undefined
+}
+
+/**
+ * A tool with a handler, for `LLM.runTools`. Errors and requirements of the handler (and of its parameters' schema)
+ * stay in the type.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Executable<out E, out R> extends Tool {
+  readonly execute: (
+    input: JsonValue,
+    context: Context
+  ) => Effect.Effect<Result, E | Output.DecodeFailure, R>
+}
+
+/**
+ * What a handler gives the model: any JSON value or text, `undefined` for nothing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Result = JsonValue | undefined
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Any = Tool | Executable<unknown, unknown>
+
+/**
+ * Defines a tool. With a `handler` it can be run by `LLM.runTools`; without, its calls come back to the program in
+ * `toolCalls`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Tool } from "effect-majordomo"
+ * import { Effect, Schema } from "effect"
+ *
+ * const weather = Tool.make({
+ *   name: "get_weather",
+ *   description: "The weather in a city",
+ *   parameters: Schema.Struct({ city: Schema.String }),
+ *   handler: ({ city }) => Effect.succeed({ city, celsius: 21 })
+ * })
+ * ```
+ */
+export function make<A, I, R, E, R2>(options: {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly parameters: Schema.Schema<A, I, R>
+  readonly strict?: boolean | undefined
+  readonly handler: (parameters: A, context: Context) => Effect.Effect<Result, E, R2>
+}): Executable<E, R | R2>
+export function make<A, I, R>(options: {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly parameters: Schema.Schema<A, I, R>
+  readonly strict?: boolean | undefined
+}): Tool
+export function make<A, I, R, E, R2>(options: {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly parameters: Schema.Schema<A, I, R>
+  readonly strict?: boolean | undefined
+  readonly handler?: (parameters: A, context: Context) => Effect.Effect<Result, E, R2>
+}): Tool | Executable<E, R | R2> {
+  const output = Output.object(options.parameters)
+  const { handler } = options
+  const tool: Tool = {
+    name: options.name,
+    description: options.description,
+    strict: options.strict,
+    get parameters() {
+      return output.format.schema
+    }
+  }
+  if (handler === undefined) return tool
+  return Object.defineProperty(
+    {
+      name: tool.name,
+      description: tool.description,
+      strict: tool.strict,
+      parameters: {},
+      execute: (input: JsonValue, context: Context) =>
+        // A tool without parameters is called with "", "null" or {} depending on the host.
+        Effect.flatMap(output.decode(input ?? {}), (parameters) => handler(parameters, context))
+    },
+    "parameters",
+    { get: () => output.format.schema, enumerable: true }
+  )
+}
+
+/**
+ * A tool from raw JSON Schema. Its calls come back to the program in `toolCalls`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromJsonSchema = (options: Tool): Tool => options
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isExecutable = (tool: Any): tool is Executable<unknown, unknown> => "execute" in tool

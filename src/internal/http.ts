@@ -1,0 +1,150 @@
+/** Sending a request and reading what comes, with limits: the one place that touches the HTTP client. */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+
+/** Headers whose values are secrets wherever they are printed or stored. */
+export const secretHeaders: ReadonlyArray<string> = [
+  "authorization",
+  "proxy-authorization",
+  "x-api-key",
+  "x-goog-api-key",
+  "api-key",
+  "x-majordomo-key",
+  "cookie",
+  "set-cookie",
+  "x-amz-security-token"
+]
+
+/** A cause without the request in it: the client's own errors carry the headers in clear. */
+export class HttpFailure {
+  readonly _tag = "HttpFailure"
+  readonly kind: "transport" | "too-large" | "redirect"
+  readonly description: string
+  constructor(kind: HttpFailure["kind"], description: string) {
+    this.kind = kind
+    this.description = description
+  }
+}
+
+/**
+ * The client as providers use it. Its own span records key headers and queries in clear and its `traceparent` would go
+ * to the provider, so both are off; `fetch` follows redirects to anywhere, so it is told not to.
+ */
+export const prepare = (client: HttpClient.HttpClient, options: { readonly spans: boolean }): HttpClient.HttpClient =>
+  HttpClient.transformResponse(client, (effect) =>
+    Effect.locallyWith(
+      Effect.locally(
+        Effect.locally(
+          Effect.mapInputContext(effect, manualRedirects),
+          HttpClient.currentTracerDisabledWhen,
+          () => !options.spans
+        ),
+        HttpClient.currentTracerPropagation,
+        false
+      ),
+      Headers.currentRedactedNames,
+      (names) => [...names, ...secretHeaders]
+    ))
+
+const manualRedirects = (context: Context.Context<never>): Context.Context<never> => {
+  const own = Context.getOption(context, FetchHttpClient.RequestInit)
+  // The tag is optional for the client, so adding it changes no type.
+  return Context.add(context, FetchHttpClient.RequestInit, {
+    ...Option.getOrElse(own, () => ({})),
+    redirect: "manual"
+  }) as Context.Context<never>
+}
+
+const maxRedirects = 3
+
+/** Sends; follows a 307 or 308 within the same origin only. */
+export const send = (
+  client: HttpClient.HttpClient,
+  request: HttpClientRequest.HttpClientRequest,
+  hops = 0
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpFailure> =>
+  Effect.flatMap(
+    Effect.mapError(client.execute(request), (error) => new HttpFailure("transport", describe(error))),
+    (response) => {
+      if (response.status < 300 || response.status >= 400) return Effect.succeed(response)
+      const target = Option.getOrUndefined(parseUrl(response.headers["location"], request.url))
+      const origin = Option.getOrUndefined(parseUrl(request.url))?.origin
+      const next = (response.status === 307 || response.status === 308) && target !== undefined &&
+        target.origin === origin && hops < maxRedirects
+      return Effect.zipRight(
+        // An unread body would keep its connection.
+        Effect.ignore(response.text),
+        next
+          ? send(client, HttpClientRequest.setUrl(request, target.toString()), hops + 1)
+          : Effect.fail(
+            new HttpFailure(
+              "redirect",
+              `redirected (HTTP ${response.status})${
+                target === undefined || target.origin === origin ? "" : ` to ${target.origin}`
+              }, which is not followed; set baseUrl to the final address`
+            )
+          )
+      )
+    }
+  )
+
+const parseUrl = (url: string | undefined, base?: string): Option.Option<URL> =>
+  url === undefined ? Option.none() : Either.getRight(Either.try(() => new URL(url, base)))
+
+/** The body as text; fails when it is larger than the limit. Memory stays within the limit. */
+export const readText = (
+  response: HttpClientResponse.HttpClientResponse,
+  maxBytes: number
+): Effect.Effect<string, HttpFailure> => {
+  const length = response.headers["content-length"]
+  // A plain body of known length needs no counting; a compressed one may grow.
+  if (length !== undefined && response.headers["content-encoding"] === undefined && Number(length) <= maxBytes) {
+    return Effect.mapError(response.text, broken)
+  }
+  return Effect.suspend(() => {
+    const decoder = new TextDecoder()
+    let bytes = 0
+    let text = ""
+    return Stream.runForEachChunk(Stream.mapError(response.stream, broken), (chunk) => {
+      for (const part of chunk) {
+        bytes += part.length
+        if (bytes > maxBytes) return Effect.fail(tooLarge(maxBytes))
+        text += decoder.decode(part, { stream: true })
+      }
+      return Effect.void
+    }).pipe(Effect.map(() => text + decoder.decode()))
+  })
+}
+
+export const tooLarge = (maxBytes: number) =>
+  new HttpFailure("too-large", `the answer is larger than ${maxBytes} bytes`)
+
+/** A connection that broke while the body was read. */
+export const broken = (error: HttpClientError.ResponseError): HttpFailure =>
+  new HttpFailure("transport", `the connection broke while the answer was read: ${describe(error)}`)
+
+// Only codes and messages of the underlying causes: the error itself prints the request with its headers.
+const describe = (error: HttpClientError.HttpClientError): string => {
+  const seen: Array<string> = []
+  let cause: unknown = error.cause
+  for (let depth = 0; depth < 4 && cause instanceof Error; depth++) {
+    const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+    const text = [code, cause.message].filter((part) => part !== undefined && part !== "").join(" ")
+    if (text !== "" && !seen.includes(text)) seen.push(text)
+    cause = cause.cause
+  }
+  return seen.length === 0 ? error.description ?? error.reason : seen.join(": ")
+}
+
+/** A JSON request body. */
+export const jsonBody = (body: unknown): HttpBody.HttpBody => HttpBody.text(JSON.stringify(body), "application/json")

@@ -1,0 +1,15 @@
+/** Media and tool results as wires carry them. */
+import * as Encoding from "effect/Encoding"
+import type { Media, ToolResultPart } from "../Prompt.ts"
+
+/** Base64 of media that is not an address. */
+export const toBase64 = (media: Exclude<Media, { type: "url" }>): string =>
+  media.type === "base64" ? media.base64 : Encoding.encodeBase64(media.bytes)
+
+/** An address, or the content as a `data:` URL. */
+export const toUrl = (media: Media, mediaType: string): string =>
+  media.type === "url" ? media.url : `data:${mediaType};base64,${toBase64(media)}`
+
+/** A tool's answer as text: strings as they are, anything else as JSON. */
+export const resultText = (part: ToolResultPart): string =>
+  typeof part.result === "string" ? part.result : JSON.stringify(part.result)

@@ -1,0 +1,354 @@
+/**
+ * What every provider has in common: retries, timeouts, spans and metrics around the tries of a call. A driver brings
+ * the wire; this makes a service of it.
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
+import * as Cost from "../Cost.ts"
+import type { Request, Service, Settings } from "../LLM.ts"
+import * as LLMError from "../LLMError.ts"
+import type * as Response from "../Response.ts"
+import * as Retry from "../Retry.ts"
+import * as Usage from "../Usage.ts"
+import type { Completion } from "./completion.ts"
+import type { Driver } from "./driver.ts"
+import * as headers from "./headers.ts"
+import * as http from "./http.ts"
+import * as json from "./json.ts"
+import { Reader } from "./reader.ts"
+import { failed, type Host, httpFailed, malformed, newCompletion, open, type Session, timedOut } from "./session.ts"
+import { settle } from "./settle.ts"
+import * as telemetry from "./telemetry.ts"
+
+const defaultLimits = { maxResponseBytes: 64 * 1024 * 1024, maxEventBytes: 10 * 1024 * 1024 }
+
+export const make = <S>(
+  driver: Driver<S>,
+  settings: Settings
+): Effect.Effect<Service, LLMError.ConfigurationError, HttpClient.HttpClient> =>
+  Effect.gen(function*() {
+    const client = http.prepare(yield* HttpClient.HttpClient, { spans: settings.httpSpans ?? false })
+    const optIn = yield* Effect.orElseSucceed(Config.string("OTEL_SEMCONV_STABILITY_OPT_IN"), () => "")
+    const fixed = headers.merge(
+      Object.fromEntries(Object.entries(driver.auth).map(([name, value]) => [name, Redacted.value(value)])),
+      driver.headers,
+      settings.defaultHeaders
+    )
+    if (fixed._tag === "Invalid") {
+      return yield* new LLMError.ConfigurationError({
+        provider: driver.provider,
+        description: `the header ${fixed.header} cannot be sent: ${fixed.message}`
+      })
+    }
+    const urls = { single: driver.url(false), stream: driver.url(true) }
+    return makeService({
+      driver,
+      settings,
+      client,
+      urls,
+      fixedHeaders: fixed.headers,
+      limits: {
+        maxResponseBytes: settings.maxResponseBytes ?? defaultLimits.maxResponseBytes,
+        maxEventBytes: settings.maxEventBytes ?? defaultLimits.maxEventBytes
+      },
+      telemetry: telemetry.make({
+        provider: driver.provider,
+        model: driver.model,
+        url: new URL(urls.single),
+        latest: optIn.split(",").includes(telemetry.optIn),
+        captureContent: settings.captureContent ?? false
+      })
+    })
+  })
+
+const makeService = <S>(host: Host<S>): Service => ({
+  provider: host.driver.provider,
+  model: host.driver.model,
+  generate: (request) =>
+    Effect.useSpan("LLM.generate", spanOptions(host, request, false), (span) =>
+      Effect.onExit(
+        Effect.flatMap(open(host, request, false), (session) =>
+          limited(session, retried(host, session, span, (attempt) => single(host, session, request, attempt)))),
+        (exit) => record(host, span, exit)
+      )),
+  stream: (request) => Stream.unwrapScoped(streamed(host, request))
+})
+
+const spanOptions = <S>(host: Host<S>, request: Request<unknown, unknown>, stream: boolean) => ({
+  attributes: host.telemetry.requestAttributes(request, request.output.format.type, stream),
+  captureStackTrace: false
+})
+
+/** One try. */
+interface Attempt {
+  readonly span: Tracer.Span
+  readonly startedAt: bigint
+}
+
+// ── one answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const single = <S, A, R>(
+  host: Host<S>,
+  session: Session,
+  request: Request<A, R>,
+  attempt: Attempt
+): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> =>
+  Effect.flatMap(send(host, session, attempt), (response) =>
+    Effect.flatMap(readText(host, session, response), (text) => {
+      const completion = newCompletion(session, false)
+      const failure = readWhole(host, session, response, text, completion)
+      return failure === undefined
+        ? settle(session, request, completion, response, attempt.startedAt)
+        : Effect.fail(failure)
+    }))
+
+/** Reads a whole body into the completion, or says why it is none. */
+const readWhole = <S>(
+  { driver: { wire } }: Host<S>,
+  session: Session,
+  response: HttpClientResponse.HttpClientResponse,
+  text: string,
+  completion: Completion
+): LLMError.LLMError | undefined => {
+  const body = json.parse(text)
+  const facts = body === undefined ? undefined : wire.readError(body, response.headers)
+  if (facts !== undefined) return failed(session, response, facts, text)
+  if (!json.isObject(body)) return malformed(session, response, "the answer is not a JSON object", text)
+  wire.read(body, completion, session.call)
+  completion.closeAll()
+  if (completion.failure !== undefined) return failed(session, response, completion.failure, text)
+  if (completion.malformed !== undefined) return malformed(session, response, completion.malformed, text)
+  return wire.isComplete(completion)
+    ? undefined
+    : malformed(session, response, `the JSON is not an answer of the ${wire.name} protocol`, text)
+}
+
+/** Sends the request; any status but a success is a failure. */
+const send = <S>(
+  host: Host<S>,
+  session: Session,
+  attempt: Attempt
+): Effect.Effect<HttpClientResponse.HttpClientResponse, LLMError.LLMError> =>
+  Effect.matchEffect(
+    http.send(
+      host.client,
+      host.settings.propagateTrace === true
+        ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(attempt.span))
+        : session.httpRequest
+    ),
+    {
+      onFailure: (failure) => Effect.fail(httpFailed(session, failure)),
+      onSuccess: (response) =>
+        response.status >= 200 && response.status < 300
+          ? Effect.succeed(response)
+          : Effect.flatMap(readText(host, session, response), (text) => {
+            const facts = host.driver.wire.readError(json.parse(text), response.headers) ??
+              { message: text.trim() === "" ? "no message" : textOfHtml(text) }
+            return Effect.fail(failed(session, response, facts, text))
+          })
+    }
+  )
+
+/** A proxy's error page without its tags. */
+const textOfHtml = (text: string): string =>
+  /<html|<!doctype/i.test(text)
+    ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim()
+    : text
+
+const readText = <S>(host: Host<S>, session: Session, response: HttpClientResponse.HttpClientResponse) =>
+  Effect.mapError(
+    http.readText(response, host.limits.maxResponseBytes),
+    (failure) => httpFailed(session, failure, response)
+  )
+
+// ── streams ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Opens the stream, tries again until the first content is there, and hands over what follows. */
+const streamed = <S, A, R>(
+  host: Host<S>,
+  request: Request<A, R>
+): Effect.Effect<Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R>, LLMError.LLMError, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const span = yield* Effect.makeSpanScoped("LLM.stream", spanOptions(host, request, true))
+    const scope = yield* Effect.scope
+    const fail = (error: LLMError.LLMError) => record(host, span, Exit.fail(error))
+    const session = yield* Effect.tapError(open(host, request, true), fail)
+    const opened = yield* Effect.tapError(
+      limited(session, retried(host, session, span, (attempt) => firstParts(host, session, request, attempt, scope))),
+      fail
+    )
+    yield* watch(session, opened)
+    return partsOf(opened, (parts) => {
+      const last = parts[parts.length - 1]
+      return last?._tag === "Finish" ? record(host, span, Exit.succeed(last.response)) : Effect.void
+    }, (error) => {
+      const final = LLMError.withAttempts(error, session.attempts)
+      return Effect.zipRight(fail(final), Effect.fail(final))
+    })
+  })
+
+interface Opened<S, A, R> {
+  readonly reader: Reader<S, A, R>
+  readonly scope: Scope.CloseableScope
+  readonly first: ReadonlyArray<Response.StreamPart<A>>
+}
+
+/** One try of a stream: up to its first content. A failure closes its connection. */
+const firstParts = <S, A, R>(
+  host: Host<S>,
+  session: Session,
+  request: Request<A, R>,
+  attempt: Attempt,
+  parent: Scope.Scope
+): Effect.Effect<Opened<S, A, R>, LLMError.LLMError, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Scope.fork(parent, ExecutionStrategy.sequential), (scope) => {
+      const opening = Effect.flatMap(send(host, session, attempt), (response) =>
+        Effect.flatMap(
+          Scope.extend(Reader.open(host, session, request, response, attempt.startedAt), scope),
+          (reader) =>
+            Effect.map(reader.pull, (parts): Opened<S, A, R> => ({ reader, scope, first: parts ?? [] }))
+        ))
+      const { firstToken } = session.timeouts
+      const timed = firstToken === undefined ? opening : Effect.timeoutFail(opening, {
+        duration: firstToken,
+        onTimeout: () => timedOut(session, "firstToken", firstToken)
+      })
+      return Effect.onExit(restore(timed), (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+    })
+  )
+
+const partsOf = <S, A, R>(
+  opened: Opened<S, A, R>,
+  onParts: (parts: ReadonlyArray<Response.StreamPart<A>>) => Effect.Effect<void>,
+  onError: (error: LLMError.LLMError) => Effect.Effect<never, LLMError.LLMError>
+): Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R> => {
+  type Loop = Channel.Channel<Chunk.Chunk<Response.StreamPart<A>>, unknown, LLMError.LLMError, unknown, unknown, unknown, R>
+  const write = (parts: ReadonlyArray<Response.StreamPart<A>>): Loop =>
+    Channel.zipRight(Channel.write(Chunk.unsafeFromArray(parts)), loop)
+  const step = Effect.matchEffect(opened.reader.pull, {
+    onFailure: onError,
+    onSuccess: (parts): Effect.Effect<Loop> =>
+      parts === undefined ? Effect.succeed(Channel.void) : Effect.as(onParts(parts), write(parts))
+  })
+  const loop: Loop = Channel.unwrap(step)
+  return Stream.fromChannel(Channel.unwrap(Effect.as(onParts(opened.first), write(opened.first))))
+}
+
+/** Closes the connection of a stream that falls silent or takes too long; its reader then says which. */
+const watch = <S, A, R>(session: Session, { reader, scope }: Opened<S, A, R>): Effect.Effect<void, never, Scope.Scope> => {
+  const { clock, timeouts } = session
+  const between = timeouts.betweenTokens === undefined ? undefined : Duration.toMillis(timeouts.betweenTokens)
+  const end = timeouts.total === undefined
+    ? undefined
+    : Number(session.startedAt / 1_000_000n) + Duration.toMillis(timeouts.total) - monotonicNow(session) +
+      clock.unsafeCurrentTimeMillis()
+  if (between === undefined && end === undefined) return Effect.void
+  const check: Effect.Effect<void> = Effect.suspend(() => {
+    const now = clock.unsafeCurrentTimeMillis()
+    const silentUntil = between === undefined ? Infinity : (reader.waitingSince ?? now) + between
+    const totalUntil = end ?? Infinity
+    const until = Math.min(silentUntil, totalUntil)
+    if (now < until) return Effect.zipRight(Effect.sleep(until - now), check)
+    reader.expired = totalUntil <= silentUntil ? "total" : "betweenTokens"
+    return Scope.close(scope, Exit.void)
+  })
+  return Effect.asVoid(Effect.forkScoped(check))
+}
+
+const monotonicNow = (session: Session): number => Number(session.clock.unsafeCurrentTimeNanos() / 1_000_000n)
+
+// ── tries ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Bounds all tries and the waits between them. */
+const limited = <A, R>(
+  session: Session,
+  tries: Effect.Effect<A, LLMError.LLMError, R>
+): Effect.Effect<A, LLMError.LLMError, R> => {
+  const { total } = session.timeouts
+  return total === undefined
+    ? tries
+    : Effect.timeoutFail(tries, { duration: total, onTimeout: () => timedOut(session, "total", total) })
+}
+
+/** Tries, each in its span, until one answers or the policy has enough. */
+const retried = <S, A, R>(
+  host: Host<S>,
+  session: Session,
+  parent: Tracer.Span,
+  attempt: (attempt: Attempt) => Effect.Effect<A, LLMError.LLMError, R>
+): Effect.Effect<A, LLMError.LLMError, R> => {
+  const spanOptions = { parent, kind: "client" as const, attributes: {}, captureStackTrace: false }
+  const once = Effect.suspend(() => {
+    const startedAt = session.clock.unsafeCurrentTimeNanos()
+    return Effect.tapError(
+      Effect.useSpan(host.telemetry.spanName, spanOptions, (span) =>
+        Effect.tapError(
+          attempt({ span, startedAt }),
+          (error) => Effect.sync(() => host.telemetry.onError(span, error))
+        )),
+      (error) => Effect.sync(() => failedAttempt(session, error, startedAt))
+    )
+  })
+  const again = (
+    error: LLMError.LLMError,
+    driver: Schedule.ScheduleDriver<unknown, LLMError.LLMError> | undefined
+  ): Effect.Effect<A, LLMError.LLMError, R> => {
+    const giveUp = Effect.suspend(() => Effect.fail(LLMError.withAttempts(error, session.attempts)))
+    if (!error.isRetryable) return giveUp
+    if (driver === undefined) {
+      return Effect.flatMap(Schedule.driver(host.settings.retry ?? Retry.standard), (driver) => again(error, driver))
+    }
+    return Effect.matchEffect(driver.next(error), {
+      onFailure: () => giveUp,
+      onSuccess: () => Effect.catchAll(once, (next) => again(next, driver))
+    })
+  }
+  return Effect.catchAll(once, (error) => again(error, undefined))
+}
+
+const failedAttempt = (session: Session, error: LLMError.LLMError, startedAt: bigint): void => {
+  session.attempts.push({
+    provider: session.call.provider,
+    model: session.call.model,
+    duration: Duration.nanos(session.clock.unsafeCurrentTimeNanos() - startedAt),
+    error: LLMError.tagOf(error),
+    status: error.status,
+    requestId: error.requestId
+  })
+  if ("usage" in error && error.usage !== undefined) session.usage = Usage.add(session.usage, error.usage)
+  if ("cost" in error && error.cost !== undefined) session.cost = Cost.add(session.cost, error.cost)
+}
+
+const record = <S, A>(
+  host: Host<S>,
+  span: Tracer.Span,
+  exit: Exit.Exit<Response.Response<A>, LLMError.LLMError>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (Exit.isSuccess(exit)) {
+      host.telemetry.onResponse(span, exit.value)
+      return host.telemetry.record({ duration: exit.value.duration, response: exit.value })
+    }
+    const failure = Exit.causeOption(exit).pipe(Option.flatMap(Cause.failureOption))
+    if (Option.isNone(failure)) return Effect.void
+    host.telemetry.onError(span, failure.value)
+    const total = failure.value.attempts.reduce((sum, attempt) => sum + Duration.toMillis(attempt.duration), 0)
+    return host.telemetry.record({ duration: Duration.millis(total), error: LLMError.tagOf(failure.value) })
+  })

@@ -1,0 +1,316 @@
+/** The start of a logical call: the request checked, lowered and given its headers. Nothing is sent yet. */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Cost from "../Cost.ts"
+import type { Options, Request, Settings, Timeouts } from "../LLM.ts"
+import * as LLMError from "../LLMError.ts"
+import * as Metadata from "../Metadata.ts"
+import { SchemaFailure } from "../Output.ts"
+import { Pricing, type Service as PricingService } from "../Pricing.ts"
+import * as Prompt from "../Prompt.ts"
+import type * as Response from "../Response.ts"
+import * as Usage from "../Usage.ts"
+import { type Call, type Driver, type Lowered, Refusal } from "./driver.ts"
+import { Completion, type ErrorFacts } from "./completion.ts"
+import * as errors from "./errors.ts"
+import * as headers from "./headers.ts"
+import * as http from "./http.ts"
+import { uuidv7 } from "./ids.ts"
+import { merge } from "./json.ts"
+import type { Telemetry } from "./telemetry.ts"
+import * as validate from "./validate.ts"
+
+/** What all calls of one provider layer share. */
+export interface Host<S> {
+  readonly driver: Driver<S>
+  readonly settings: Settings
+  readonly client: HttpClient.HttpClient
+  readonly telemetry: Telemetry
+  /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
+  readonly fixedHeaders: headers.HeaderMap
+  readonly urls: { readonly single: string; readonly stream: string }
+  readonly limits: { readonly maxResponseBytes: number; readonly maxEventBytes: number }
+}
+
+/** One logical call, shared by its tries. */
+export interface Session {
+  readonly call: Call
+  readonly lowered: Lowered
+  readonly httpRequest: HttpClientRequest.HttpClientRequest
+  readonly requestId: string
+  readonly clock: Clock.Clock
+  readonly pricing: PricingService
+  readonly startedAt: bigint
+  readonly warnings: Array<Response.Warning>
+  readonly attempts: Array<Response.Attempt>
+  readonly timeouts: Timeouts
+  readonly scrub: (text: string) => string
+  /** Billed by tries that gave no answer. */
+  usage: Usage.Usage
+  cost: Cost.Cost
+  firstTokenAt: bigint | undefined
+}
+
+const defaultTimeouts = {
+  // One answer. A stream has no total limit of its own: it may be long, but it must not fall silent.
+  single: { total: Duration.minutes(10) },
+  stream: { firstToken: Duration.minutes(10), betweenTokens: Duration.minutes(5) }
+}
+
+export const open = <S>(
+  host: Host<S>,
+  request: Request<unknown, unknown>,
+  stream: boolean
+): Effect.Effect<Session, LLMError.LLMError> =>
+  Effect.withFiberRuntime((fiber) => {
+    const context = fiber.currentContext
+    const clock = Context.getOrElse(fiber.currentDefaultServices, Clock.Clock, () => Clock.make())
+    try {
+      return Effect.succeed(make(host, request, stream, clock, {
+        pricing: Context.get(context, Pricing),
+        headers: Context.get(context, Metadata.CurrentHeaders)
+      }))
+    } catch (thrown) {
+      if (thrown instanceof Refusal) return Effect.fail(thrown.error)
+      if (thrown instanceof SchemaFailure) {
+        return Effect.fail(
+          new LLMError.InvalidRequestError({ ...place(host), reason: "InvalidSchema", description: thrown.message })
+        )
+      }
+      throw thrown
+    }
+  })
+
+const place = <S>(host: Host<S>) => ({ provider: host.driver.provider, model: host.driver.model })
+
+const make = <S>(
+  host: Host<S>,
+  request: Request<unknown, unknown>,
+  stream: boolean,
+  clock: Clock.Clock,
+  scoped: { readonly pricing: PricingService; readonly headers: headers.HeaderMap }
+): Session => {
+  const { driver } = host
+  const warnings: Array<Response.Warning> = [...(host.settings.warnings ?? [])]
+  const invalid: Call["invalid"] = (reason, description, parameter) => {
+    throw new Refusal(new LLMError.InvalidRequestError({ ...place(host), reason, description, parameter }))
+  }
+  const { messages, system } = split(request)
+  validate.options(request, driver.wire.toolName, invalid)
+  validate.prompt(messages, system, invalid)
+  const call: Call = {
+    ...place(host),
+    stream,
+    options: request,
+    messages,
+    system,
+    format: request.output.format,
+    structured: host.settings.structured,
+    warn: (code, message) => {
+      if (!warnings.some((warning) => warning.message === message)) warnings.push({ code, message })
+    },
+    unsupported: (feature) => {
+      throw new Refusal(
+        new LLMError.ProviderError({ ...place(host), reason: new LLMError.Unsupported({ feature }) })
+      )
+    },
+    invalid
+  }
+  const lowered = driver.wire.lower(call)
+  const body = request.providerOptions === undefined ? lowered.body : merge(lowered.body, request.providerOptions)
+  const sent = headersOf(host, request, stream, scoped.headers, lowered)
+  scoped.pricing.preload()
+  const millis = clock.unsafeCurrentTimeMillis()
+  return {
+    call,
+    lowered,
+    httpRequest: HttpClientRequest.make("POST")(stream ? host.urls.stream : host.urls.single, {
+      headers: sent,
+      body: http.jsonBody(body)
+    }),
+    requestId: uuidv7(millis),
+    clock,
+    pricing: scoped.pricing,
+    startedAt: clock.unsafeCurrentTimeNanos(),
+    warnings,
+    attempts: [],
+    timeouts: {
+      ...(stream ? defaultTimeouts.stream : defaultTimeouts.single),
+      ...host.settings.timeouts,
+      ...request.timeouts
+    },
+    scrub: scrubber([host.fixedHeaders, sent]),
+    usage: Usage.empty,
+    cost: Cost.zeroUSD,
+    firstTokenAt: undefined
+  }
+}
+
+/** System messages at the head of the prompt are the system prompt; later ones stay where they are. */
+const split = (options: Options): { readonly messages: ReadonlyArray<Prompt.Message>; readonly system: Array<string> } => {
+  const all = Prompt.toMessages(options.prompt)
+  const system = options.system === undefined || options.system === "" ? [] : [options.system]
+  let head = 0
+  for (; head < all.length; head++) {
+    const message = all[head]
+    if (message?.role !== "system") break
+    system.push(
+      typeof message.content === "string" ? message.content : message.content.map((part) => part.text).join("\n")
+    )
+  }
+  return { messages: head === 0 ? all : all.slice(head), system }
+}
+
+const headersOf = <S>(
+  host: Host<S>,
+  request: Options,
+  stream: boolean,
+  scoped: headers.HeaderMap,
+  lowered: Lowered
+): headers.HeaderMap => {
+  const merged = headers.merge(
+    { accept: stream ? "text/event-stream" : "application/json" },
+    lowered.headers,
+    host.fixedHeaders,
+    scoped,
+    request.extraHeaders
+  )
+  if (merged._tag === "Invalid") {
+    throw new Refusal(
+      new LLMError.InvalidRequestError({
+        ...place(host),
+        reason: "InvalidHeader",
+        parameter: merged.header,
+        description: merged.message
+      })
+    )
+  }
+  // A gateway must know whose wire this is; see the headers of the design.
+  return merged.headers["x-majordomo-key"] === undefined || merged.headers["x-majordomo-provider"] !== undefined
+    ? merged.headers
+    : { ...merged.headers, ...host.driver.gatewayHeaders, "x-majordomo-provider": host.driver.provider }
+}
+
+/** Takes the secrets of these headers out of a text, however the provider quotes them. */
+const scrubber = (sources: ReadonlyArray<headers.HeaderMap>) => {
+  let secrets: ReadonlyArray<string> | undefined
+  return (text: string): string => {
+    secrets ??= secretsOf(sources)
+    return secrets.reduce((clean, secret) => clean.replaceAll(secret, "<redacted>"), text)
+  }
+}
+
+const secretsOf = (sources: ReadonlyArray<headers.HeaderMap>): ReadonlyArray<string> => {
+  const found = new Set<string>()
+  for (const source of sources) {
+    for (const name of http.secretHeaders) {
+      for (const word of (source[name] ?? "").split(/[\s;,]+/)) {
+        // Shorter words would shred ordinary text, and are no keys.
+        if (word.length < 6 || /^(bearer|basic)$/i.test(word)) continue
+        found.add(word)
+        found.add(encodeURIComponent(word))
+        found.add(JSON.stringify(word).slice(1, -1))
+      }
+    }
+  }
+  return [...found].sort((a, b) => b.length - a.length)
+}
+
+export const newCompletion = (session: Session, emitting: boolean): Completion =>
+  new Completion({ callIdPrefix: `call_${session.requestId}_`, emitting, answerTool: session.lowered.answerTool })
+
+// ── failures of a call ──────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Answer {
+  readonly status: number
+  readonly headers: headers.HeaderMap
+}
+
+/** The typed error of what an error body or an in-band error says. */
+export const failed = (
+  session: Session,
+  answer: Answer,
+  facts: ErrorFacts,
+  body: string | undefined,
+  partial?: string | undefined
+): LLMError.LLMError =>
+  errors.toLLMError({
+    provider: session.call.provider,
+    model: session.call.model,
+    status: answer.status,
+    headers: answer.headers,
+    facts,
+    body,
+    partial,
+    now: session.clock.unsafeCurrentTimeMillis(),
+    scrub: session.scrub
+  })
+
+export const malformed = (
+  session: Session,
+  answer: Answer,
+  description: string,
+  body: string | undefined,
+  partial?: string | undefined
+): LLMError.ProviderError =>
+  providerError(session, new LLMError.MalformedResponse(), description, {
+    status: answer.status,
+    requestId: errors.requestIdOf(answer.headers),
+    body: body === undefined ? undefined : session.scrub(errors.clip(body, errors.maxBody)),
+    partial
+  })
+
+export const httpFailed = (
+  session: Session,
+  failure: http.HttpFailure,
+  answer?: Answer | undefined,
+  partial?: string | undefined
+): LLMError.ProviderError =>
+  providerError(
+    session,
+    failure.kind === "transport" ? new LLMError.Transport() : new LLMError.MalformedResponse(),
+    failure.description,
+    {
+      status: answer?.status,
+      requestId: answer === undefined ? undefined : errors.requestIdOf(answer.headers),
+      partial
+    }
+  )
+
+export const timedOut = (
+  session: Session,
+  phase: LLMError.Timeout["phase"],
+  limit: Duration.DurationInput | undefined,
+  partial?: string | undefined
+): LLMError.ProviderError =>
+  providerError(
+    session,
+    new LLMError.Timeout({ phase }),
+    limit === undefined ? undefined : `nothing after ${Duration.format(limit)}`,
+    { partial, attempts: session.attempts }
+  )
+
+const providerError = (
+  session: Session,
+  reason: LLMError.Reason,
+  description: string | undefined,
+  facts: {
+    readonly status?: number | undefined
+    readonly requestId?: string | undefined
+    readonly body?: string | undefined
+    readonly partial?: string | undefined
+    readonly attempts?: ReadonlyArray<Response.Attempt> | undefined
+  }
+): LLMError.ProviderError =>
+  new LLMError.ProviderError({
+    provider: session.call.provider,
+    model: session.call.model,
+    reason,
+    description: description === undefined ? undefined : session.scrub(description),
+    ...facts,
+    attempts: facts.attempts ?? []
+  })

@@ -1,0 +1,520 @@
+/**
+ * The Chat Completions wire, as OpenAI defined it and many hosts speak it.
+ * Source: developers.openai.com/api/reference, hosts' own pages, recorded traffic, 2026-11.
+ */
+import type { JsonObject, Message, ToolResultPart } from "../../Prompt.ts"
+import type { FinishReason } from "../../Response.ts"
+import type { Completion, RawUsage } from "../completion.ts"
+import type { Codec } from "../dialect.ts"
+import * as dialect from "../dialect.ts"
+import type { Call, Lowered, Wire } from "../driver.ts"
+import { readErrorBody } from "../errors.ts"
+import type { WireEvent } from "../framing.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
+import * as media from "../media.ts"
+import { answerTool, schemaInstruction } from "../structured.ts"
+
+/** What differs from host to host. */
+export interface Quirks {
+  /** Best way to ask for structured answers that the host takes. */
+  readonly structured: "native" | "json-mode" | "tool" | "prompt"
+  /** Name of the output cap. */
+  readonly maxTokens: "max_tokens" | "max_completion_tokens"
+  /** How the host is told to reason. */
+  readonly reasoning: (reasoning: NonNullable<Call["options"]["reasoning"]>, call: Call) => Loose
+  /** Asks for usage at the end of a stream. */
+  readonly streamUsage: boolean
+  /** Hosted web search, where the host has one. */
+  readonly webSearch: ((call: Call) => Loose) | undefined
+  /** The model takes temperature and topP. */
+  readonly sampling: (model: string) => boolean
+  /** The model takes stop sequences. */
+  readonly stop: (model: string) => boolean
+}
+
+export interface State {
+  readonly tools: Map<number, { key: string; id: string }>
+  last: string | undefined
+  count: number
+}
+
+const name = "chat-completions"
+
+export const wire = (quirks: Quirks): Wire<State> => ({
+  name,
+  toolName: /^[a-zA-Z0-9_-]{1,64}$/,
+  lower: (call) => lower(call, quirks),
+  read,
+  initial: () => ({ tools: new Map(), last: undefined, count: 0 }),
+  step,
+  isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
+  readError: (body) => isObject(body) && body["choices"] !== undefined && !isObject(body["error"]) ? undefined : readErrorOnly(body)
+})
+
+// ── request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const lower = (call: Call, quirks: Quirks): Lowered => {
+  const { options } = call
+  const structured = lowerFormat(call, quirks)
+  const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
+  const sampling = quirks.sampling(call.model)
+  if (!sampling && options.temperature !== undefined) {
+    call.warn("dropped-parameter", `${call.model} takes no temperature; it was not sent`)
+  }
+  if (!sampling && options.topP !== undefined) {
+    call.warn("dropped-parameter", `${call.model} takes no topP; it was not sent`)
+  }
+  if (options.stop !== undefined && options.stop.length > 0 && !quirks.stop(call.model)) {
+    call.unsupported("stop sequences")
+  }
+  if (options.webSearch === true && quirks.webSearch === undefined) call.unsupported("web search")
+  const tools = [
+    ...(options.tools ?? []).map((tool) => ({
+      type: "function",
+      function: {
+        name: tool.name,
+        ...(tool.description === undefined ? {} : { description: tool.description }),
+        parameters: toolSchema(tool.parameters, tool.strict === true),
+        ...(tool.strict === undefined ? {} : { strict: tool.strict })
+      }
+    })),
+    ...(structured.tool === undefined ? [] : [structured.tool])
+  ]
+  const body: Loose = {
+    model: call.model,
+    messages: [
+      ...(system.length === 0 ? [] : [{ role: "system", content: system.join("\n\n") }]),
+      ...call.messages.flatMap((message) => lowerMessage(message, call))
+    ],
+    ...(sampling ? { temperature: options.temperature, top_p: options.topP } : {}),
+    [quirks.maxTokens]: options.maxTokens,
+    stop: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
+    seed: options.seed,
+    ...(options.reasoning === undefined ? {} : quirks.reasoning(options.reasoning, call)),
+    ...(tools.length === 0 ? {} : { tools }),
+    tool_choice: structured.tool !== undefined
+      ? (options.tools ?? []).length > 0 ? "required" : { type: "function", function: { name: answerTool } }
+      : lowerToolChoice(call),
+    ...structured.body,
+    ...(options.webSearch === true ? quirks.webSearch?.(call) : {}),
+    ...(call.stream
+      ? { stream: true, ...(quirks.streamUsage ? { stream_options: { include_usage: true } } : {}) }
+      : {})
+  }
+  return { body, codec: structured.codec, ...(structured.tool === undefined ? {} : { answerTool }) }
+}
+
+/** Effort as most hosts take it; a budget has no place on this wire. */
+export const reasoningEffort: Quirks["reasoning"] = (reasoning, call) => {
+  if (reasoning.effort === undefined) {
+    if (reasoning.budgetTokens !== undefined) {
+      call.warn("dropped-parameter", `${call.provider} takes no reasoning budget; use reasoning.effort`)
+    }
+    return {}
+  }
+  return { reasoning_effort: reasoning.effort === "max" ? "xhigh" : reasoning.effort }
+}
+
+const toolSchema = (schema: JsonObject, strict: boolean): JsonObject =>
+  (strict ? dialect.codec(schema, dialect.openAIStrict) : undefined)?.schema ??
+    dialect.codec(schema, dialect.plain)?.schema ?? schema
+
+const lowerToolChoice = ({ options }: Call): unknown => {
+  const choice = options.toolChoice
+  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  return typeof choice === "string" ? choice : { type: "function", function: { name: choice.tool } }
+}
+
+interface Structured {
+  readonly body: Loose
+  readonly codec?: Codec | undefined
+  readonly instruction?: string | undefined
+  readonly tool?: Loose | undefined
+}
+
+const lowerFormat = (call: Call, quirks: Quirks): Structured => {
+  const { format } = call
+  if (format.type === "text") return { body: {} }
+  const way = call.structured ?? quirks.structured
+  if (format.type === "json") {
+    return {
+      body: way === "prompt" || way === "tool" ? {} : { response_format: { type: "json_object" } },
+      instruction: schemaInstruction(undefined)
+    }
+  }
+  const plain = dialect.codec(format.schema, dialect.plain)
+  const schema = plain?.schema ?? format.schema
+  switch (way) {
+    case "native": {
+      const strict = dialect.codec(format.schema, dialect.openAIStrict)
+      return {
+        codec: strict ?? plain,
+        body: {
+          response_format: {
+            type: "json_schema",
+            json_schema: {
+              name: format.name,
+              ...(format.description === undefined ? {} : { description: format.description }),
+              schema: strict?.schema ?? schema,
+              strict: strict !== undefined
+            }
+          }
+        }
+      }
+    }
+    case "tool":
+      return {
+        codec: plain,
+        body: {},
+        tool: {
+          type: "function",
+          function: { name: answerTool, description: format.description ?? "Gives the answer", parameters: schema }
+        }
+      }
+    case "json-mode":
+      return {
+        codec: plain,
+        body: { response_format: { type: "json_object" } },
+        instruction: schemaInstruction(schema)
+      }
+    case "prompt":
+      return { codec: plain, body: {}, instruction: schemaInstruction(schema) }
+  }
+}
+
+const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
+  switch (message.role) {
+    case "system":
+      return [{
+        role: "system",
+        content: typeof message.content === "string"
+          ? message.content
+          : message.content.map((part) => part.text).join("\n")
+      }]
+    case "user": {
+      if (typeof message.content === "string") return [{ role: "user", content: message.content }]
+      return [{ role: "user", content: message.content.map((part) => lowerUserPart(part, call)) }]
+    }
+    case "assistant":
+      return [lowerAssistant(message, call)]
+    case "tool":
+      return [
+        ...message.content.map((part) => ({ role: "tool", tool_call_id: part.id, content: media.resultText(part) })),
+        ...lowerToolMedia(message.content, call)
+      ]
+  }
+}
+
+// A tool message holds text only: pictures follow as a user's.
+const lowerToolMedia = (results: ReadonlyArray<ToolResultPart>, call: Call): ReadonlyArray<Loose> => {
+  const parts = results.flatMap((result) => result.media ?? [])
+  return parts.length === 0 ? [] : [{ role: "user", content: parts.map((part) => lowerUserPart(part, call)) }]
+}
+
+type UserPart = Exclude<Extract<Message, { role: "user" }>["content"], string>[number]
+
+const audioFormats: Readonly<Record<string, string>> = {
+  "audio/wav": "wav",
+  "audio/x-wav": "wav",
+  "audio/mpeg": "mp3",
+  "audio/mp3": "mp3"
+}
+
+const lowerUserPart = (part: UserPart, call: Call): Loose => {
+  switch (part.type) {
+    case "text":
+      return { type: "text", text: part.text }
+    case "image":
+      return {
+        type: "image_url",
+        image_url: {
+          url: media.toUrl(part.media, part.mediaType ?? "image/png"),
+          ...(part.detail === undefined ? {} : { detail: part.detail })
+        }
+      }
+    case "file": {
+      if (part.mediaType.startsWith("image/")) {
+        return { type: "image_url", image_url: { url: media.toUrl(part.media, part.mediaType) } }
+      }
+      const audio = audioFormats[part.mediaType]
+      if (part.media.type === "url") return call.unsupported(`a file by URL (${part.mediaType})`)
+      if (audio !== undefined) {
+        return { type: "input_audio", input_audio: { data: media.toBase64(part.media), format: audio } }
+      }
+      return {
+        type: "file",
+        file: {
+          filename: part.filename ?? `file.${part.mediaType.split("/")[1] ?? "bin"}`,
+          file_data: media.toUrl(part.media, part.mediaType)
+        }
+      }
+    }
+  }
+}
+
+const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: Call): Loose => {
+  if (typeof message.content === "string") return { role: "assistant", content: message.content }
+  let text = ""
+  let reasoning: Loose = {}
+  const calls: Array<Loose> = []
+  for (const part of message.content) {
+    if (part.type === "text") text += part.text
+    else if (part.type === "tool-call") {
+      const extra = part.providerMetadata?.[name]?.["extra_content"]
+      calls.push({
+        id: part.id,
+        type: "function",
+        function: { name: part.name, arguments: part.rawArguments ?? JSON.stringify(part.arguments ?? {}) },
+        ...(extra === undefined ? {} : { extra_content: extra })
+      })
+    } else if (part.type === "reasoning") {
+      // Only the host that wrote it reads it again.
+      const own = part.providerMetadata?.[name]
+      if (own?.["provider"] !== call.provider) continue
+      const { details, field } = own
+      reasoning = {
+        ...reasoning,
+        ...(details === undefined ? {} : { reasoning_details: details }),
+        ...(typeof field === "string" ? { [field]: part.text } : {})
+      }
+    }
+  }
+  // Hosts reject a thinking field on a finished turn, and some require it between tool calls.
+  const { reasoning_details, ...fields } = reasoning
+  return {
+    role: "assistant",
+    content: text === "" && calls.length > 0 ? null : text,
+    ...(reasoning_details === undefined ? {} : { reasoning_details }),
+    ...(calls.length === 0 ? {} : { ...fields, tool_calls: calls })
+  }
+}
+
+// ── answer ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const readErrorOnly = (body: unknown) => {
+  if (!isObject(body) && !Array.isArray(body)) return undefined
+  const facts = readErrorBody(body)
+  return facts
+}
+
+const read = (body: Loose, completion: Completion, call: Call): void => {
+  readEnvelope(body, completion)
+  const choice = asObject(asArray(body["choices"])[0])
+  const message = choice["message"]
+  if (!isObject(message)) return
+  const state: State = { tools: new Map(), last: undefined, count: 0 }
+  readDelta(message, state, completion, call)
+  readFinish(choice, completion)
+  completion.done = true
+}
+
+const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
+  if (event.data.trim() === "[DONE]") {
+    completion.done = true
+    return
+  }
+  const chunk = parse(event.data)
+  if (!isObject(chunk)) {
+    completion.malformed = "an event of the stream is not a JSON object"
+    return
+  }
+  readEnvelope(chunk, completion)
+  for (const item of asArray(chunk["choices"])) {
+    const choice = asObject(item)
+    // Other candidates than the first are not asked for; a host that sends them anyway is not mixed in.
+    if (choice["index"] !== undefined && choice["index"] !== null && choice["index"] !== 0) continue
+    const delta = choice["delta"] ?? choice["message"]
+    if (isObject(delta)) readDelta(delta, state, completion, call)
+    readFinish(choice, completion)
+    if (isObject(choice["error"])) completion.failure = readErrorBody(choice)
+  }
+  if (isObject(chunk["error"]) || typeof chunk["error"] === "string" || event.event === "error") {
+    completion.failure = readErrorBody(chunk) ?? { message: "the provider sent an error event" }
+  }
+}
+
+const readEnvelope = (body: Loose, completion: Completion): void => {
+  completion.id ??= asString(body["id"]) || undefined
+  completion.model = asString(body["model"]) || completion.model
+  completion.serviceTier = asString(body["service_tier"]) ?? completion.serviceTier
+  const usage = isObject(body["usage"]) ? body["usage"] : asObject(body["x_groq"])["usage"]
+  if (isObject(usage)) {
+    completion.rawUsage = readUsage(usage)
+    completion.serviceTier = asString(usage["service_tier"]) ?? completion.serviceTier
+    completion.webSearches = asNumber(asObject(usage["server_tool_use_details"])["web_search_requests"]) ??
+      completion.webSearches
+    readCost(usage, completion)
+  }
+  const cost = asNumber(asObject(body["cost"])["usd"])
+  if (cost !== undefined) completion.providerCost = { total: cost }
+}
+
+/** The counts of a `usage` object, whichever of the hosts' names they come under. */
+export const readUsage = (usage: Loose): RawUsage => {
+  const prompt = asObject(usage["prompt_tokens_details"])
+  const details = asObject(usage["completion_tokens_details"])
+  const input = asNumber(usage["prompt_tokens"])
+  const output = asNumber(usage["completion_tokens"])
+  const reasoning = asNumber(details["reasoning_tokens"]) ?? asNumber(usage["reasoning_tokens"])
+  const total = asNumber(usage["total_tokens"])
+  // xAI counts reasoning beside the output; the total tells.
+  const beside = reasoning !== undefined && reasoning > 0 && total === (input ?? 0) + (output ?? 0) + reasoning
+  return {
+    input,
+    output: beside ? (output ?? 0) + reasoning : output,
+    cached: asNumber(prompt["cached_tokens"]) ?? asNumber(usage["prompt_cache_hit_tokens"]) ??
+      asNumber(usage["cached_tokens"]) ?? asNumber(usage["num_cached_tokens"]),
+    cacheCreation: asNumber(prompt["cache_write_tokens"]) ?? asNumber(usage["cache_creation_input_tokens"]),
+    reasoning
+  }
+}
+
+const readCost = (usage: Loose, completion: Completion): void => {
+  const cost = usage["cost"]
+  const ticks = asNumber(usage["cost_in_usd_ticks"])
+  if (isObject(cost)) {
+    // Perplexity: the parts, with a fee per request.
+    const total = asNumber(cost["total_cost"])
+    if (total !== undefined) {
+      completion.providerCost = {
+        total,
+        input: asNumber(cost["input_tokens_cost"]),
+        output: asNumber(cost["output_tokens_cost"])
+      }
+    }
+  } else if (asNumber(cost) !== undefined) {
+    const details = asObject(usage["cost_details"])
+    completion.providerCost = {
+      total: asNumber(cost) ?? 0,
+      input: asNumber(details["upstream_inference_prompt_cost"]),
+      output: asNumber(details["upstream_inference_completions_cost"])
+    }
+  } else if (ticks !== undefined && ticks > 0) {
+    // xAI: 10^10 ticks are one dollar. Resellers send 0, which is no price.
+    completion.providerCost = { total: ticks / 1e10 }
+  }
+}
+
+const readDelta = (delta: Loose, state: State, completion: Completion, call: Call): void => {
+  readReasoning(delta, completion, call)
+  const content = delta["content"]
+  if (typeof content === "string") completion.text("text", content)
+  else if (Array.isArray(content)) readContentList(content, completion, call)
+  const refusal = asString(delta["refusal"])
+  if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
+  for (const item of asArray(delta["tool_calls"])) readToolCall(asObject(item), state, completion)
+  if (isObject(delta["function_call"])) {
+    readToolCall({ index: 0, function: delta["function_call"] }, state, completion)
+  }
+}
+
+/** Mistral: text and thinking as a list of pieces. */
+const readContentList = (content: ReadonlyArray<unknown>, completion: Completion, call: Call): void => {
+  for (const item of content) {
+    const piece = asObject(item)
+    if (piece["type"] === "thinking") {
+      for (const thought of asArray(piece["thinking"])) {
+        completion.reasoning("reasoning", asString(asObject(thought)["text"]) ?? "", ofHost(call, {}))
+      }
+    } else completion.text("text", asString(piece["text"]) ?? "")
+  }
+}
+
+const ofHost = (call: Call, more: JsonObject) => ({ [name]: { provider: call.provider, ...more } })
+
+const readReasoning = (delta: Loose, completion: Completion, call: Call): void => {
+  const field = typeof delta["reasoning_content"] === "string" && delta["reasoning_content"] !== ""
+    ? "reasoning_content"
+    : typeof delta["reasoning"] === "string" && delta["reasoning"] !== ""
+    ? "reasoning"
+    : undefined
+  const details = asArray(delta["reasoning_details"]).map(asJsonObject)
+  if (details.length > 0) {
+    const known = completion.metadataOf("reasoning")?.[name]?.["details"]
+    completion.metadata("reasoning", "reasoning", ofHost(call, {
+      details: mergeDetails(Array.isArray(known) ? known.map(asJsonObject) : [], details)
+    }))
+  }
+  if (field !== undefined) {
+    const text = asString(delta[field]) ?? ""
+    // OpenRouter wants its details back and nothing else.
+    if (completion.metadataOf("reasoning")?.[name]?.["details"] !== undefined) completion.reasoning("reasoning", text)
+    else completion.reasoning("reasoning", text, ofHost(call, { field }))
+  } else {
+    for (const detail of details) {
+      const text = asString(detail["text"]) ?? asString(detail["summary"])
+      if (text !== undefined && text !== "") completion.reasoning("reasoning", text)
+    }
+  }
+}
+
+/** Pieces of one detail come with the same type and index; they are joined as they were meant. */
+const mergeDetails = (
+  known: ReadonlyArray<JsonObject>,
+  more: ReadonlyArray<JsonObject>
+): ReadonlyArray<JsonObject> => {
+  const merged = [...known]
+  for (const detail of more) {
+    const last = merged[merged.length - 1]
+    if (last === undefined || last["type"] !== detail["type"] || last["index"] !== detail["index"]) {
+      merged.push(detail)
+      continue
+    }
+    const joined: Record<string, JsonObject[string]> = { ...last, ...detail }
+    for (const field of ["text", "summary", "data", "signature"]) {
+      const before = last[field]
+      const after = detail[field]
+      if (typeof before === "string" && typeof after === "string") joined[field] = before + after
+      else if (typeof before === "string") joined[field] = before
+    }
+    merged[merged.length - 1] = joined
+  }
+  return merged
+}
+
+const readToolCall = (item: Loose, state: State, completion: Completion): void => {
+  const fn = asObject(item["function"])
+  const id = asString(item["id"]) || undefined
+  const called = asString(fn["name"]) || undefined
+  const index = asNumber(item["index"])
+  const known = index === undefined ? undefined : state.tools.get(index)
+  let key: string
+  // Some hosts number every call 0, some leave the number out: then a new id with a name begins a call.
+  const isNew = index === undefined
+    ? id !== undefined || called !== undefined || state.last === undefined
+    : known === undefined || (id !== undefined && called !== undefined && known.id !== "" && known.id !== id)
+  if (isNew) {
+    key = `tool-${state.count++}`
+    if (index !== undefined) state.tools.set(index, { key, id: id ?? "" })
+  } else key = known?.key ?? state.last ?? "tool-0"
+  state.last = key
+  const extra = item["extra_content"]
+  completion.toolCall(key, {
+    id,
+    name: called,
+    ...(isObject(extra) ? { metadata: { [name]: { extra_content: asJsonObject(extra) } } } : {})
+  })
+  const args = fn["arguments"]
+  if (typeof args === "string") completion.toolArguments(key, args)
+  else if (isObject(args)) completion.toolArguments(key, JSON.stringify(args))
+}
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  stop: "stop",
+  eos: "stop",
+  end_turn: "stop",
+  length: "length",
+  model_length: "length",
+  max_tokens: "length",
+  tool_calls: "tool-calls",
+  function_call: "tool-calls",
+  content_filter: "content-filter"
+}
+
+const readFinish = (choice: Loose, completion: Completion): void => {
+  const raw = asString(choice["finish_reason"])
+  if (raw === undefined || raw === "") return
+  completion.rawFinishReason = raw
+  completion.finishReason = finishReasons[raw] ?? "other"
+  if (raw === "content_filter") completion.filter = "content_filter"
+}
