@@ -42,6 +42,9 @@ export interface Query {
   readonly usage: Usage
   /** Part of `usage.cacheCreationTokens` kept for an hour. */
   readonly cacheCreation1hTokens?: number | undefined
+  /** Parts of input and output that are sound. */
+  readonly inputAudioTokens?: number | undefined
+  readonly outputAudioTokens?: number | undefined
   readonly webSearches?: number | undefined
   /** The service tier the answer names, where prices depend on it. */
   readonly serviceTier?: string | undefined
@@ -228,7 +231,10 @@ const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Cost.C
   const inputRate = rate("input_mtok") ?? zero
   const write1h = Math.min(query.cacheCreation1hTokens ?? 0, usage.cacheCreationTokens)
   const writeRate = rate("cache_write_mtok") ?? inputRate
-  let input = per(usage.inputTokens - usage.cachedInputTokens - usage.cacheCreationTokens, inputRate, 6)
+  const fresh = usage.inputTokens - usage.cachedInputTokens - usage.cacheCreationTokens
+  const audio = Math.min(query.inputAudioTokens ?? 0, fresh)
+  let input = per(fresh - audio, inputRate, 6)
+  if (audio > 0) input = BigDecimal.sum(input, per(audio, rate("input_audio_mtok") ?? inputRate, 6))
   if (usage.cachedInputTokens > 0) {
     input = BigDecimal.sum(input, per(usage.cachedInputTokens, rate("cache_read_mtok") ?? inputRate, 6))
   }
@@ -237,13 +243,12 @@ const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Cost.C
     if (write1h > 0) input = BigDecimal.sum(input, per(write1h, rate("cache_write_1h_mtok") ?? writeRate, 6))
   }
   const outputRate = rate("output_mtok") ?? zero
-  const reasoningRate = rate("output_reasoning_mtok")
-  const output = reasoningRate === undefined
-    ? per(usage.outputTokens, outputRate, 6)
-    : BigDecimal.sum(
-      per(usage.outputTokens - usage.reasoningTokens, outputRate, 6),
-      per(usage.reasoningTokens, reasoningRate, 6)
-    )
+  const audioOut = Math.min(query.outputAudioTokens ?? 0, usage.outputTokens - usage.reasoningTokens)
+  let output = per(usage.outputTokens - usage.reasoningTokens - audioOut, outputRate, 6)
+  if (usage.reasoningTokens > 0) {
+    output = BigDecimal.sum(output, per(usage.reasoningTokens, rate("output_reasoning_mtok") ?? outputRate, 6))
+  }
+  if (audioOut > 0) output = BigDecimal.sum(output, per(audioOut, rate("output_audio_mtok") ?? outputRate, 6))
   const searches = query.webSearches ?? 0
   const perRequest = rate("requests_kcount")
   let tools = searches === 0 ? zero : per(searches, rate("web_searches_kcount") ?? zero, 3)

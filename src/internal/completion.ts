@@ -33,6 +33,9 @@ export interface RawUsage {
   /** The part of `cacheCreation` kept for an hour. */
   readonly cacheCreation1h?: number | undefined
   readonly reasoning?: number | undefined
+  /** The parts of input and output that are sound, which some models price apart. */
+  readonly inputAudio?: number | undefined
+  readonly outputAudio?: number | undefined
 }
 
 /** USD as the provider bills it; the parts where it names them. */
@@ -51,6 +54,8 @@ interface Block {
   /** Arguments that came parsed; then `text` is empty unless more text follows. */
   parsed: JsonObject | undefined
   value: JsonObject | undefined
+  /** The arguments are text and no JSON: a custom tool. */
+  plain: boolean
   closed: boolean
 }
 
@@ -116,6 +121,7 @@ export class Completion {
       readonly id?: string | undefined
       readonly name?: string | undefined
       readonly parsed?: JsonObject | undefined
+      readonly plain?: boolean | undefined
       readonly metadata?: ProviderMetadata | undefined
     }
   ): void {
@@ -129,6 +135,7 @@ export class Completion {
     if (block.id === "" && call.id !== undefined) block.id = call.id
     if (block.name === "" && call.name !== undefined) block.name = call.name
     if (call.parsed !== undefined) block.parsed = call.parsed
+    if (call.plain === true) block.plain = true
     if (call.metadata !== undefined) block.metadata = { ...block.metadata, ...call.metadata }
     if (isNew && block.id === "" && call.id === undefined) block.id = `${this.callIdPrefix}${this.blocks.length}`
     if (isNew && this.emitting) this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: "" })
@@ -286,6 +293,7 @@ export class Completion {
       name: "",
       parsed: undefined,
       value: undefined,
+      plain: false,
       closed: false
     }
     this.blocks.push(block)
@@ -308,7 +316,11 @@ const toToolCall = (block: Block): ToolCallPart => ({
   type: "tool-call",
   id: block.id,
   name: block.name,
-  arguments: block.text === "" && block.parsed !== undefined ? block.parsed : parseArguments(block.text),
+  arguments: block.plain
+    ? block.text
+    : block.text === "" && block.parsed !== undefined
+    ? block.parsed
+    : parseArguments(block.text),
   ...(block.text === "" ? {} : { rawArguments: block.text }),
   ...(block.metadata === undefined ? {} : { providerMetadata: block.metadata })
 })

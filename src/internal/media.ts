@@ -1,4 +1,5 @@
 /** Media and tool results as wires carry them. */
+import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import type { Media, ToolResultPart } from "../Prompt.ts"
 
@@ -9,6 +10,12 @@ export const toBase64 = (media: Exclude<Media, { type: "url" }>): string =>
 /** An address, or the content as a `data:` URL. */
 export const toUrl = (media: Media, mediaType: string): string =>
   media.type === "url" ? media.url : `data:${mediaType};base64,${toBase64(media)}`
+
+/** The content of a text file. */
+export const toText = (media: Exclude<Media, { type: "url" }>): string =>
+  media.type === "bytes"
+    ? new TextDecoder().decode(media.bytes)
+    : Either.getOrElse(Encoding.decodeBase64String(media.base64), () => media.base64)
 
 /** A tool's answer as text: strings as they are, anything else as JSON. */
 export const resultText = (part: ToolResultPart): string =>

@@ -109,6 +109,8 @@ const costOf = (
     model: routed?.model ?? model,
     usage,
     cacheCreation1hTokens: completion.rawUsage?.cacheCreation1h,
+    inputAudioTokens: completion.rawUsage?.inputAudio,
+    outputAudioTokens: completion.rawUsage?.outputAudio,
     webSearches: completion.webSearches,
     serviceTier: completion.serviceTier,
     at: new Date(session.clock.unsafeCurrentTimeMillis())

@@ -48,7 +48,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   initial: () => ({ tools: new Map(), last: undefined, count: 0 }),
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
-  readError: (body) => isObject(body) && body["choices"] !== undefined && !isObject(body["error"]) ? undefined : readErrorOnly(body)
+  readError: (body) => isObject(body) && body["choices"] !== undefined && !isObject(body["error"]) ? undefined : readErrorBody(body)
 })
 
 // ── request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,12 +291,6 @@ const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: 
 
 // ── answer ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const readErrorOnly = (body: unknown) => {
-  if (!isObject(body) && !Array.isArray(body)) return undefined
-  const facts = readErrorBody(body)
-  return facts
-}
-
 const read = (body: Loose, completion: Completion, call: Call): void => {
   readEnvelope(body, completion)
   const choice = asObject(asArray(body["choices"])[0])
@@ -365,7 +359,9 @@ export const readUsage = (usage: Loose): RawUsage => {
     cached: asNumber(prompt["cached_tokens"]) ?? asNumber(usage["prompt_cache_hit_tokens"]) ??
       asNumber(usage["cached_tokens"]) ?? asNumber(usage["num_cached_tokens"]),
     cacheCreation: asNumber(prompt["cache_write_tokens"]) ?? asNumber(usage["cache_creation_input_tokens"]),
-    reasoning
+    reasoning,
+    inputAudio: asNumber(prompt["audio_tokens"]),
+    outputAudio: asNumber(details["audio_tokens"])
   }
 }
 

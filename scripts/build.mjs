@@ -1,0 +1,28 @@
+/** src to dist: one file per module, with declarations, and calls marked pure so that bundlers can drop them. */
+import { transformFileAsync } from "@babel/core"
+import { execFileSync } from "node:child_process"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { basename, join } from "node:path"
+
+rmSync("dist", { recursive: true, force: true })
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
+
+for (const name of readdirSync("dist", { recursive: true })) {
+  const file = join("dist", name)
+  if (name.endsWith(".d.ts")) {
+    // The compiler rewrites import paths in code only.
+    const declarations = readFileSync(file, "utf8")
+    writeFileSync(file, declarations.replace(/((?:from|import) |import\()"(\.[^"]*)\.ts"/g, "$1\"$2.js\""))
+  }
+  if (!name.endsWith(".js")) continue
+  const { code, map } = await transformFileAsync(file, {
+    babelrc: false,
+    configFile: false,
+    compact: false,
+    plugins: ["annotate-pure-calls"],
+    inputSourceMap: true,
+    sourceMaps: true
+  })
+  writeFileSync(file, `${code}\n//# sourceMappingURL=${basename(file)}.map\n`)
+  writeFileSync(`${file}.map`, JSON.stringify(map))
+}

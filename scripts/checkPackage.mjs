@@ -1,0 +1,145 @@
+/**
+ * What a user gets: packs the built package, installs it alone in an empty folder, and there compiles and runs the first
+ * example of the README, looks at what an import loads, and at what a bundler keeps.
+ */
+import { build } from "esbuild"
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const root = process.cwd()
+const tsc = join(root, "node_modules/typescript/bin/tsc")
+const { name } = JSON.parse(readFileSync("package.json", "utf8"))
+const folder = mkdtempSync(join(tmpdir(), `${name}-`))
+const inFolder = (command, args, options) =>
+  execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], ...options })
+const file = (path, content) => writeFileSync(join(folder, path), content)
+
+const readme = existsSync("README.md") ? readFileSync("README.md", "utf8") : ""
+const [, runs, snippet = `import { LLM } from "${name}"\nconsole.log(LLM.LLM.key)\n`] =
+  /^```ts( run)?\n([\s\S]*?)^```$/m.exec(readme) ?? []
+
+const install = () => {
+  const [{ filename, files }] = JSON.parse(
+    execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--loglevel=error", "--pack-destination", folder], {
+      encoding: "utf8"
+    })
+  )
+  for (const needed of ["dist/index.js", "dist/index.d.ts", "src/index.ts", "README.md", "LICENSE", "package.json"]) {
+    assert(files.some(({ path }) => path === needed), `${needed} is not in the package`)
+  }
+  file("package.json", JSON.stringify({ private: true, type: "module" }))
+  const options = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
+  inFolder("npm", ["install", ...options, filename], { stdio: ["ignore", "ignore", "inherit"] })
+}
+
+const compile = () => {
+  file("example.ts", snippet)
+  // This folder has no Node types; ours must not ask for them.
+  file("types.ts", `export * from "${name}"\n`)
+  const options = ["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
+  for (const [module, resolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
+    const as = [...options, "--module", module, "--moduleResolution", resolution]
+    inFolder(process.execPath, [tsc, ...as, "--skipLibCheck", "example.ts"], { stdio: "inherit" })
+    const { stdout = "" } = attempt(() => inFolder(process.execPath, [tsc, ...as, "types.ts"])) ?? {}
+    const ours = stdout.split("\n").filter((line) => line.startsWith(`node_modules/${name}/`))
+    assert.equal(ours.length, 0, `our declarations do not compile under ${resolution}:\n${ours.join("\n")}`)
+  }
+}
+
+const attempt = (f) => {
+  try {
+    f()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+const runExample = async () => {
+  const { outputFiles } = await build({ stdin: { contents: snippet, loader: "ts" }, write: false, format: "esm" })
+  file("example.mjs", outputFiles[0].text)
+  console.log(inFolder(process.execPath, ["example.mjs"]))
+}
+
+/** The core runs in browsers: an import of it may load neither Node's modules nor a driver. */
+const importsNothing = () => {
+  file(
+    "hooks.mjs",
+    `import { appendFileSync } from "node:fs"
+export const resolve = async (specifier, context, next) => {
+  const found = await next(specifier, context)
+  if (context.parentURL?.includes("/node_modules/")) {
+    appendFileSync("loaded.txt", JSON.stringify({ specifier, from: context.parentURL, url: found.url }) + "\\n")
+  }
+  return found
+}
+`
+  )
+  file("register.mjs", `import { register } from "node:module"\nregister("./hooks.mjs", import.meta.url)\n`)
+  file("import.mjs", `import "${name}"\n`)
+  inFolder(process.execPath, ["--import", "./register.mjs", "import.mjs"])
+  const loaded = readFileSync(join(folder, "loaded.txt"), "utf8").trim().split("\n").map((line) => JSON.parse(line))
+  const packageOf = (url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1]
+  const builtin = loaded.filter(({ url }) => url.startsWith("node:"))
+  assert.equal(builtin.length, 0, `importing ${name} loads Node's modules: ${JSON.stringify(builtin, null, 1)}`)
+  const packages = [...new Set(loaded.map(({ url }) => packageOf(url)))].sort()
+  const wanted = /^(effect|@effect\/platform|find-my-way-ts|multipasta|fast-check|pure-rand)$/
+  const drivers = packages.filter((loadedPackage) => loadedPackage !== name && !wanted.test(loadedPackage))
+  assert.deepEqual(drivers, [], `importing ${name} loads ${drivers}`)
+  return `${loaded.length} imports of ${packages.join(", ")}`
+}
+
+/** A program pays for the provider it names. */
+const treeShakes = async () => {
+  const { metafile } = await build({
+    stdin: {
+      contents: `import { LLM, Anthropic } from "${name}"
+console.log(LLM.generateText({ prompt: "Hi" }), Anthropic.layer({ model: "claude-sonnet-4-5" }))`,
+      resolveDir: folder
+    },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    // Loaded on demand: each is a file of its own.
+    external: ["@pydantic/genai-prices", "ajv", "ajv/*", "ajv-formats"],
+    write: false,
+    metafile: true
+  })
+  const [{ bytes, inputs }] = Object.values(metafile.outputs)
+  const kept = Object.entries(inputs)
+    .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && path.includes(`/${name}/dist/`))
+    .map(([path]) => path.slice(path.indexOf("/dist/") + 6))
+  const others = kept.filter((path) =>
+    /^(providers|internal\/wires|testing|gateway|logging|adapters)\//.test(path) && !/[aA]nthropic/.test(path)
+  )
+  assert.deepEqual(others, [], `a program with Anthropic alone also bundles ${others}`)
+  return `${kept.length} of our modules, ${Math.round(bytes / 1024)} KiB with Effect, minified`
+}
+
+const blocked = () => {
+  for (const path of ["internal/http", "internal/wires/chatCompletions", "index"]) {
+    const error = attempt(() => inFolder(process.execPath, ["-e", `import("${name}/${path}")`], { stdio: "ignore" }))
+    assert(error !== undefined, `${name}/${path} can be imported`)
+  }
+}
+
+const steps = {
+  "packs and installs alone": install,
+  "first README example compiles": compile,
+  ...(runs === undefined ? {} : { "first README example runs": runExample }),
+  "importing the root loads no driver": importsNothing,
+  "internal modules are closed": blocked,
+  "bundles one provider": treeShakes
+}
+try {
+  for (const [title, step] of Object.entries(steps)) {
+    const detail = await step()
+    console.log(`ok  ${title}${detail === undefined ? "" : `: ${detail}`}`)
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,390 @@
+/**
+ * Google's generateContent wire, as Gemini and Vertex speak it. Source: ai.google.dev/api/generate-content, recorded
+ * traffic, 2026-11.
+ */
+import type { JsonObject, Message } from "../../Prompt.ts"
+import type { FinishReason } from "../../Response.ts"
+import * as capabilities from "../capabilities.ts"
+import type { Completion, ErrorFacts } from "../completion.ts"
+import type { Codec } from "../dialect.ts"
+import * as dialect from "../dialect.ts"
+import type { Call, Lowered, Wire } from "../driver.ts"
+import { readErrorBody, retryInfoOf } from "../errors.ts"
+import type { WireEvent } from "../framing.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
+import * as media from "../media.ts"
+import { answerTool, schemaInstruction } from "../structured.ts"
+
+export interface State {
+  /** Text and reasoning alternate; each run of one kind is a block. */
+  block: number
+  kind: "text" | "reasoning" | "other"
+}
+
+const name = "gemini"
+
+export const wire: Wire<State> = {
+  name,
+  toolName: /^[a-zA-Z_][a-zA-Z0-9_.-]{0,63}$/,
+  lower: (call) => lower(call),
+  read: (body, completion) => {
+    readChunk(initial(), body, completion)
+    completion.done = completion.rawFinishReason !== undefined || completion.filter !== undefined ||
+      asArray(body["candidates"]).length > 0
+  },
+  initial: () => initial(),
+  step: (state, event, completion) => step(state, event, completion),
+  // A stream may go on after a finish reason, so only its end says that it is complete.
+  isComplete: (completion) =>
+    completion.done || completion.rawFinishReason !== undefined || completion.filter !== undefined,
+  readError: (body) => readError(body)
+}
+
+const initial = (): State => ({ block: 0, kind: "other" })
+
+// ── request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const isThree = (model: string): boolean => /^gemini-3/.test(model)
+
+const lower = (call: Call): Lowered => {
+  const { model, options } = call
+  if (options.webSearch === true && !capabilities.webSearch("gemini", model)) call.unsupported("web search")
+  const structured = lowerFormat(call)
+  const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
+  const declarations = [
+    ...(options.tools ?? []).map((tool) => ({
+      name: tool.name,
+      ...(tool.description === undefined ? {} : { description: tool.description }),
+      parametersJsonSchema: dialect.codec(tool.parameters, dialect.plain)?.schema ?? tool.parameters
+    })),
+    ...(structured.tool === undefined ? [] : [structured.tool])
+  ]
+  const tools = [
+    ...(declarations.length === 0 ? [] : [{ functionDeclarations: declarations }]),
+    ...(options.webSearch === true ? [{ googleSearch: {} }] : [])
+  ]
+  const generationConfig: Loose = {
+    temperature: options.temperature,
+    topP: options.topP,
+    maxOutputTokens: options.maxTokens,
+    stopSequences: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
+    seed: options.seed,
+    ...lowerReasoning(call),
+    ...structured.config
+  }
+  const config = Object.entries(generationConfig).filter(([, value]) => value !== undefined)
+  const functionCalling = structured.tool !== undefined
+    ? { mode: "ANY", ...((options.tools ?? []).length === 0 ? { allowedFunctionNames: [answerTool] } : {}) }
+    : lowerToolChoice(call)
+  return {
+    codec: structured.codec,
+    ...(structured.tool === undefined ? {} : { answerTool }),
+    body: {
+      ...(system.length === 0 ? {} : { systemInstruction: { parts: system.map((text) => ({ text })) } }),
+      contents: lowerMessages(call),
+      ...(tools.length === 0 ? {} : { tools }),
+      ...(functionCalling === undefined ? {} : { toolConfig: { functionCallingConfig: functionCalling } }),
+      ...(config.length === 0 ? {} : { generationConfig: Object.fromEntries(config) })
+    }
+  }
+}
+
+/** Thinking tokens by effort for models that take a budget. */
+const budgets: Readonly<Record<string, number>> = {
+  none: 0,
+  minimal: 512,
+  low: 2048,
+  medium: 8192,
+  high: 16_384,
+  xhigh: 24_576,
+  max: 24_576
+}
+
+const levels: Readonly<Record<string, string>> = {
+  minimal: "minimal",
+  low: "low",
+  medium: "medium",
+  high: "high",
+  xhigh: "high",
+  max: "high"
+}
+
+const lowerReasoning = (call: Call): Loose => {
+  const reasoning = call.options.reasoning
+  if (reasoning === undefined || (reasoning.effort === undefined && reasoning.budgetTokens === undefined)) return {}
+  const { budgetTokens, effort } = reasoning
+  if (/^gemini-(1|2\.0)/.test(call.model)) {
+    if (effort === "none") return {}
+    call.unsupported("reasoning")
+  }
+  if (isThree(call.model)) {
+    if (effort === "none" || budgetTokens === 0) {
+      call.warn("dropped-parameter", `${call.model} cannot stop thinking; it was asked to think least`)
+      return { thinkingConfig: { thinkingLevel: /pro/.test(call.model) ? "low" : "minimal" } }
+    }
+    return {
+      thinkingConfig: {
+        includeThoughts: true,
+        ...(budgetTokens === undefined
+          ? { thinkingLevel: effort === "minimal" && /pro/.test(call.model) ? "low" : levels[effort ?? "high"] }
+          : { thinkingBudget: budgetTokens })
+      }
+    }
+  }
+  const budget = budgetTokens ?? budgets[effort ?? "medium"] ?? 8192
+  if (budget === 0 && /pro/.test(call.model)) {
+    call.warn("dropped-parameter", `${call.model} cannot stop thinking; it was asked to think least`)
+    return { thinkingConfig: { thinkingBudget: 128 } }
+  }
+  return { thinkingConfig: { ...(budget === 0 ? {} : { includeThoughts: true }), thinkingBudget: budget } }
+}
+
+interface Structured {
+  readonly codec?: Codec | undefined
+  readonly config?: Loose | undefined
+  readonly instruction?: string | undefined
+  readonly tool?: Loose | undefined
+}
+
+const lowerFormat = (call: Call): Structured => {
+  const { format, options } = call
+  if (format.type === "text") return {}
+  // Before Gemini 3, a JSON answer excludes tools and grounding.
+  const busy = (options.tools ?? []).length > 0 || options.webSearch === true
+  const way = call.structured ?? (busy && !isThree(call.model) ? "prompt" : "native")
+  if (format.type === "json") {
+    return way === "prompt" || way === "tool"
+      ? { instruction: schemaInstruction(undefined) }
+      : { config: { responseMimeType: "application/json" } }
+  }
+  const plain = dialect.codec(format.schema, dialect.plain)
+  const schema = plain?.schema ?? format.schema
+  switch (way) {
+    case "native": {
+      const own = dialect.codec(format.schema, dialect.gemini)
+      return {
+        codec: own ?? plain,
+        config: { responseMimeType: "application/json", responseJsonSchema: own?.schema ?? schema }
+      }
+    }
+    case "json-mode":
+      return {
+        codec: plain,
+        config: { responseMimeType: "application/json" },
+        instruction: schemaInstruction(schema)
+      }
+    case "tool":
+      return {
+        codec: plain,
+        tool: {
+          name: answerTool,
+          description: format.description ?? "Gives the answer",
+          parametersJsonSchema: schema
+        }
+      }
+    case "prompt":
+      return { codec: plain, instruction: schemaInstruction(schema) }
+  }
+}
+
+const lowerToolChoice = ({ options }: Call): Loose | undefined => {
+  const choice = options.toolChoice
+  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  if (typeof choice === "object") return { mode: "ANY", allowedFunctionNames: [choice.tool] }
+  return { mode: choice === "required" ? "ANY" : choice === "none" ? "NONE" : "AUTO" }
+}
+
+const lowerMessages = (call: Call): ReadonlyArray<Loose> => {
+  const turns: Array<{ readonly role: "user" | "model"; readonly parts: Array<Loose> }> = []
+  for (const message of call.messages) {
+    const role = message.role === "assistant" ? "model" : "user"
+    const parts = lowerParts(message, call)
+    if (parts.length === 0) continue
+    const last = turns[turns.length - 1]
+    if (last?.role === role) last.parts.push(...parts)
+    else turns.push({ role, parts: [...parts] })
+  }
+  return turns
+}
+
+const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
+  if (typeof message.content === "string") return message.content === "" ? [] : [{ text: message.content }]
+  let calls = 0
+  return message.content.flatMap((part): ReadonlyArray<Loose> => {
+    switch (part.type) {
+      case "text": {
+        const signature = signatureOf(part.providerMetadata?.[name])
+        return part.text === "" && signature["thoughtSignature"] === undefined
+          ? []
+          : [{ text: part.text, ...signature }]
+      }
+      case "reasoning": {
+        const own = part.providerMetadata?.[name]
+        return own === undefined ? [] : [{ text: part.text, thought: true, ...signatureOf(own) }]
+      }
+      case "image":
+        return [lowerMedia(part.media, part.mediaType ?? "image/png")]
+      case "file":
+        return [lowerMedia(part.media, part.mediaType)]
+      case "tool-call": {
+        const own = part.providerMetadata?.[name]
+        const first = calls++ === 0
+        return [{
+          functionCall: {
+            ...(own?.["id"] === undefined ? {} : { id: own["id"] }),
+            name: part.name,
+            args: asObject(part.arguments)
+          },
+          ...signatureOf(own),
+          // Gemini 3 rejects a call without its signature; this word stands for one that another model made.
+          ...(own?.["thoughtSignature"] === undefined && first && isThree(call.model)
+            ? { thoughtSignature: "skip_thought_signature_validator" }
+            : {})
+        }]
+      }
+      case "tool-result":
+        return [
+          {
+            functionResponse: {
+              name: part.name,
+              response: part.isError === true
+                ? { error: part.result }
+                : isObject(part.result)
+                ? part.result
+                : { result: part.result }
+            }
+          },
+          ...(part.media ?? []).map((item) =>
+            lowerMedia(item.media, item.mediaType ?? "image/png")
+          )
+        ]
+      case "provider":
+        return part.wire === name ? [part.value] : []
+    }
+  })
+}
+
+const signatureOf = (own: JsonObject | undefined): Loose =>
+  own?.["thoughtSignature"] === undefined ? {} : { thoughtSignature: own["thoughtSignature"] }
+
+const lowerMedia = (source: Parameters<typeof media.toUrl>[0], mediaType: string): Loose =>
+  source.type === "url"
+    ? { fileData: { mimeType: mediaType, fileUri: source.url } }
+    : { inlineData: { mimeType: mediaType, data: media.toBase64(source) } }
+
+// ── answer ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const readError = (body: unknown): ErrorFacts | undefined => {
+  const first: unknown = Array.isArray(body) ? body[0] : body
+  if (!isObject(first)) return undefined
+  if (isObject(first["error"])) {
+    const error = first["error"]
+    const facts = readErrorBody(first)
+    return { ...facts, type: asString(error["status"]), retryAfter: retryInfoOf(error) }
+  }
+  return first["candidates"] === undefined && first["promptFeedback"] === undefined &&
+      first["usageMetadata"] === undefined
+    ? readErrorBody(first)
+    : undefined
+}
+
+const step = (state: State, event: WireEvent, completion: Completion): void => {
+  if (event.data.trim() === "[DONE]") return
+  const chunk = parse(event.data)
+  if (!isObject(chunk)) {
+    completion.malformed = "an event of the stream is not a JSON object"
+    return
+  }
+  const error = readError(chunk)
+  if (error !== undefined) completion.failure = error
+  else readChunk(state, chunk, completion)
+}
+
+const blocked = /SAFETY|RECITATION|BLOCKLIST|PROHIBITED_CONTENT|SPII/
+
+const readChunk = (state: State, chunk: Loose, completion: Completion): void => {
+  completion.id ??= asString(chunk["responseId"])
+  completion.model = asString(chunk["modelVersion"]) ?? completion.model
+  const reason = asString(asObject(chunk["promptFeedback"])["blockReason"])
+  if (reason !== undefined && reason !== "BLOCK_REASON_UNSPECIFIED") completion.filter = reason
+  if (isObject(chunk["usageMetadata"])) readUsage(chunk["usageMetadata"], completion)
+  const candidate = asObject(asArray(chunk["candidates"])[0])
+  for (const part of asArray(asObject(candidate["content"])["parts"])) readPart(state, asJsonObject(part), completion)
+  const grounding = asObject(candidate["groundingMetadata"])
+  if (asArray(grounding["webSearchQueries"]).length > 0 || asArray(grounding["groundingChunks"]).length > 0) {
+    completion.webSearches = 1
+  }
+  readFinish(candidate, completion)
+}
+
+const readPart = (state: State, part: JsonObject, completion: Completion): void => {
+  const signature = asString(part["thoughtSignature"])
+  const metadata = signature === undefined ? undefined : { [name]: { thoughtSignature: signature } }
+  if (isObject(part["functionCall"])) {
+    const call = part["functionCall"]
+    const id = asString(call["id"])
+    state.kind = "other"
+    const key = `call-${state.block++}`
+    completion.toolCall(key, {
+      id,
+      name: asString(call["name"]),
+      parsed: asJsonObject(call["args"]),
+      ...(metadata === undefined && id === undefined
+        ? {}
+        : { metadata: { [name]: { ...metadata?.[name], ...(id === undefined ? {} : { id }) } } })
+    })
+    completion.close(key)
+    return
+  }
+  const text = part["text"]
+  if (typeof text === "string") {
+    const kind = part["thought"] === true ? "reasoning" : "text"
+    if (state.kind !== kind) {
+      state.kind = kind
+      state.block++
+    }
+    if (kind === "reasoning") completion.reasoning(state.block, text, { [name]: { ...metadata?.[name] } })
+    else completion.text(state.block, text, metadata)
+    return
+  }
+  // Code, its result, a picture: only this wire knows what to do with them.
+  state.kind = "other"
+  if (Object.keys(part).length > 0) completion.provider(name, part)
+}
+
+const readUsage = (usage: Loose, completion: Completion): void => {
+  const prompt = asNumber(usage["promptTokenCount"])
+  const toolUse = asNumber(usage["toolUsePromptTokenCount"])
+  const candidates = asNumber(usage["candidatesTokenCount"])
+  const thoughts = asNumber(usage["thoughtsTokenCount"])
+  completion.serviceTier = asString(usage["serviceTier"]) ?? completion.serviceTier
+  if (prompt === undefined && candidates === undefined && thoughts === undefined) return
+  completion.rawUsage = {
+    input: (prompt ?? 0) + (toolUse ?? 0),
+    output: (candidates ?? 0) + (thoughts ?? 0),
+    cached: asNumber(usage["cachedContentTokenCount"]),
+    reasoning: thoughts,
+    inputAudio: audioOf(usage["promptTokensDetails"]),
+    outputAudio: audioOf(usage["candidatesTokensDetails"])
+  }
+}
+
+const audioOf = (details: unknown): number | undefined => {
+  const audio = asArray(details).map(asObject).find((detail) => detail["modality"] === "AUDIO")
+  return audio === undefined ? undefined : asNumber(audio["tokenCount"])
+}
+
+const readFinish = (candidate: Loose, completion: Completion): void => {
+  const raw = asString(candidate["finishReason"])
+  if (raw === undefined || raw === "FINISH_REASON_UNSPECIFIED") return
+  completion.rawFinishReason = raw
+  completion.finishReason = finishReasonOf(raw)
+  if (completion.finishReason === "content-filter") completion.filter = raw
+  const message = asString(candidate["finishMessage"])
+  if (completion.finishReason === "other") {
+    completion.warn("other", `the model stopped with ${raw}${message === undefined ? "" : `: ${message}`}`)
+  }
+}
+
+const finishReasonOf = (raw: string): FinishReason =>
+  raw === "STOP" ? "stop" : raw === "MAX_TOKENS" ? "length" : blocked.test(raw) ? "content-filter" : "other"

@@ -1,0 +1,452 @@
+/**
+ * Anthropic's Messages wire. Source: platform.claude.com/docs/en/api/messages, recorded traffic, 2026-11.
+ */
+import type { JsonObject, Message } from "../../Prompt.ts"
+import type { FinishReason } from "../../Response.ts"
+import * as capabilities from "../capabilities.ts"
+import type { Completion } from "../completion.ts"
+import type { Codec } from "../dialect.ts"
+import * as dialect from "../dialect.ts"
+import type { Call, Lowered, Wire } from "../driver.ts"
+import { readErrorBody } from "../errors.ts"
+import type { WireEvent } from "../framing.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
+import * as media from "../media.ts"
+import { answerTool, schemaInstruction } from "../structured.ts"
+
+export interface Quirks {
+  /** A cache breakpoint after the system prompt, and how long it lasts. */
+  readonly promptCaching: false | "5m" | "1h"
+}
+
+interface OpenBlock {
+  readonly type: string
+  readonly start: JsonObject
+  input: string
+}
+
+export interface State {
+  readonly blocks: Map<number, OpenBlock>
+  usage: Loose
+}
+
+const name = "anthropic"
+
+export const wire = (quirks: Quirks): Wire<State> => ({
+  name,
+  toolName: /^[a-zA-Z0-9_-]{1,128}$/,
+  lower: (call) => lower(call, quirks),
+  read,
+  initial: () => ({ blocks: new Map(), usage: {} }),
+  step,
+  isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
+  readError: (body) => isObject(body) && body["type"] === "message" ? undefined : readErrorBody(body)
+})
+
+// ── request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const defaultMaxTokens = { single: 16_000, stream: 64_000 }
+
+const lower = (call: Call, quirks: Quirks): Lowered => {
+  const { model, options } = call
+  if (options.seed !== undefined) call.warn("dropped-parameter", "Anthropic takes no seed; it was not sent")
+  if (options.webSearch === true && !capabilities.webSearch("anthropic", model)) call.unsupported("web search")
+  const ceiling = capabilities.anthropicMaxTokens(model)
+  const wanted = options.maxTokens ?? (call.stream ? defaultMaxTokens.stream : defaultMaxTokens.single)
+  const maxTokens = options.maxTokens ?? Math.min(wanted, ceiling ?? wanted)
+  const reasoning = lowerReasoning(call, maxTokens)
+  const structured = lowerFormat(call, reasoning.thinks)
+  const system = [
+    ...call.system,
+    ...call.messages.flatMap((message) =>
+      message.role !== "system"
+        ? []
+        : [typeof message.content === "string" ? message.content : message.content.map((part) => part.text).join("\n")]
+    ),
+    ...(structured.instruction === undefined ? [] : [structured.instruction])
+  ]
+  const tools = [
+    ...(options.tools ?? []).map((tool) => ({
+      name: tool.name,
+      ...(tool.description === undefined ? {} : { description: tool.description }),
+      input_schema: (tool.strict === true ? dialect.codec(tool.parameters, dialect.anthropicConstrained) : undefined)
+        ?.schema ?? dialect.codec(tool.parameters, dialect.plain)?.schema ?? tool.parameters,
+      ...(tool.strict === undefined ? {} : { strict: tool.strict })
+    })),
+    ...(options.webSearch === true ? [{ type: "web_search_20250305", name: "web_search" }] : []),
+    ...(structured.tool === undefined ? [] : [structured.tool])
+  ]
+  const { output_config: outputConfig, ...thinking } = reasoning.body
+  const output = { ...asObject(outputConfig), ...structured.outputConfig }
+  return {
+    codec: structured.codec,
+    ...(structured.tool === undefined ? {} : { answerTool }),
+    body: {
+      model,
+      max_tokens: maxTokens,
+      ...(system.length === 0 ? {} : { system: lowerSystem(system, quirks) }),
+      messages: lowerMessages(call),
+      ...lowerSampling(call, reasoning.thinks),
+      stop_sequences: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
+      ...(tools.length === 0 ? {} : { tools }),
+      tool_choice: structured.toolChoice ?? lowerToolChoice(call),
+      ...thinking,
+      ...(Object.keys(output).length === 0 ? {} : { output_config: output }),
+      ...(call.stream ? { stream: true } : {})
+    }
+  }
+}
+
+const lowerSystem = (system: ReadonlyArray<string>, quirks: Quirks): ReadonlyArray<Loose> =>
+  system.map((text, i) => ({
+    type: "text",
+    text,
+    ...(quirks.promptCaching === false || i < system.length - 1 ? {} : cacheControl(quirks.promptCaching))
+  }))
+
+const cacheControl = (ttl: "5m" | "1h"): Loose => ({
+  cache_control: { type: "ephemeral", ...(ttl === "1h" ? { ttl } : {}) }
+})
+
+const lowerSampling = (call: Call, thinks: boolean): Loose => {
+  const { temperature, topP } = call.options
+  if (temperature === undefined && topP === undefined) return {}
+  if (thinks || !capabilities.sampling(call.provider, call.model)) {
+    call.warn(
+      "dropped-parameter",
+      `${call.model} takes no temperature or topP${thinks ? " while it thinks" : ""}; they were not sent`
+    )
+    return {}
+  }
+  return { temperature, top_p: topP }
+}
+
+/** Tokens to think for, by effort, on models that take a budget; about what the vendor's own efforts spend. */
+const budgets: Readonly<Record<string, number>> = {
+  minimal: 1024,
+  low: 2048,
+  medium: 8192,
+  high: 16_384,
+  xhigh: 32_768,
+  max: 49_152
+}
+
+const lowerReasoning = (call: Call, maxTokens: number): { readonly body: Loose; readonly thinks: boolean } => {
+  const reasoning = call.options.reasoning
+  if (reasoning === undefined || (reasoning.effort === undefined && reasoning.budgetTokens === undefined)) {
+    return { body: {}, thinks: false }
+  }
+  if (reasoning.effort === "none" || reasoning.budgetTokens === 0) {
+    return { body: capabilities.anthropicReasons(call.model) ? { thinking: { type: "disabled" } } : {}, thinks: false }
+  }
+  if (!capabilities.anthropicReasons(call.model)) call.unsupported("reasoning")
+  if (reasoning.budgetTokens === undefined && capabilities.anthropicAdaptive(call.model)) {
+    const effort = reasoning.effort === "minimal" ? "low" : reasoning.effort
+    return { body: { thinking: { type: "adaptive" }, output_config: { effort } }, thinks: true }
+  }
+  const budget = reasoning.budgetTokens ?? budgets[reasoning.effort ?? "medium"] ?? 8192
+  // The budget is part of the cap, and there must be room for an answer.
+  const fitting = Math.min(budget, maxTokens - 1)
+  if (fitting < 1024) {
+    call.invalid(
+      "InvalidParameter",
+      `thinking needs at least 1024 tokens and room for the answer; maxTokens is ${maxTokens}`,
+      "maxTokens"
+    )
+  }
+  return { body: { thinking: { type: "enabled", budget_tokens: Math.max(1024, fitting) } }, thinks: true }
+}
+
+interface Structured {
+  readonly codec?: Codec | undefined
+  readonly instruction?: string | undefined
+  readonly tool?: Loose | undefined
+  readonly toolChoice?: Loose | undefined
+  readonly outputConfig?: Loose | undefined
+}
+
+const lowerFormat = (call: Call, thinks: boolean): Structured => {
+  const { format, options } = call
+  if (format.type === "text") return {}
+  if (format.type === "json") return { instruction: schemaInstruction(undefined) }
+  const plain = dialect.codec(format.schema, dialect.plain)
+  const schema = plain?.schema ?? format.schema
+  const constrained = dialect.codec(format.schema, dialect.anthropicConstrained)
+  const native = call.structured === "native" || (
+    call.structured === undefined && options.webSearch !== true && capabilities.anthropicStructured(call.model)
+  )
+  if (native && constrained !== undefined) {
+    return { codec: constrained, outputConfig: { format: { type: "json_schema", schema: constrained.schema } } }
+  }
+  if (call.structured === "prompt" || call.structured === "json-mode") {
+    return { codec: plain, instruction: schemaInstruction(schema) }
+  }
+  const alone = (options.tools ?? []).length === 0 && options.webSearch !== true
+  return {
+    codec: plain,
+    tool: { name: answerTool, description: format.description ?? "Gives the answer", input_schema: schema },
+    // A thinking model may not be forced; it is asked.
+    ...(thinks
+      ? { instruction: `Give your answer by calling the tool ${answerTool}.` }
+      : { toolChoice: alone ? { type: "tool", name: answerTool } : { type: "any" } })
+  }
+}
+
+const lowerToolChoice = ({ options }: Call): Loose | undefined => {
+  const choice = options.toolChoice
+  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  if (typeof choice === "object") return { type: "tool", name: choice.tool }
+  return { type: choice === "required" ? "any" : choice }
+}
+
+/** Turns must alternate: tool results are the user's, and neighbours of one role are joined. */
+const lowerMessages = (call: Call): ReadonlyArray<Loose> => {
+  const turns: Array<{ readonly role: "user" | "assistant"; readonly content: Array<Loose> }> = []
+  for (const message of call.messages) {
+    if (message.role === "system") continue
+    const role = message.role === "assistant" ? "assistant" : "user"
+    const content = lowerContent(message, call)
+    if (content.length === 0) continue
+    const last = turns[turns.length - 1]
+    if (last?.role === role) last.content.push(...content)
+    else turns.push({ role, content: [...content] })
+  }
+  return turns
+}
+
+const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call): ReadonlyArray<Loose> => {
+  if (typeof message.content === "string") {
+    return message.content === "" ? [] : [{ type: "text", text: message.content }]
+  }
+  return message.content.flatMap((part): ReadonlyArray<Loose> => {
+    const cached = "cache" in part && part.cache !== undefined ? cacheControl(part.cache) : {}
+    switch (part.type) {
+      case "text":
+        return part.text === "" ? [] : [{ type: "text", text: part.text, ...cached }]
+      case "image":
+        return [{ ...lowerImage(part.media, part.mediaType), ...cached }]
+      case "file":
+        return [{ ...lowerFile(part, call), ...cached }]
+      case "reasoning":
+        return lowerThinking(part.text, part.providerMetadata?.[name])
+      case "tool-call":
+        return [{ type: "tool_use", id: toolId(part.id), name: part.name, input: asObject(part.arguments) }]
+      case "tool-result":
+        return [{
+          type: "tool_result",
+          tool_use_id: toolId(part.id),
+          content: part.media === undefined || part.media.length === 0
+            ? media.resultText(part)
+            : [
+              { type: "text", text: media.resultText(part) },
+              ...part.media.map((item) =>
+                item.type === "image" ? lowerImage(item.media, item.mediaType) : lowerFile(item, call)
+              )
+            ],
+          ...(part.isError === true ? { is_error: true } : {})
+        }]
+      case "provider":
+        return part.wire === name ? [part.value] : []
+    }
+  })
+}
+
+// Ids that other providers made may have characters this wire rejects.
+const toolId = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, "_")
+
+const lowerThinking = (text: string, own: JsonObject | undefined): ReadonlyArray<Loose> => {
+  if (own?.["redacted"] !== undefined) return [{ type: "redacted_thinking", data: own["redacted"] }]
+  return own?.["signature"] === undefined ? [] : [{ type: "thinking", thinking: text, signature: own["signature"] }]
+}
+
+type Media = Parameters<typeof media.toUrl>[0]
+
+const lowerImage = (source: Media, mediaType: string | undefined): Loose => ({
+  type: "image",
+  source: source.type === "url"
+    ? { type: "url", url: source.url }
+    : { type: "base64", media_type: mediaType ?? "image/png", data: media.toBase64(source) }
+})
+
+const lowerFile = (
+  part: { readonly media: Media; readonly mediaType: string; readonly filename?: string | undefined },
+  call: Call
+): Loose => {
+  const { media: source, mediaType } = part
+  if (mediaType.startsWith("image/")) return lowerImage(source, mediaType)
+  const title = part.filename === undefined ? {} : { title: part.filename }
+  if (source.type === "url") return { type: "document", source: { type: "url", url: source.url }, ...title }
+  if (mediaType === "application/pdf") {
+    const data = media.toBase64(source)
+    return { type: "document", source: { type: "base64", media_type: mediaType, data }, ...title }
+  }
+  if (mediaType.startsWith("text/")) {
+    return { type: "document", source: { type: "text", media_type: "text/plain", data: media.toText(source) }, ...title }
+  }
+  return call.unsupported(`a file of type ${mediaType}`)
+}
+
+// ── answer ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const read = (body: Loose, completion: Completion): void => {
+  readEnvelope(body, completion)
+  for (const [i, item] of asArray(body["content"]).entries()) {
+    const block = asJsonObject(item)
+    readBlock(i, block, completion)
+    completion.close(i)
+  }
+  readUsage(asObject(body["usage"]), completion)
+  readStop(body, completion)
+  if (body["type"] === "message" || completion.rawFinishReason !== undefined) completion.done = true
+}
+
+const step = (state: State, event: WireEvent, completion: Completion): void => {
+  if (event.data.trim() === "[DONE]") return
+  const data = parse(event.data)
+  if (!isObject(data)) {
+    completion.malformed = "an event of the stream is not a JSON object"
+    return
+  }
+  switch (data["type"]) {
+    case "message_start": {
+      const message = asObject(data["message"])
+      readEnvelope(message, completion)
+      for (const [i, block] of asArray(message["content"]).entries()) readBlock(i, asJsonObject(block), completion)
+      mergeUsage(state, message["usage"], completion)
+      return
+    }
+    case "content_block_start":
+      return startBlock(state, data, completion)
+    case "content_block_delta":
+      return readDelta(state, data, completion)
+    case "content_block_stop":
+      return stopBlock(state, asNumber(data["index"]) ?? 0, completion)
+    case "message_delta":
+      readStop(asObject(data["delta"]), completion)
+      mergeUsage(state, data["usage"], completion)
+      return
+    case "message_stop":
+      completion.done = true
+      return
+    case "error":
+      completion.failure = readErrorBody(data) ?? { message: "the provider sent an error event" }
+      return
+    default:
+      if (data["error"] !== undefined) completion.failure = readErrorBody(data)
+  }
+}
+
+const readEnvelope = (message: Loose, completion: Completion): void => {
+  completion.id ??= asString(message["id"])
+  completion.model = asString(message["model"]) ?? completion.model
+}
+
+/** A whole block, or the start of a streamed one. */
+const readBlock = (index: number, block: JsonObject, completion: Completion): void => {
+  switch (block["type"]) {
+    case "text":
+      return completion.text(index, asString(block["text"]) ?? "")
+    case "thinking":
+      return completion.reasoning(
+        index,
+        asString(block["thinking"]) ?? "",
+        typeof block["signature"] === "string" && block["signature"] !== ""
+          ? { [name]: { signature: block["signature"] } }
+          : undefined
+      )
+    case "redacted_thinking":
+      return completion.reasoning(index, "", { [name]: { redacted: block["data"] ?? "" } })
+    case "tool_use":
+      return completion.toolCall(index, {
+        id: asString(block["id"]),
+        name: asString(block["name"]),
+        parsed: asJsonObject(block["input"])
+      })
+    default:
+      return completion.provider(name, block)
+  }
+}
+
+const startBlock = (state: State, data: Loose, completion: Completion): void => {
+  const index = asNumber(data["index"]) ?? 0
+  const block = asJsonObject(data["content_block"])
+  const type = asString(block["type"]) ?? ""
+  state.blocks.set(index, { type, start: block, input: "" })
+  // A block of a kind we do not know is complete only when it stops.
+  if (type === "text" || type === "thinking" || type === "redacted_thinking" || type === "tool_use") {
+    readBlock(index, block, completion)
+  }
+}
+
+const readDelta = (state: State, data: Loose, completion: Completion): void => {
+  const index = asNumber(data["index"]) ?? 0
+  const delta = asObject(data["delta"])
+  const block = state.blocks.get(index)
+  switch (delta["type"]) {
+    case "text_delta":
+      return completion.text(index, asString(delta["text"]) ?? "")
+    case "thinking_delta":
+      return completion.reasoning(index, asString(delta["thinking"]) ?? "")
+    case "signature_delta":
+      return completion.metadata(index, "reasoning", { [name]: { signature: asString(delta["signature"]) ?? "" } })
+    case "input_json_delta": {
+      const json = asString(delta["partial_json"]) ?? ""
+      if (block === undefined || block.type === "tool_use") completion.toolArguments(index, json)
+      else block.input += json
+    }
+  }
+}
+
+const stopBlock = (state: State, index: number, completion: Completion): void => {
+  const block = state.blocks.get(index)
+  state.blocks.delete(index)
+  completion.close(index)
+  if (block === undefined || ["text", "thinking", "redacted_thinking", "tool_use"].includes(block.type)) return
+  const input = parse(block.input)
+  completion.provider(name, isObject(input) ? { ...block.start, input: asJsonObject(input) } : block.start)
+}
+
+/** The input side comes at the start, the output side at the end; later counts replace earlier ones. */
+const mergeUsage = (state: State, usage: unknown, completion: Completion): void => {
+  if (!isObject(usage)) return
+  const reported = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null))
+  state.usage = { ...state.usage, ...reported }
+  readUsage(state.usage, completion)
+}
+
+const readUsage = (usage: Loose, completion: Completion): void => {
+  const input = asNumber(usage["input_tokens"])
+  const cached = asNumber(usage["cache_read_input_tokens"])
+  const cacheCreation = asNumber(usage["cache_creation_input_tokens"])
+  const output = asNumber(usage["output_tokens"])
+  completion.serviceTier = asString(usage["service_tier"]) ?? completion.serviceTier
+  completion.webSearches = asNumber(asObject(usage["server_tool_use"])["web_search_requests"]) ?? 0
+  const cost = asNumber(usage["cost"])
+  if (cost !== undefined) completion.providerCost = { total: cost }
+  if (input === undefined && output === undefined) return
+  completion.rawUsage = {
+    input: (input ?? 0) + (cached ?? 0) + (cacheCreation ?? 0),
+    output,
+    cached,
+    cacheCreation,
+    cacheCreation1h: asNumber(asObject(usage["cache_creation"])["ephemeral_1h_input_tokens"]),
+    reasoning: asNumber(asObject(usage["output_tokens_details"])["thinking_tokens"])
+  }
+}
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  end_turn: "stop",
+  stop_sequence: "stop",
+  max_tokens: "length",
+  model_context_window_exceeded: "length",
+  tool_use: "tool-calls",
+  refusal: "content-filter"
+}
+
+const readStop = (source: Loose, completion: Completion): void => {
+  const raw = asString(source["stop_reason"])
+  if (raw === undefined) return
+  completion.rawFinishReason = raw
+  completion.finishReason = finishReasons[raw] ?? "other"
+  if (raw === "refusal") completion.filter = asString(asObject(source["stop_details"])["category"]) ?? "refusal"
+}

@@ -1,0 +1,65 @@
+/**
+ * Google's Gemini over generateContent. The key goes into a header, never into the URL. Thought signatures are carried
+ * over turns. Source: ai.google.dev, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as ConfigError from "effect/ConfigError"
+import type * as Layer from "effect/Layer"
+import * as provider from "../internal/provider.ts"
+import * as generateContent from "../internal/wires/generateContent.ts"
+import type { LLM } from "../LLM.ts"
+import type { ConfigurationError } from "../LLMError.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends provider.Options {
+  /** Provider name on answers, for another host of this API. Default `"gemini"`. */
+  readonly provider?: string | undefined
+}
+
+const spec = (options: Options): provider.Spec<generateContent.State> => ({
+  provider: options.provider ?? "gemini",
+  wire: generateContent.wire,
+  baseUrl: "https://generativelanguage.googleapis.com",
+  prefix: "/v1beta",
+  path: (model, stream) =>
+    `/models/${encodeURIComponent(model.replace(/^models\//, ""))}:${
+      stream ? "streamGenerateContent?alt=sse" : "generateContent"
+    }`,
+  keyVariables: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+  keyOptional: options.provider !== undefined,
+  auth: (key) => ({ "x-goog-api-key": key })
+})
+
+/**
+ * The key comes from `GEMINI_API_KEY` or `GOOGLE_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Gemini, LLM } from "effect-majordomo"
+ * import { NodeHttpClient } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = Gemini.layer({ model: "gemini-2.5-flash" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
+ * ```
+ */
+export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
+  provider.layer(spec(options), options)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: provider.Configurable<Options>
+): Layer.Layer<LLM, ConfigurationError | ConfigError.ConfigError, HttpClient.HttpClient> =>
+  provider.layerConfig(layer, options)
