@@ -478,18 +478,12 @@ export const withHeaders = (input: Headers.Input): Scoped =>
  * @since 0.1.0
  * @category scoping
  */
-export interface Scoped {
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
-  <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R>
-}
+export type Scoped = <A extends Effect.Effect<unknown, unknown, unknown> | Stream.Stream<unknown, unknown, unknown>>(
+  self: A
+) => A
 
-const scoped = (f: <R>(context: Context.Context<R>) => Context.Context<R>): Scoped => {
-  function apply<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
-  function apply<A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R>
-  function apply<A, E, R>(self: Effect.Effect<A, E, R> | Stream.Stream<A, E, R>) {
-    return Effect.isEffect(self)
-      ? Effect.mapInputContext(self, (context: Context.Context<R>) => f(context))
-      : Stream.mapInputContext(self, (context: Context.Context<R>) => f(context))
-  }
-  return apply
-}
+const scoped = (f: <R>(context: Context.Context<R>) => Context.Context<R>): Scoped => <A>(self: A): A =>
+  // Both give back what they were given, with another context inside.
+  (Effect.isEffect(self)
+    ? Effect.mapInputContext(self, f)
+    : Stream.mapInputContext(self as Stream.Stream<unknown, unknown, unknown>, f)) as A

@@ -61,6 +61,8 @@ interface Block {
 
 type Key = string | number
 
+const noParts: ReadonlyArray<ContentPart> = []
+
 export class Completion {
   id: string | undefined = undefined
   model: string | undefined = undefined
@@ -206,8 +208,9 @@ export class Completion {
 
   /** The parts since the last call. */
   takeParts(): ReadonlyArray<ContentPart> {
+    if (this.parts.length === 0) return noParts
     const parts = this.parts
-    if (parts.length > 0) this.parts = []
+    this.parts = []
     return parts
   }
 

@@ -157,8 +157,8 @@ export class PartialJson {
     else this.add(frame.value)
   }
 
+  /** A value is complete. What was visible while it was open is no news. */
   private add(value: JsonValue): void {
-    this.changed = true
     const top = this.stack[this.stack.length - 1]
     if (top === undefined) {
       this.root = value
@@ -232,6 +232,7 @@ export class PartialJson {
     if (i === text.length) return i
     try {
       this.add(JSON.parse(this.token) as JsonValue)
+      this.changed = true
     } catch {
       this.mode = "broken"
     }

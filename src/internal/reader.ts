@@ -47,6 +47,8 @@ export class Reader<S, A, R> {
   private text = ""
   private readonly decoder = new TextDecoder()
   private phase: "reading" | "complete" | "finished" | "ended" = "reading"
+  /** Comes after the parts that arrived before it. */
+  private failure: LLMError.LLMError | undefined = undefined
 
   constructor(
     host: Host<S>,
@@ -94,6 +96,7 @@ export class Reader<S, A, R> {
   })
 
   private next(): Pull<A, R> {
+    if (this.failure !== undefined) return Effect.fail(this.failure)
     switch (this.phase) {
       case "reading":
         return Effect.matchEffect(this.body, this.onBody)
@@ -121,11 +124,17 @@ export class Reader<S, A, R> {
     try {
       return read()
     } catch (error) {
-      if (error instanceof FramingError) {
-        return Effect.fail(malformed(this.session, this.response, error.message, undefined, this.partialText))
-      }
-      throw error
+      if (!(error instanceof FramingError)) throw error
+      return this.fail(malformed(this.session, this.response, error.message, undefined, this.partialText))
     }
+  }
+
+  /** However the bytes were cut, the reader sees what came before the failure, and then the failure. */
+  private fail(failure: LLMError.LLMError): Pull<A, R> {
+    const parts = this.takeParts()
+    if (parts.length === 0) return Effect.fail(failure)
+    this.failure = failure
+    return this.emit(parts)
   }
 
   private bytesCame(chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> {
@@ -133,15 +142,13 @@ export class Reader<S, A, R> {
       this.bytes += bytes.length
       const { maxResponseBytes } = this.host.limits
       if (this.bytes > maxResponseBytes) {
-        return Effect.fail(
-          httpFailed(this.session, http.tooLarge(maxResponseBytes), this.response, this.partialText)
-        )
+        return this.fail(httpFailed(this.session, http.tooLarge(maxResponseBytes), this.response, this.partialText))
       }
       if (this.format === "unknown") this.format = formatOf(bytes)
       if (this.format === "json") this.text += this.decoder.decode(bytes, { stream: true })
       else if (this.format === "events") {
         const failure = this.read(this.framing.push(bytes))
-        if (failure !== undefined) return Effect.fail(failure)
+        if (failure !== undefined) return this.fail(failure)
       }
     }
     const parts = this.takeParts()
@@ -152,13 +159,12 @@ export class Reader<S, A, R> {
   private endOfBody(): Pull<A, R> {
     if (this.format === "json") return this.wholeBody()
     const failure = this.read(this.framing.end())
-    if (failure !== undefined) return Effect.fail(failure)
-    const parts = this.takeParts()
+    if (failure !== undefined) return this.fail(failure)
     if (this.completion.done || this.host.driver.wire.isComplete(this.completion)) {
       this.phase = "complete"
-      return this.finish(parts)
+      return this.finish(this.takeParts())
     }
-    return Effect.fail(
+    return this.fail(
       httpFailed(
         this.session,
         new http.HttpFailure("transport", "the stream ended before the answer was complete"),
@@ -177,7 +183,7 @@ export class Reader<S, A, R> {
     if (facts !== undefined) return Effect.fail(failed(this.session, this.response, facts, this.text))
     if (Array.isArray(body)) {
       const failure = this.read(body.map((item) => ({ event: "", data: JSON.stringify(item) })))
-      if (failure !== undefined) return Effect.fail(failure)
+      if (failure !== undefined) return this.fail(failure)
     } else if (json.isObject(body)) wire.read(body, this.completion, this.session.call)
     const { failure } = this.completion
     if (failure !== undefined) return Effect.fail(failed(this.session, this.response, failure, this.text))

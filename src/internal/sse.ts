@@ -16,6 +16,7 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
   let event = ""
   let data: string | undefined
   let size = 0
+  let refused: FramingError | undefined
 
   const endOfLine = (text: string, events: Array<WireEvent>) => {
     if (text === "") {
@@ -56,6 +57,18 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
       if (text.charCodeAt(from) === 10) from++
     }
     const events: Array<WireEvent> = []
+    try {
+      readLines(text, from, events)
+    } catch (error) {
+      // What came before the refused event counts; the next call fails.
+      if (!(error instanceof FramingError) || events.length === 0) throw error
+      refused = error
+    }
+    return events.length === 0 ? noEvents : events
+  }
+
+  const readLines = (text: string, start: number, events: Array<WireEvent>) => {
+    let from = start
     let lf = text.indexOf("\n", from)
     let cr = text.indexOf("\r", from)
     while (lf >= 0 || cr >= 0) {
@@ -75,11 +88,11 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
       line += text.slice(from)
       checkSize(size + line.length)
     }
-    return events.length === 0 ? noEvents : events
   }
 
   return {
     push: (bytes) => {
+      if (refused !== undefined) throw refused
       let chunk = bytes
       if (tail !== undefined) {
         chunk = new Uint8Array(tail.length + bytes.length)
@@ -95,6 +108,7 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
       return chunk.length === 0 ? noEvents : read(decoder.decode(chunk))
     },
     end: () => {
+      if (refused !== undefined) throw refused
       const events: Array<WireEvent> = []
       if (tail !== undefined) events.push(...read(decoder.decode(tail)))
       tail = undefined

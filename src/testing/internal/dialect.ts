@@ -2,7 +2,7 @@
 import { asObject, isObject, type Loose } from "../../internal/json.ts"
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
 import type { Usage } from "../../Usage.ts"
-import type { AnswerReply, ErrorKind } from "./reply.ts"
+import type { AnswerReply, ErrorKind, WireName } from "./reply.ts"
 
 /** What a request asks for, read from the body of any wire. */
 export interface Asked {
@@ -54,7 +54,14 @@ export interface Frame {
   readonly content?: boolean | undefined
 }
 
+export interface ErrorFacts {
+  readonly status?: number | undefined
+  /** Seconds. */
+  readonly retryAfter?: number | undefined
+}
+
 export interface Dialect {
+  readonly name: WireName
   /** Prefix of the ids of tool calls. */
   readonly callId: string
   readonly newline: "\n" | "\r\n"
@@ -63,8 +70,8 @@ export interface Dialect {
   readonly whole: (answer: Answer) => JsonObject
   /** The events of a stream, the terminal one included. */
   readonly frames: (answer: Answer, body: Loose) => Iterable<Frame>
-  /** What an error says: its usual status and its body. */
-  readonly error: (kind: ErrorKind, retryAfter: number | undefined) => { readonly status: number; readonly body: JsonObject }
+  /** The body of an error. Where the body repeats them, it says this status and this wait. */
+  readonly error: (kind: ErrorKind, facts?: ErrorFacts) => JsonObject
   /** The same inside a stream. */
   readonly errorFrames: (kind: ErrorKind) => ReadonlyArray<Frame>
 }

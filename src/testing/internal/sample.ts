@@ -17,9 +17,9 @@ interface Place {
 /** Undefined where the recursion is cut off. */
 const sample = (schema: unknown, place: Place, name: string): JsonValue | undefined => {
   if (!isObject(schema)) return name
-  if (schema["const"] !== undefined) return schema["const"] as JsonValue
+  if (schema["const"] !== undefined) return asJson(schema["const"])
   const choices = asArray(schema["enum"])
-  if (choices.length > 0) return (choices.find((choice) => choice !== null) ?? null) as JsonValue
+  if (choices.length > 0) return asJson(choices.find((choice) => choice !== null) ?? null)
   const ref = asString(schema["$ref"])
   if (ref !== undefined) {
     return place.refs.filter((other) => other === ref).length >= maxNesting
@@ -53,6 +53,9 @@ const sample = (schema: unknown, place: Place, name: string): JsonValue | undefi
       return sampleString(schema, name)
   }
 }
+
+/** Schemas come out of `JSON.parse`, so what is in them is JSON. */
+const asJson = (value: unknown): JsonValue => value as JsonValue
 
 const isNull = (schema: unknown): boolean => asObject(schema)["type"] === "null"
 
