@@ -68,11 +68,11 @@ const manualRedirects = (context: Context.Context<never>): Context.Context<never
 const maxRedirects = 3
 
 /** Sends; follows a 307 or 308 within the same origin only. */
-export const send = (
-  client: HttpClient.HttpClient,
+export const send = <R>(
+  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   request: HttpClientRequest.HttpClientRequest,
   hops = 0
-): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpFailure> =>
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpFailure, R> =>
   Effect.flatMap(
     Effect.mapError(client.execute(request), (error) => new HttpFailure("transport", describe(error))),
     (response) => {

@@ -3,12 +3,14 @@
  * the wire; this makes a service of it.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -61,6 +63,7 @@ export const make = <S>(
       driver,
       settings,
       client,
+      scopedClient: HttpClient.withScope(client),
       urls,
       fixedHeaders: fixed.headers,
       limits: {
@@ -109,7 +112,7 @@ const single = <S, A, R>(
   request: Request<A, R>,
   attempt: Attempt
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> =>
-  Effect.flatMap(send(host, session, attempt), (response) =>
+  Effect.flatMap(send(host, host.client, session, attempt), (response) =>
     Effect.flatMap(readText(host, session, response), (text) => {
       const completion = newCompletion(session, false)
       const failure = readWhole(host, session, response, text, completion)
@@ -140,14 +143,15 @@ const readWhole = <S>(
 }
 
 /** Sends the request; any status but a success is a failure. */
-const send = <S>(
+const send = <S, R>(
   host: Host<S>,
+  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   session: Session,
   attempt: Attempt
-): Effect.Effect<HttpClientResponse.HttpClientResponse, LLMError.LLMError> =>
+): Effect.Effect<HttpClientResponse.HttpClientResponse, LLMError.LLMError, R> =>
   Effect.matchEffect(
     http.send(
-      host.client,
+      client,
       host.settings.propagateTrace === true
         ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(attempt.span))
         : session.httpRequest
@@ -198,6 +202,7 @@ const streamed = <S, A, R>(
       const last = parts[parts.length - 1]
       return last?._tag === "Finish" ? record(host, span, Exit.succeed(last.response)) : Effect.void
     }, (error) => {
+      failedAttempt(session, error, opened.startedAt)
       const final = LLMError.withAttempts(error, session.attempts)
       return Effect.zipRight(fail(final), Effect.fail(final))
     })
@@ -205,8 +210,12 @@ const streamed = <S, A, R>(
 
 interface Opened<S, A, R> {
   readonly reader: Reader<S, A, R>
+  /** Ends the connection. */
+  readonly connection: Scope.CloseableScope
+  /** Ends the reading of the body, then the connection. */
   readonly scope: Scope.CloseableScope
   readonly first: ReadonlyArray<Response.StreamPart<A>>
+  readonly startedAt: bigint
 }
 
 /** One try of a stream: up to its first content. A failure closes its connection. */
@@ -218,19 +227,28 @@ const firstParts = <S, A, R>(
   parent: Scope.Scope
 ): Effect.Effect<Opened<S, A, R>, LLMError.LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Scope.fork(parent, ExecutionStrategy.sequential), (scope) => {
-      const opening = Effect.flatMap(send(host, session, attempt), (response) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.fork(parent, ExecutionStrategy.sequential)
+      const connection = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+      const sending = Scope.extend(send(host, host.scopedClient, session, attempt), connection)
+      const opening = Effect.flatMap(sending, (response) =>
         Effect.flatMap(
           Scope.extend(Reader.open(host, session, request, response, attempt.startedAt), scope),
           (reader) =>
-            Effect.map(reader.pull, (parts): Opened<S, A, R> => ({ reader, scope, first: parts ?? [] }))
+            Effect.map(reader.pull, (parts): Opened<S, A, R> => ({
+              reader,
+              connection,
+              scope,
+              first: parts ?? [],
+              startedAt: attempt.startedAt
+            }))
         ))
       const { firstToken } = session.timeouts
       const timed = firstToken === undefined ? opening : Effect.timeoutFail(opening, {
         duration: firstToken,
         onTimeout: () => timedOut(session, "firstToken", firstToken)
       })
-      return Effect.onExit(restore(timed), (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+      return yield* Effect.onExit(restore(timed), (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
     })
   )
 
@@ -251,8 +269,14 @@ const partsOf = <S, A, R>(
   return Stream.fromChannel(Channel.unwrap(Effect.as(onParts(opened.first), write(opened.first))))
 }
 
+const abortLimit = "100 millis"
+const liveClock = Clock.make()
+
 /** Closes the connection of a stream that falls silent or takes too long; its reader then says which. */
-const watch = <S, A, R>(session: Session, { reader, scope }: Opened<S, A, R>): Effect.Effect<void, never, Scope.Scope> => {
+const watch = <S, A, R>(
+  session: Session,
+  { connection, reader, scope }: Opened<S, A, R>
+): Effect.Effect<void, never, Scope.Scope> => {
   const { clock, timeouts } = session
   const between = timeouts.betweenTokens === undefined ? undefined : Duration.toMillis(timeouts.betweenTokens)
   const end = timeouts.total === undefined
@@ -267,7 +291,11 @@ const watch = <S, A, R>(session: Session, { reader, scope }: Opened<S, A, R>): E
     const until = Math.min(silentUntil, totalUntil)
     if (now < until) return Effect.zipRight(Effect.sleep(until - now), check)
     reader.expired = totalUntil <= silentUntil ? "total" : "betweenTokens"
-    return Scope.close(scope, Exit.void)
+    // The abort wakes the reader, which fails. A client that ignores the abort is woken by the end of its body.
+    return Effect.zipRight(
+      Scope.close(connection, Exit.void),
+      Effect.zipRight(Effect.withClock(Effect.sleep(abortLimit), liveClock), Scope.close(scope, Exit.void))
+    )
   })
   return Effect.asVoid(Effect.forkScoped(check))
 }

@@ -1,10 +1,12 @@
 /** The start of a logical call: the request checked, lowered and given its headers. Nothing is sent yet. */
 import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Cost from "../Cost.ts"
 import type { Options, Request, Settings, Timeouts } from "../LLM.ts"
 import * as LLMError from "../LLMError.ts"
@@ -29,6 +31,8 @@ export interface Host<S> {
   readonly driver: Driver<S>
   readonly settings: Settings
   readonly client: HttpClient.HttpClient
+  /** The same client; a request lives as long as the scope it is sent in. */
+  readonly scopedClient: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   readonly telemetry: Telemetry
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap

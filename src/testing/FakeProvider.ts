@@ -350,7 +350,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, Scope.Sco
  *   const provider = yield* FakeProvider.FakeProvider
  *   yield* provider.script(FakeProvider.status(429, { retryAfter: 1 }), FakeProvider.text("Hello."))
  *   return yield* LLM.generateText({ prompt: "Hi" })
- * }).pipe(Effect.provide(Layer.provideMerge(model, [FakeProvider.layer(), FetchHttpClient.layer])))
+ * }).pipe(Effect.provide(Layer.provideMerge(model, Layer.merge(FakeProvider.layer(), FetchHttpClient.layer))))
  * ```
  */
 export const layer = (options?: Options): Layer.Layer<FakeProvider> => Layer.scoped(FakeProvider, make(options))

@@ -145,8 +145,7 @@ const requestError = (request: HttpClientRequest.HttpClientRequest, description:
 const describe = (request: HttpClientRequest.HttpClientRequest, options: Options) =>
   Either.match(UrlParams.makeUrl(request.url, request.urlParams, request.hash), {
     onLeft: (cause) => Effect.fail(new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause })),
-    onRight: (url) =>
-      recording.describe(request, url, (options.secretHeaders ?? []).map((name) => name.toLowerCase()))
+    onRight: (url) => recording.describe(request, url, (options.secretHeaders ?? []).map((name) => name.toLowerCase()))
   })
 
 const replaying = (tape: Tape, options: Options): HttpClient.HttpClient =>
@@ -211,7 +210,9 @@ export function layer(
     HttpClient.HttpClient,
     options.mode === "replay"
       ? Effect.map(tape, (tape) => replaying(tape, options))
-      : Effect.flatMap(HttpClient.HttpClient, (client) =>
-        Effect.map(tape, (tape) => recordingOver(client, tape, options)))
+      : Effect.flatMap(
+        HttpClient.HttpClient,
+        (client) => Effect.map(tape, (tape) => recordingOver(client, tape, options))
+      )
   )
 }

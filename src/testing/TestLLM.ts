@@ -239,7 +239,8 @@ const make = (script: Script, options: Options): Services => {
       const entry = typeof script === "function"
         ? script(request, index)
         : script[repeat ? Math.min(index, script.length - 1) : index]
-      return entry === undefined ? yield* Effect.die(exhausted(script.length, index, request)) : yield* resolve(entry, index)
+      return entry === undefined ? yield* Effect.die(exhausted(script.length, index, request))
+        : yield* resolve(entry, index)
     })
 
   return {

@@ -49,7 +49,12 @@ export const deliver = (reply: Reply, exchange: Exchange): Delivery => {
       return { ...delivery, pieces: rechunk(delivery.pieces, Math.max(1, reply.bytes)), delay: reply.delay }
     }
     case "Redirect":
-      return { status: reply.status, headers: { location: reply.url, "content-length": "0" }, pieces: [], end: "finish" }
+      return {
+        status: reply.status,
+        headers: { location: reply.url, "content-length": "0" },
+        pieces: [],
+        end: "finish"
+      }
     case "Html":
       return {
         status: reply.status,
@@ -158,7 +163,9 @@ const brokenStream = (fault: FaultReply, exchange: Exchange): Delivery => {
     case "BadJson": {
       const contents = frames.flatMap((frame, i) => frame.content === true ? [i] : [])
       const target = contents.find((i) => i >= at) ?? contents.at(-1) ?? 0
-      const halved = frames.map((frame, i) => i === target ? { ...frame, data: half(JSON.stringify(frame.data)) } : frame)
+      const halved = frames.map((frame, i) =>
+        i === target ? { ...frame, data: half(JSON.stringify(frame.data)) } : frame
+      )
       return stream(exchange, render(exchange, halved))
     }
   }

@@ -46,21 +46,27 @@ export const describe = (
   const secrets = secretsOf(request.headers, url, more)
   const body = bodyOf(request, secrets)
   const path = scrub(url.pathname, secrets)
-  return Effect.map(hash([request.method, path, body === undefined ? "" : canonicalJson(body)].join("\n")), (digest) => ({
-    key: [...path.split("/").slice(-2), digest].map((word) => word.replace(/[^a-zA-Z0-9.-]+/g, "_").slice(-40))
-      .filter((word) => word !== "").join("-"),
-    secrets,
-    request: {
-      method: request.method,
-      url: redactUrl(url, secrets),
-      headers: publicHeaders(request.headers, secrets, isSecretRequestHeader(more)),
-      ...(body === undefined ? {} : { body })
-    }
-  }))
+  return Effect.map(
+    hash([request.method, path, body === undefined ? "" : canonicalJson(body)].join("\n")),
+    (digest) => ({
+      key: [...path.split("/").slice(-2), digest].map((word) => word.replace(/[^a-zA-Z0-9.-]+/g, "_").slice(-40))
+        .filter((word) => word !== "").join("-"),
+      secrets,
+      request: {
+        method: request.method,
+        url: redactUrl(url, secrets),
+        headers: publicHeaders(request.headers, secrets, isSecretRequestHeader(more)),
+        ...(body === undefined ? {} : { body })
+      }
+    })
+  )
 }
 
 /** JSON as JSON, other text as text; a body that cannot be read twice has none. */
-const bodyOf = (request: HttpClientRequest.HttpClientRequest, secrets: ReadonlyArray<string>): JsonValue | undefined => {
+const bodyOf = (
+  request: HttpClientRequest.HttpClientRequest,
+  secrets: ReadonlyArray<string>
+): JsonValue | undefined => {
   const { body } = request
   const raw = body._tag === "Uint8Array" || body._tag === "Raw" ? body.body : undefined
   const text = raw instanceof Uint8Array ? new TextDecoder().decode(raw) : typeof raw === "string" ? raw : undefined
@@ -111,7 +117,9 @@ const redactUrl = (url: URL, secrets: ReadonlyArray<string>): string => {
   const clean = new URL(url)
   clean.username = ""
   clean.password = ""
-  for (const name of [...clean.searchParams.keys()]) if (secretQuery.test(name)) clean.searchParams.set(name, "redacted")
+  for (const name of url.searchParams.keys()) {
+    if (secretQuery.test(name)) clean.searchParams.set(name, "redacted")
+  }
   return scrub(clean.toString(), secrets)
 }
 

@@ -20,11 +20,16 @@ const sample = (schema: unknown, place: Place, name: string): JsonValue | undefi
   if (schema["const"] !== undefined) return asJson(schema["const"])
   const choices = asArray(schema["enum"])
   if (choices.length > 0) return asJson(choices.find((choice) => choice !== null) ?? null)
+  const all = asArray(schema["allOf"])
+  if (all.length > 0) {
+    const { allOf: _, ...own } = schema
+    return sample([own, ...all].reduce<Loose>((left, right) => join(left, right, place.root), {}), place, name)
+  }
   const ref = asString(schema["$ref"])
   if (ref !== undefined) {
     return place.refs.filter((other) => other === ref).length >= maxNesting
       ? undefined
-      : sample(resolve(ref, place.root), { ...place, refs: [...place.refs, ref] }, name)
+      : sample(join({}, schema, place.root), { ...place, refs: [...place.refs, ref] }, name)
   }
   const branches = [...asArray(schema["anyOf"]), ...asArray(schema["oneOf"])]
   if (branches.length > 0) {
@@ -34,8 +39,6 @@ const sample = (schema: unknown, place: Place, name: string): JsonValue | undefi
     }
     return undefined
   }
-  const all = asArray(schema["allOf"])
-  if (all.length > 0) return sample(all.reduce<Loose>((left, right) => join(left, right, place.root), without(schema)), place, name)
   switch (typeOf(schema)) {
     case "object":
       return sampleObject(schema, place)
@@ -59,18 +62,18 @@ const asJson = (value: unknown): JsonValue => value as JsonValue
 
 const isNull = (schema: unknown): boolean => asObject(schema)["type"] === "null"
 
-const without = (schema: Loose): Loose => ({ ...schema, allOf: undefined })
-
-/** Both schemas in one; properties and required names add up. */
+/** Both schemas in one, a reference on the right looked up; properties and required names add up. */
 const join = (left: Loose, right: unknown, root: JsonValue): Loose => {
-  const ref = asString(asObject(right)["$ref"])
-  const other = ref === undefined ? asObject(right) : asObject(resolve(ref, root))
-  return {
-    ...left,
-    ...other,
-    properties: { ...asObject(left["properties"]), ...asObject(other["properties"]) },
-    required: [...asArray(left["required"]), ...asArray(other["required"])]
+  const { $ref: ref, ...own } = asObject(right)
+  const other = typeof ref === "string" ? join(asObject(resolve(ref, root)), own, root) : own
+  const merged: Record<string, unknown> = { ...left, ...other }
+  if (left["properties"] !== undefined && other["properties"] !== undefined) {
+    merged["properties"] = { ...asObject(left["properties"]), ...asObject(other["properties"]) }
   }
+  if (left["required"] !== undefined && other["required"] !== undefined) {
+    merged["required"] = [...asArray(left["required"]), ...asArray(other["required"])]
+  }
+  return merged
 }
 
 const resolve = (ref: string, root: JsonValue): unknown =>

@@ -85,7 +85,11 @@ const completionOf = (script: Script): Completion => {
         completion.reasoning(block, part.delta)
         break
       case "ToolCallPart":
-        completion.toolCall(part.call.id, { id: part.call.id, name: part.call.name, metadata: part.call.providerMetadata })
+        completion.toolCall(part.call.id, {
+          id: part.call.id,
+          name: part.call.name,
+          metadata: part.call.providerMetadata
+        })
         completion.setToolArguments(part.call.id, part.call.rawArguments ?? JSON.stringify(part.call.arguments))
         break
       case "ToolCallDelta":

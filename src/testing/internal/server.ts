@@ -2,11 +2,11 @@
 import { once } from "node:events"
 import * as http from "node:http"
 import type { AddressInfo, Socket } from "node:net"
-import { setTimeout as sleep } from "node:timers/promises"
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
 import * as json from "../../internal/json.ts"
 import type { JsonValue } from "../../Prompt.ts"
 import { automatic } from "./automatic.ts"
-import { type Delivery, deliver } from "./delivery.ts"
+import { deliver, type Delivery } from "./delivery.ts"
 import type { Dialect } from "./dialect.ts"
 import { chatCompletions } from "./dialects/chatCompletions.ts"
 import { generateContent } from "./dialects/generateContent.ts"
@@ -61,10 +61,10 @@ export class Server {
   }
 
   async close(): Promise<void> {
-    const closed = once(this.server, "close")
+    const closed = [once(this.server, "close"), ...[...this.sockets].map((socket) => once(socket, "close"))]
     this.server.close()
     for (const socket of this.sockets) socket.destroy()
-    await closed
+    await Promise.all(closed)
   }
 
   get requests(): ReadonlyArray<RecordedRequest> {
@@ -148,8 +148,8 @@ const send = async (response: http.ServerResponse, delivery: Delivery, onOver: (
     response.flushHeaders()
     for (const piece of delivery.pieces) {
       if (response.destroyed) return
-      if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")])
-      if (delivery.delay !== undefined) await sleep(delivery.delay)
+      if (!response.write(piece)) await drained(response)
+      if (delivery.delay !== undefined) await (delivery.delay === 0 ? nextTurn() : sleep(delivery.delay))
     }
   }
   switch (delivery.end) {
@@ -164,3 +164,14 @@ const send = async (response: http.ServerResponse, delivery: Delivery, onOver: (
       socket?.resetAndDestroy()
   }
 }
+
+const drained = (response: http.ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done)
+      response.off("close", done)
+      resolve()
+    }
+    response.on("drain", done)
+    response.on("close", done)
+  })

@@ -1,4 +1,4 @@
-/** Chat Completions as a provider speaks it. Source: developers.openai.com/api/reference and recorded traffic, 2026-11. */
+/** Chat Completions as a provider speaks it. Source: developers.openai.com/api/reference, recorded traffic, 2026-11. */
 import { asArray, asObject, asString, type Loose } from "../../../internal/json.ts"
 import type { JsonObject } from "../../../Prompt.ts"
 import { type Answer, type Asked, asSchema, type Dialect, type Frame, pieces, textOf } from "../dialect.ts"
@@ -60,7 +60,8 @@ const whole = (answer: Answer): JsonObject => {
       index: 0,
       message: {
         role: "assistant",
-        content: answer.refusal !== undefined || (answer.text === "" && answer.toolCalls.length > 0) ? null : answer.text,
+        content: answer.refusal !== undefined || (answer.text === "" && answer.toolCalls.length > 0) ? null
+          : answer.text,
         refusal: answer.refusal ?? null,
         annotations: [],
         ...(answer.reasoning === undefined ? {} : { reasoning_content: answer.reasoning }),

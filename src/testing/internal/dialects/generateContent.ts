@@ -56,7 +56,11 @@ const envelope = (answer: Answer) => ({
   responseId: `fake-${answer.number}`
 })
 
-const parts = (answer: Answer, texts: ReadonlyArray<string>, thoughts: ReadonlyArray<string>): ReadonlyArray<JsonObject> => [
+const parts = (
+  answer: Answer,
+  texts: ReadonlyArray<string>,
+  thoughts: ReadonlyArray<string>
+): ReadonlyArray<JsonObject> => [
   ...thoughts.map((text) => ({ text, thought: true })),
   ...texts.map((text) => ({ text })),
   ...answer.toolCalls.map((call, index) => ({

@@ -82,7 +82,11 @@ const items = (answer: Answer): ReadonlyArray<Item> => [
 ]
 
 const reasoningItem = (answer: Answer, text: string): Item => {
-  const base = { id: `rs_fake_${answer.number}`, type: "reasoning", encrypted_content: `fake-encrypted-${answer.number}` }
+  const base = {
+    id: `rs_fake_${answer.number}`,
+    type: "reasoning",
+    encrypted_content: `fake-encrypted-${answer.number}`
+  }
   const part = { type: "summary_text", text }
   return {
     added: { ...base, summary: [] },
