@@ -171,8 +171,9 @@ for (const [wire, layerOf] of wires) {
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
         const context = yield* Layer.build(layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici)))
-        for (let i = 0; i < 3; i++) yield* ask("stream").pipe(Effect.provide(context))
-        assert.strictEqual(yield* fake.openSockets, 1)
+        for (let i = 0; i < 10; i++) yield* ask("stream").pipe(Effect.provide(context))
+        // Undici opens a second one while the first is being put back.
+        assert.isAtMost(yield* fake.connections, 2)
       }))
 
     it.scopedLive("falls silent after content: the error says which limit, and has the text so far", () =>

@@ -202,10 +202,21 @@ const resolve = (root: JsonObject, schema: JsonObject): JsonObject => {
 }
 
 const lowering = (root: JsonObject, dialect: Dialect) => {
+  const inlining = new Set<string>()
+
   const lower = (node: JsonValue): JsonValue => {
     if (node === true) return anything()
     if (!isJsonObject(node)) throw new Unsayable()
-    if (typeof node["$ref"] === "string") return { $ref: node["$ref"].replace("#/definitions/", "#/$defs/") }
+    const { $ref, ...beside } = node
+    if (typeof $ref === "string") {
+      const bare = { $ref: $ref.replace("#/definitions/", "#/$defs/") }
+      // Dialects differ on what may stand beside a reference, so what refines it is merged with what it refers to.
+      if (Object.keys(beside).length === 0 || inlining.has($ref)) return bare
+      inlining.add($ref)
+      const inlined = lower({ ...lookup(root, $ref), ...beside })
+      inlining.delete($ref)
+      return inlined
+    }
     const schema = flatten(root, node)
     const out: Record<string, JsonValue> = {}
     for (const [key, value] of Object.entries(schema)) {

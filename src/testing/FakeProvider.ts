@@ -121,6 +121,8 @@ export interface Service {
   readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** Connections that are open now. */
   readonly openSockets: Effect.Effect<number>
+  /** Connections there were in all. */
+  readonly connections: Effect.Effect<number>
   /** Adds replies for the next requests, one each. */
   readonly script: (...replies: ReadonlyArray<Reply>) => Effect.Effect<void>
   /** Forgets requests and replies and starts counting ids again. */
@@ -326,6 +328,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, Scope.Sco
       url,
       requests: Effect.sync(() => server.requests),
       openSockets: Effect.sync(() => server.sockets.size),
+      connections: Effect.sync(() => server.connections),
       script: (...replies) => Effect.sync(() => server.script(replies)),
       reset: Effect.sync(() => server.reset())
     }))

@@ -33,6 +33,8 @@ type Entry = { -readonly [K in keyof RecordedRequest]: RecordedRequest[K] }
 
 export class Server {
   readonly sockets = new Set<Socket>()
+  /** Connections there ever were. */
+  connections = 0
   private readonly options: Options
   private readonly server: http.Server
   private records: Array<Entry> = []
@@ -46,6 +48,7 @@ export class Server {
       this.handle(request, response).catch(() => response.destroy())
     })
     this.server.on("connection", (socket) => {
+      this.connections++
       this.sockets.add(socket)
       socket.on("close", () => this.sockets.delete(socket))
       socket.on("error", () => socket.destroy())
