@@ -70,12 +70,12 @@ describe("strict", () => {
   })
 
   it("wraps a root that is no object, and unwraps the answer", () => {
-    for (const [schema, value] of [
-      [Schema.Array(Schema.String), ["a"]],
-      [Schema.Literal("yes", "no"), "yes"],
-      [Schema.Union(Schema.Struct({ a: Schema.String }), Schema.Struct({ b: Schema.String })), { b: "x" }]
+    const union = Schema.Union(Schema.Struct({ a: Schema.String }), Schema.Struct({ b: Schema.String }))
+    for (const [made, value] of [
+      [strict(Schema.Array(Schema.String)), ["a"]],
+      [strict(Schema.Literal("yes", "no")), "yes"],
+      [strict(union), { b: "x" }]
     ] as const) {
-      const made = strict(schema)
       assert.deepStrictEqual(made?.schema["required"], ["value"])
       assert.deepStrictEqual(made?.restore({ value }), value)
       // A model that leaves the wrapper out is understood too.
