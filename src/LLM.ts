@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Driver } from "./internal/driver.ts"
+import * as elements from "./internal/elements.ts"
 import * as headers from "./internal/headers.ts"
 import * as service from "./internal/service.ts"
 import * as toolLoop from "./internal/toolLoop.ts"
@@ -90,6 +91,11 @@ export interface Options {
   /** Labels of this call for logs and hooks, on top of `withMetadata`. */
   readonly metadata?: Metadata.Metadata | undefined
   readonly timeouts?: Timeouts | undefined
+  /**
+   * How often an answer that does not match is sent back with what is wrong, to be mended. Default 0. Not for streams,
+   * whose parts are out by then.
+   */
+  readonly repair?: number | undefined
   /** Merged last into the provider's own request body, objects deeply. */
   readonly providerOptions?: Readonly<Record<string, unknown>> | undefined
 }
@@ -232,6 +238,29 @@ export const streamObject = <A, I, R>(
 ): Stream.Stream<StreamPart<A>, LLMError, LLM | R> => {
   const { schema, ...rest } = options
   return stream({ ...rest, output: Output.object(schema) })
+}
+
+/**
+ * Streams a list: each element, decoded, as soon as it is complete.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import { Console, Schema, Stream } from "effect"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.Int })
+ * const program = LLM.streamArray({ prompt: "Ten large cities", schema: City }).pipe(
+ *   Stream.runForEach((city) => Console.log(city.name, city.people))
+ * )
+ * ```
+ */
+export const streamArray = <A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> }
+): Stream.Stream<A, LLMError, LLM | R> => {
+  const { schema, ...rest } = options
+  return Stream.unwrap(Effect.map(LLM, (llm) => elements.of(llm, rest, schema)))
 }
 
 /**

@@ -6,12 +6,12 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as JSONSchema from "effect/JSONSchema"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as ajv from "./internal/ajv.ts"
+import { fromEffect } from "./internal/schema/fromEffect.ts"
 import type { Issue } from "./LLMError.ts"
 import type { JsonObject, JsonValue } from "./Prompt.ts"
 
@@ -84,6 +84,8 @@ export interface Output<out A, out R = never, out F extends Format = Format> {
   readonly decode: (value: JsonValue) => Effect.Effect<A, DecodeFailure | SchemaFailure, R>
   /** The content of an answer that calls tools, where such an answer is welcome; else there must be an answer. */
   readonly onToolCalls?: { readonly content: A } | undefined
+  /** Checks the schema before anything is sent. */
+  readonly prepare?: Effect.Effect<void, SchemaFailure> | undefined
 }
 
 /**
@@ -165,25 +167,113 @@ export const jsonSchema = (
 ): Output<JsonValue, never, SchemaFormat> => {
   const title = schema["title"]
   const description = options?.description ?? schema["description"]
+  const validator = Effect.tryPromise({
+    try: () => ajv.validator(schema),
+    catch: (error) => new SchemaFailure({ message: error instanceof Error ? error.message : String(error) })
+  })
   return {
+    prepare: Effect.asVoid(validator),
     format: makeFormat(
       options?.name ?? (typeof title === "string" ? title : undefined),
       typeof description === "string" ? description : undefined,
       () => schema
     ),
     decode: (value) =>
-      Effect.flatMap(
-        Effect.tryPromise({
-          try: () => ajv.validator(schema),
-          catch: (error) => new SchemaFailure({ message: error instanceof Error ? error.message : String(error) })
-        }),
-        (validate) => {
-          const issues = validate(value)
-          return issues.length === 0 ? Effect.succeed(sortKeys(value)) : Effect.fail(new DecodeFailure({ issues }))
-        }
-      )
+      Effect.flatMap(validator, (validate) => {
+        const issues = validate(value)
+        return issues.length === 0 ? Effect.succeed(sortKeys(value)) : Effect.fail(new DecodeFailure({ issues }))
+      })
   }
 }
+
+/**
+ * A list of values of a `Schema`. `LLM.streamArray` gives each element as soon as it is complete.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const array = <A, I, R>(element: Schema.Schema<A, I, R>): Output<ReadonlyArray<A>, R, SchemaFormat> => {
+  const known = arrays.get(element)
+  // The map holds only what this function made of the very same schema.
+  if (known !== undefined) return known as Output<ReadonlyArray<A>, R, SchemaFormat>
+  const output = object(Schema.Array(element))
+  arrays.set(element, output)
+  return output
+}
+
+const arrays = new WeakMap<object, Output<unknown, unknown, SchemaFormat>>()
+
+/**
+ * What Standard Schema (standardschema.dev) asks of a schema: zod, valibot, arktype and others have it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StandardSchema<A> {
+  readonly "~standard": {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => StandardResult<A> | Promise<StandardResult<A>>
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type StandardResult<A> =
+  | { readonly value: A; readonly issues?: undefined }
+  | {
+    readonly issues: ReadonlyArray<{
+      readonly message: string
+      readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
+    }>
+  }
+
+/**
+ * A value of a schema of another library, with the JSON Schema to ask for it beside.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { LLM, Output } from "effect-majordomo"
+ * import { z } from "zod"
+ *
+ * const Person = z.object({ name: z.string() })
+ * const person = Output.standard(Person, { jsonSchema: JSON.parse(JSON.stringify(z.toJSONSchema(Person))) })
+ * const program = LLM.generate({ prompt: "Ada Lovelace", output: person })
+ * ```
+ */
+export const standard = <A>(
+  schema: StandardSchema<A>,
+  options: {
+    readonly jsonSchema: JsonObject
+    readonly name?: string | undefined
+    readonly description?: string | undefined
+  }
+): Output<A, never, SchemaFormat> => ({
+  format: makeFormat(options.name, options.description, () => options.jsonSchema),
+  decode: (value) =>
+    Effect.flatMap(
+      // Whether it answers at once or with a promise is the library's choice.
+      Effect.promise(async () => schema["~standard"].validate(value)),
+      (result) =>
+        result.issues === undefined
+          ? Effect.succeed(result.value)
+          : Effect.fail(
+            new DecodeFailure({
+              issues: result.issues.map(({ message, path }) => ({
+                message,
+                path: (path ?? []).map((step) => {
+                  const key = typeof step === "object" ? step.key : step
+                  return typeof key === "symbol" ? String(key) : key
+                })
+              }))
+            })
+          )
+    )
+})
 
 /**
  * JSON with sorted keys and no spaces: the same value always gives the same text.
@@ -238,11 +328,10 @@ const makeFormat = (
 
 const toJsonSchema = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonObject => {
   try {
-    // Through text, so that it is plain JSON: what is undefined goes away.
-    const plain: JsonObject = JSON.parse(JSON.stringify(JSONSchema.make(schema)))
-    return plain
+    return fromEffect(schema)
   } catch (error) {
-    throw new SchemaFailure({ message: error instanceof Error ? error.message : String(error) })
+    const message = error instanceof Error ? error.message.replaceAll("\n", ", ") : String(error)
+    throw new SchemaFailure({ message: `no model can be asked for this schema: ${message}` })
   }
 }
 

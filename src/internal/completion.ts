@@ -2,7 +2,7 @@
  * What a wire understood of an answer. Single answers and streams are read into the same object, so that both give the
  * same content, usage and finish reason; a stream also leaves the parts to emit.
  */
-import type { AssistantPart, JsonObject, ProviderMetadata, ToolCallPart } from "../Prompt.ts"
+import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../Response.ts"
 import type { Usage } from "../Usage.ts"
 import { parseArguments } from "./json.ts"
@@ -90,16 +90,20 @@ export class Completion {
   private readonly callIdPrefix: string
   private readonly emitting: boolean
   private readonly answerTool: string | undefined
+  private readonly restoreArguments: (tool: string, value: JsonValue) => JsonValue
 
   constructor(options: {
     readonly callIdPrefix: string
     readonly emitting: boolean
     /** Calls of this tool are the answer: their arguments are its text. */
     readonly answerTool?: string | undefined
+    /** From the arguments a model writes to those the tool's own schema expects. */
+    readonly restoreArguments?: ((tool: string, value: JsonValue) => JsonValue) | undefined
   }) {
     this.callIdPrefix = options.callIdPrefix
     this.emitting = options.emitting
     this.answerTool = options.answerTool
+    this.restoreArguments = options.restoreArguments ?? ((_, value) => value)
   }
 
   text(key: Key, delta: string, metadata?: ProviderMetadata): void {
@@ -228,14 +232,14 @@ export class Completion {
   }
 
   get toolCalls(): ReadonlyArray<ToolCallPart> {
-    return this.blocks.filter((block) => block.type === "tool-call").map(toToolCall)
+    return this.blocks.filter((block) => block.type === "tool-call").map((block) => this.toToolCall(block))
   }
 
   /** The assistant's parts in the order they began. Empty text and reasoning without a trace are left out. */
   get content(): ReadonlyArray<AssistantPart> {
     const parts: Array<AssistantPart> = []
     for (const block of this.blocks) {
-      if (block.type === "tool-call") parts.push(toToolCall(block))
+      if (block.type === "tool-call") parts.push(this.toToolCall(block))
       else if (block.type === "provider") {
         if (block.value !== undefined) parts.push({ type: "provider", wire: block.name, value: block.value })
       } else if (block.text !== "" || block.metadata !== undefined) {
@@ -307,23 +311,27 @@ export class Completion {
     if (block.closed) return
     block.closed = true
     if (block.type !== "tool-call") return
-    const call = toToolCall(block)
+    const call = this.toToolCall(block)
     if (block.parsed === undefined && call.arguments === null && block.text.trim() !== "null") {
       this.warn("tool-arguments-invalid", `the arguments of ${block.name} are not JSON; see rawArguments`)
     }
     if (this.emitting) this.parts.push({ _tag: "ToolCallPart", call })
   }
-}
 
-const toToolCall = (block: Block): ToolCallPart => ({
-  type: "tool-call",
-  id: block.id,
-  name: block.name,
-  arguments: block.plain
-    ? block.text
-    : block.text === "" && block.parsed !== undefined
-    ? block.parsed
-    : parseArguments(block.text),
-  ...(block.text === "" ? {} : { rawArguments: block.text }),
-  ...(block.metadata === undefined ? {} : { providerMetadata: block.metadata })
-})
+  private toToolCall(block: Block): ToolCallPart {
+    const { metadata, name, parsed, plain, text } = block
+    const value = plain ? text : text === "" && parsed !== undefined ? parsed : parseArguments(text)
+    return {
+      type: "tool-call",
+      id: block.id,
+      name,
+      arguments: plain || value === null ? value : this.restoreArguments(name, value),
+      ...(text !== ""
+        ? { rawArguments: text }
+        : parsed === undefined || Object.keys(parsed).length === 0
+        ? {}
+        : { rawArguments: JSON.stringify(parsed) }),
+      ...(metadata === undefined ? {} : { providerMetadata: metadata })
+    }
+  }
+}

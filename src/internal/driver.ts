@@ -3,12 +3,22 @@ import type * as Redacted from "effect/Redacted"
 import type { LLMError } from "../LLMError.ts"
 import type { Options } from "../LLM.ts"
 import type { Format } from "../Output.ts"
-import type { Message } from "../Prompt.ts"
+import type { JsonObject, Message } from "../Prompt.ts"
 import type { Warning } from "../Response.ts"
-import type { Codec } from "./dialect.ts"
+import type { Codec } from "./schema/codec.ts"
+import type { Dialect } from "./schema/dialect.ts"
 import type { Completion, ErrorFacts } from "./completion.ts"
 import type { Framing, WireEvent } from "./framing.ts"
 import type { Loose } from "./json.ts"
+
+/** A tool as it is asked for: its schema in the wire's dialect, and the way back for its arguments. */
+export interface LoweredTool {
+  readonly name: string
+  readonly description: string | undefined
+  readonly strict: boolean | undefined
+  readonly schema: JsonObject
+  readonly codec: Codec | undefined
+}
 
 /** One request, checked and with its prompt as messages, as a wire lowers it. */
 export interface Call {
@@ -20,6 +30,7 @@ export interface Call {
   readonly messages: ReadonlyArray<Message>
   /** `options.system` and the leading system messages. */
   readonly system: ReadonlyArray<string>
+  readonly tools: ReadonlyArray<LoweredTool>
   readonly format: Format
   /** How to ask for structured answers, when the user overrides the driver's choice. */
   readonly structured: "native" | "tool" | "json-mode" | "prompt" | undefined
@@ -48,6 +59,8 @@ export interface Wire<State> {
   readonly name: string
   /** Tool names the wire takes. */
   readonly toolName: RegExp
+  /** The dialect of tools that are held to their schema; undefined where there is no such thing. */
+  readonly strictTools: Dialect | undefined
   readonly lower: (call: Call) => Lowered
   /** Reads a whole answer. Throws nothing: what it cannot find is left out of the completion. */
   readonly read: (body: Loose, completion: Completion, call: Call) => void

@@ -236,12 +236,19 @@ export class Reader<S, A, R> {
     this.completion.closeAll()
     const last = [...parts, ...this.takeParts()]
     if (last.length > 0) this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()
-    return Effect.map(
+    return Effect.matchEffect(
       settle(this.session, this.request, this.completion, this.response, this.attemptStartedAt),
-      (response) => {
-        this.phase = bodyEnded ? "ended" : "finished"
-        this.waitingSince = undefined
-        return [...last, { _tag: "Finish" as const, response }]
+      {
+        onFailure: (failure) => {
+          if (last.length === 0) return Effect.fail(failure)
+          this.failure = failure
+          return this.emit(last)
+        },
+        onSuccess: (response) => {
+          this.phase = bodyEnded ? "ended" : "finished"
+          this.waitingSince = undefined
+          return Effect.succeed([...last, { _tag: "Finish" as const, response }])
+        }
       }
     )
   }

@@ -34,6 +34,7 @@ import * as headers from "./headers.ts"
 import * as http from "./http.ts"
 import * as json from "./json.ts"
 import { Reader } from "./reader.ts"
+import { repairPrompt } from "./repair.ts"
 import { failed, type Host, httpFailed, malformed, newCompletion, open, type Session, timedOut } from "./session.ts"
 import { settle } from "./settle.ts"
 import * as telemetry from "./telemetry.ts"
@@ -86,8 +87,7 @@ const makeService = <S>(host: Host<S>): Service => ({
   generate: (request) =>
     Effect.useSpan("LLM.generate", spanOptions(host, request, false), (span) =>
       Effect.onExit(
-        Effect.flatMap(open(host, request, false), (session) =>
-          limited(session, retried(host, session, span, (attempt) => single(host, session, request, attempt)))),
+        Effect.flatMap(open(host, request, false), (session) => limited(session, answered(host, session, request, span))),
         (exit) => record(host, span, exit)
       )),
   stream: (request) => Stream.unwrapScoped(streamed(host, request))
@@ -105,6 +105,23 @@ interface Attempt {
 }
 
 // ── one answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The tries of an answer; one that does not match is asked again with what is wrong, as often as the caller says. */
+const answered = <S, A, R>(
+  host: Host<S>,
+  session: Session,
+  request: Request<A, R>,
+  span: Tracer.Span
+): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> => {
+  const tries = retried(host, session, span, (attempt) => single(host, session, request, attempt))
+  const { repair = 0 } = request
+  if (repair === 0) return tries
+  return Effect.catchTag(tries, "ResponseParsingError", (error) => {
+    if (error.reason !== "Mismatch" && error.reason !== "NotJson") return Effect.fail(error)
+    const mended = { ...request, repair: repair - 1, prompt: repairPrompt(request.prompt, error) }
+    return Effect.flatMap(open(host, mended, false, session), (next) => answered(host, next, mended, span))
+  })
+}
 
 const single = <S, A, R>(
   host: Host<S>,

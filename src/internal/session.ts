@@ -15,14 +15,17 @@ import { SchemaFailure } from "../Output.ts"
 import { Pricing, type Service as PricingService } from "../Pricing.ts"
 import * as Prompt from "../Prompt.ts"
 import type * as Response from "../Response.ts"
+import type * as Tool from "../Tool.ts"
 import * as Usage from "../Usage.ts"
-import { type Call, type Driver, type Lowered, Refusal } from "./driver.ts"
+import { type Call, type Driver, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
 import { Completion, type ErrorFacts } from "./completion.ts"
 import * as errors from "./errors.ts"
 import * as headers from "./headers.ts"
 import * as http from "./http.ts"
 import { uuidv7 } from "./ids.ts"
 import { merge } from "./json.ts"
+import { codec } from "./schema/codec.ts"
+import { type Dialect, plain } from "./schema/dialect.ts"
 import type { Telemetry } from "./telemetry.ts"
 import * as validate from "./validate.ts"
 
@@ -68,7 +71,25 @@ const defaultTimeouts = {
 export const open = <S>(
   host: Host<S>,
   request: Request<unknown, unknown>,
-  stream: boolean
+  stream: boolean,
+  /** The same logical call so far, when it is asked again in other words. */
+  previous?: Session | undefined
+): Effect.Effect<Session, LLMError.LLMError> => {
+  const { prepare } = request.output
+  const opened = begin(host, request, stream, previous)
+  return prepare === undefined || previous !== undefined
+    ? opened
+    : Effect.zipRight(Effect.mapError(prepare, (failure) => invalidSchema(host, failure)), opened)
+}
+
+const invalidSchema = <S>(host: Host<S>, failure: SchemaFailure) =>
+  new LLMError.InvalidRequestError({ ...place(host), reason: "InvalidSchema", description: failure.message })
+
+const begin = <S>(
+  host: Host<S>,
+  request: Request<unknown, unknown>,
+  stream: boolean,
+  previous: Session | undefined
 ): Effect.Effect<Session, LLMError.LLMError> =>
   Effect.withFiberRuntime((fiber) => {
     const context = fiber.currentContext
@@ -77,14 +98,10 @@ export const open = <S>(
       return Effect.succeed(make(host, request, stream, clock, {
         pricing: Context.get(context, Pricing),
         headers: Context.get(context, Metadata.CurrentHeaders)
-      }))
+      }, previous))
     } catch (thrown) {
       if (thrown instanceof Refusal) return Effect.fail(thrown.error)
-      if (thrown instanceof SchemaFailure) {
-        return Effect.fail(
-          new LLMError.InvalidRequestError({ ...place(host), reason: "InvalidSchema", description: thrown.message })
-        )
-      }
+      if (thrown instanceof SchemaFailure) return Effect.fail(invalidSchema(host, thrown))
       throw thrown
     }
   })
@@ -96,10 +113,11 @@ const make = <S>(
   request: Request<unknown, unknown>,
   stream: boolean,
   clock: Clock.Clock,
-  scoped: { readonly pricing: PricingService; readonly headers: headers.HeaderMap }
+  scoped: { readonly pricing: PricingService; readonly headers: headers.HeaderMap },
+  previous: Session | undefined
 ): Session => {
   const { driver } = host
-  const warnings: Array<Response.Warning> = [...(host.settings.warnings ?? [])]
+  const warnings: Array<Response.Warning> = previous?.warnings ?? [...(host.settings.warnings ?? [])]
   const invalid: Call["invalid"] = (reason, description, parameter) => {
     throw new Refusal(new LLMError.InvalidRequestError({ ...place(host), reason, description, parameter }))
   }
@@ -112,6 +130,7 @@ const make = <S>(
     options: request,
     messages,
     system,
+    tools: (request.tools ?? []).map((tool) => lowerTool(tool, driver.wire.strictTools)),
     format: request.output.format,
     structured: host.settings.structured,
     warn: (code, message) => {
@@ -136,21 +155,33 @@ const make = <S>(
       headers: sent,
       body: http.jsonBody(body)
     }),
-    requestId: uuidv7(millis),
+    requestId: previous?.requestId ?? uuidv7(millis),
     clock,
     pricing: scoped.pricing,
-    startedAt: clock.unsafeCurrentTimeNanos(),
+    startedAt: previous?.startedAt ?? clock.unsafeCurrentTimeNanos(),
     warnings,
-    attempts: [],
+    attempts: previous?.attempts ?? [],
     timeouts: {
       ...(stream ? defaultTimeouts.stream : defaultTimeouts.single),
       ...host.settings.timeouts,
       ...request.timeouts
     },
     scrub: scrubber([host.fixedHeaders, sent]),
-    usage: Usage.empty,
-    cost: Cost.zeroUSD,
+    usage: previous?.usage ?? Usage.empty,
+    cost: previous?.cost ?? Cost.zeroUSD,
     firstTokenAt: undefined
+  }
+}
+
+const lowerTool = (tool: Tool.Any, strict: Dialect | undefined): LoweredTool => {
+  const made = (tool.strict === true && strict !== undefined ? codec(tool.parameters, strict) : undefined) ??
+    codec(tool.parameters, plain)
+  return {
+    name: tool.name,
+    description: tool.description,
+    strict: tool.strict,
+    schema: made?.schema ?? tool.parameters,
+    codec: made
   }
 }
 
@@ -224,8 +255,13 @@ const secretsOf = (sources: ReadonlyArray<headers.HeaderMap>): ReadonlyArray<str
   return [...found].sort((a, b) => b.length - a.length)
 }
 
-export const newCompletion = (session: Session, emitting: boolean): Completion =>
-  new Completion({ callIdPrefix: `call_${session.requestId}_`, emitting, answerTool: session.lowered.answerTool })
+export const newCompletion = ({ call, lowered, requestId }: Session, emitting: boolean): Completion =>
+  new Completion({
+    callIdPrefix: `call_${requestId}_`,
+    emitting,
+    answerTool: lowered.answerTool,
+    restoreArguments: (name, value) => call.tools.find((tool) => tool.name === name)?.codec?.restore(value) ?? value
+  })
 
 // ── failures of a call ──────────────────────────────────────────────────────────────────────────────────────────────
 

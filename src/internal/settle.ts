@@ -214,7 +214,11 @@ const decode = <A, R>(
   }
   const { codec } = session.lowered
   const value = codec === undefined ? found.value : codec.restore(found.value)
-  return Effect.mapError(output.decode(value), (failure) =>
+  const decoded = output.decode(value)
+  // A null may stand for an absent field or for itself; where unions leave that open, what decodes is right.
+  const either = value === found.value ? decoded : Effect.catchTag(decoded, "DecodeFailure", (failure) =>
+    Effect.mapError(output.decode(found.value), () => failure))
+  return Effect.mapError(either, (failure) =>
     failure._tag === "SchemaFailure"
       ? invalidSchema(failure)
       : parsing(isEmpty(value) ? "Empty" : "Mismatch", failure.issues, found.candidate, failure.parseIssue))

@@ -29,6 +29,7 @@ export const options = (request: Options, toolName: RegExp, invalid: Invalid): v
   finite(invalid, "topP", request.topP, 0, 1)
   whole(invalid, "maxTokens", request.maxTokens, 1)
   whole(invalid, "seed", request.seed, Number.MIN_SAFE_INTEGER)
+  whole(invalid, "repair", request.repair, 0)
   whole(invalid, "reasoning.budgetTokens", request.reasoning?.budgetTokens, 0)
   for (const stop of request.stop ?? []) {
     if (stop === "") invalid("InvalidParameter", "a stop sequence must not be empty", "stop")

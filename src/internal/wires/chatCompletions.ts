@@ -5,13 +5,14 @@
 import type { JsonObject, Message, ToolResultPart } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import type { Completion, RawUsage } from "../completion.ts"
-import type { Codec } from "../dialect.ts"
-import * as dialect from "../dialect.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
-import * as media from "../media.ts"
+import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 /** What differs from host to host. */
@@ -43,6 +44,7 @@ const name = "chat-completions"
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
   toolName: /^[a-zA-Z0-9_-]{1,64}$/,
+  strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
   initial: () => ({ tools: new Map(), last: undefined, count: 0 }),
@@ -69,13 +71,13 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
   }
   if (options.webSearch === true && quirks.webSearch === undefined) call.unsupported("web search")
   const tools = [
-    ...(options.tools ?? []).map((tool) => ({
+    ...call.tools.map(({ description, name, schema, strict }) => ({
       type: "function",
       function: {
-        name: tool.name,
-        ...(tool.description === undefined ? {} : { description: tool.description }),
-        parameters: toolSchema(tool.parameters, tool.strict === true),
-        ...(tool.strict === undefined ? {} : { strict: tool.strict })
+        name,
+        ...(description === undefined ? {} : { description }),
+        parameters: schema,
+        ...(strict === undefined ? {} : { strict })
       }
     })),
     ...(structured.tool === undefined ? [] : [structured.tool])
@@ -93,7 +95,7 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     ...(options.reasoning === undefined ? {} : quirks.reasoning(options.reasoning, call)),
     ...(tools.length === 0 ? {} : { tools }),
     tool_choice: structured.tool !== undefined
-      ? (options.tools ?? []).length > 0 ? "required" : { type: "function", function: { name: answerTool } }
+      ? call.tools.length > 0 ? "required" : { type: "function", function: { name: answerTool } }
       : lowerToolChoice(call),
     ...structured.body,
     ...(options.webSearch === true ? quirks.webSearch?.(call) : {}),
@@ -115,13 +117,9 @@ export const reasoningEffort: Quirks["reasoning"] = (reasoning, call) => {
   return { reasoning_effort: reasoning.effort === "max" ? "xhigh" : reasoning.effort }
 }
 
-const toolSchema = (schema: JsonObject, strict: boolean): JsonObject =>
-  (strict ? dialect.codec(schema, dialect.openAIStrict) : undefined)?.schema ??
-    dialect.codec(schema, dialect.plain)?.schema ?? schema
-
-const lowerToolChoice = ({ options }: Call): unknown => {
+const lowerToolChoice = ({ options, tools }: Call): unknown => {
   const choice = options.toolChoice
-  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  if (choice === undefined || tools.length === 0) return undefined
   return typeof choice === "string" ? choice : { type: "function", function: { name: choice.tool } }
 }
 
@@ -142,11 +140,11 @@ const lowerFormat = (call: Call, quirks: Quirks): Structured => {
       instruction: schemaInstruction(undefined)
     }
   }
-  const plain = dialect.codec(format.schema, dialect.plain)
+  const plain = codec(format.schema, dialect.plain)
   const schema = plain?.schema ?? format.schema
   switch (way) {
     case "native": {
-      const strict = dialect.codec(format.schema, dialect.openAIStrict)
+      const strict = codec(format.schema, dialect.openAIStrict)
       return {
         codec: strict ?? plain,
         body: {
@@ -199,7 +197,7 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
       return [lowerAssistant(message, call)]
     case "tool":
       return [
-        ...message.content.map((part) => ({ role: "tool", tool_call_id: part.id, content: media.resultText(part) })),
+        ...message.content.map((part) => ({ role: "tool", tool_call_id: part.id, content: parts.resultText(part) })),
         ...lowerToolMedia(message.content, call)
       ]
   }
@@ -207,8 +205,8 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
 
 // A tool message holds text only: pictures follow as a user's.
 const lowerToolMedia = (results: ReadonlyArray<ToolResultPart>, call: Call): ReadonlyArray<Loose> => {
-  const parts = results.flatMap((result) => result.media ?? [])
-  return parts.length === 0 ? [] : [{ role: "user", content: parts.map((part) => lowerUserPart(part, call)) }]
+  const shown = results.flatMap((result) => result.media ?? [])
+  return shown.length === 0 ? [] : [{ role: "user", content: shown.map((part) => lowerUserPart(part, call)) }]
 }
 
 type UserPart = Exclude<Extract<Message, { role: "user" }>["content"], string>[number]
@@ -228,24 +226,24 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
       return {
         type: "image_url",
         image_url: {
-          url: media.toUrl(part.media, part.mediaType ?? "image/png"),
+          url: parts.toUrl(part.media, part.mediaType ?? "image/png"),
           ...(part.detail === undefined ? {} : { detail: part.detail })
         }
       }
     case "file": {
       if (part.mediaType.startsWith("image/")) {
-        return { type: "image_url", image_url: { url: media.toUrl(part.media, part.mediaType) } }
+        return { type: "image_url", image_url: { url: parts.toUrl(part.media, part.mediaType) } }
       }
       const audio = audioFormats[part.mediaType]
       if (part.media.type === "url") return call.unsupported(`a file by URL (${part.mediaType})`)
       if (audio !== undefined) {
-        return { type: "input_audio", input_audio: { data: media.toBase64(part.media), format: audio } }
+        return { type: "input_audio", input_audio: { data: parts.toBase64(part.media), format: audio } }
       }
       return {
         type: "file",
         file: {
           filename: part.filename ?? `file.${part.mediaType.split("/")[1] ?? "bin"}`,
-          file_data: media.toUrl(part.media, part.mediaType)
+          file_data: parts.toUrl(part.media, part.mediaType)
         }
       }
     }

@@ -6,13 +6,14 @@ import type { JsonObject, Message } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion, ErrorFacts } from "../completion.ts"
-import type { Codec } from "../dialect.ts"
-import * as dialect from "../dialect.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody, retryInfoOf } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
-import * as media from "../media.ts"
+import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 export interface State {
@@ -26,6 +27,7 @@ const name = "gemini"
 export const wire: Wire<State> = {
   name,
   toolName: /^[a-zA-Z_][a-zA-Z0-9_.-]{0,63}$/,
+  strictTools: undefined,
   lower: (call) => lower(call),
   read: (body, completion) => {
     readChunk(initial(), body, completion)
@@ -52,10 +54,10 @@ const lower = (call: Call): Lowered => {
   const structured = lowerFormat(call)
   const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
   const declarations = [
-    ...(options.tools ?? []).map((tool) => ({
-      name: tool.name,
-      ...(tool.description === undefined ? {} : { description: tool.description }),
-      parametersJsonSchema: dialect.codec(tool.parameters, dialect.plain)?.schema ?? tool.parameters
+    ...call.tools.map(({ description, name, schema }) => ({
+      name,
+      ...(description === undefined ? {} : { description }),
+      parametersJsonSchema: schema
     })),
     ...(structured.tool === undefined ? [] : [structured.tool])
   ]
@@ -74,7 +76,7 @@ const lower = (call: Call): Lowered => {
   }
   const config = Object.entries(generationConfig).filter(([, value]) => value !== undefined)
   const functionCalling = structured.tool !== undefined
-    ? { mode: "ANY", ...((options.tools ?? []).length === 0 ? { allowedFunctionNames: [answerTool] } : {}) }
+    ? { mode: "ANY", ...(call.tools.length === 0 ? { allowedFunctionNames: [answerTool] } : {}) }
     : lowerToolChoice(call)
   return {
     codec: structured.codec,
@@ -150,18 +152,18 @@ const lowerFormat = (call: Call): Structured => {
   const { format, options } = call
   if (format.type === "text") return {}
   // Before Gemini 3, a JSON answer excludes tools and grounding.
-  const busy = (options.tools ?? []).length > 0 || options.webSearch === true
+  const busy = call.tools.length > 0 || options.webSearch === true
   const way = call.structured ?? (busy && !isThree(call.model) ? "prompt" : "native")
   if (format.type === "json") {
     return way === "prompt" || way === "tool"
       ? { instruction: schemaInstruction(undefined) }
       : { config: { responseMimeType: "application/json" } }
   }
-  const plain = dialect.codec(format.schema, dialect.plain)
+  const plain = codec(format.schema, dialect.plain)
   const schema = plain?.schema ?? format.schema
   switch (way) {
     case "native": {
-      const own = dialect.codec(format.schema, dialect.gemini)
+      const own = codec(format.schema, dialect.gemini)
       return {
         codec: own ?? plain,
         config: { responseMimeType: "application/json", responseJsonSchema: own?.schema ?? schema }
@@ -187,9 +189,9 @@ const lowerFormat = (call: Call): Structured => {
   }
 }
 
-const lowerToolChoice = ({ options }: Call): Loose | undefined => {
+const lowerToolChoice = ({ options, tools }: Call): Loose | undefined => {
   const choice = options.toolChoice
-  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  if (choice === undefined || tools.length === 0) return undefined
   if (typeof choice === "object") return { mode: "ANY", allowedFunctionNames: [choice.tool] }
   return { mode: choice === "required" ? "ANY" : choice === "none" ? "NONE" : "AUTO" }
 }
@@ -198,11 +200,11 @@ const lowerMessages = (call: Call): ReadonlyArray<Loose> => {
   const turns: Array<{ readonly role: "user" | "model"; readonly parts: Array<Loose> }> = []
   for (const message of call.messages) {
     const role = message.role === "assistant" ? "model" : "user"
-    const parts = lowerParts(message, call)
-    if (parts.length === 0) continue
+    const lowered = lowerParts(message, call)
+    if (lowered.length === 0) continue
     const last = turns[turns.length - 1]
-    if (last?.role === role) last.parts.push(...parts)
-    else turns.push({ role, parts: [...parts] })
+    if (last?.role === role) last.parts.push(...lowered)
+    else turns.push({ role, parts: [...lowered] })
   }
   return turns
 }
@@ -233,7 +235,7 @@ const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
           functionCall: {
             ...(own?.["id"] === undefined ? {} : { id: own["id"] }),
             name: part.name,
-            args: asObject(part.arguments)
+            args: parts.writtenArguments(part)
           },
           ...signatureOf(own),
           // Gemini 3 rejects a call without its signature; this word stands for one that another model made.
@@ -267,10 +269,10 @@ const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
 const signatureOf = (own: JsonObject | undefined): Loose =>
   own?.["thoughtSignature"] === undefined ? {} : { thoughtSignature: own["thoughtSignature"] }
 
-const lowerMedia = (source: Parameters<typeof media.toUrl>[0], mediaType: string): Loose =>
+const lowerMedia = (source: Parameters<typeof parts.toUrl>[0], mediaType: string): Loose =>
   source.type === "url"
     ? { fileData: { mimeType: mediaType, fileUri: source.url } }
-    : { inlineData: { mimeType: mediaType, data: media.toBase64(source) } }
+    : { inlineData: { mimeType: mediaType, data: parts.toBase64(source) } }
 
 // ── answer ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,13 +5,14 @@ import type { JsonObject, Message } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion } from "../completion.ts"
-import type { Codec } from "../dialect.ts"
-import * as dialect from "../dialect.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
-import * as media from "../media.ts"
+import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 export interface Quirks {
@@ -35,6 +36,7 @@ const name = "anthropic"
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
   toolName: /^[a-zA-Z0-9_-]{1,128}$/,
+  strictTools: dialect.anthropicConstrained,
   lower: (call) => lower(call, quirks),
   read,
   initial: () => ({ blocks: new Map(), usage: {} }),
@@ -66,12 +68,11 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     ...(structured.instruction === undefined ? [] : [structured.instruction])
   ]
   const tools = [
-    ...(options.tools ?? []).map((tool) => ({
-      name: tool.name,
-      ...(tool.description === undefined ? {} : { description: tool.description }),
-      input_schema: (tool.strict === true ? dialect.codec(tool.parameters, dialect.anthropicConstrained) : undefined)
-        ?.schema ?? dialect.codec(tool.parameters, dialect.plain)?.schema ?? tool.parameters,
-      ...(tool.strict === undefined ? {} : { strict: tool.strict })
+    ...call.tools.map(({ description, name, schema, strict }) => ({
+      name,
+      ...(description === undefined ? {} : { description }),
+      input_schema: schema,
+      ...(strict === undefined ? {} : { strict })
     })),
     ...(options.webSearch === true ? [{ type: "web_search_20250305", name: "web_search" }] : []),
     ...(structured.tool === undefined ? [] : [structured.tool])
@@ -169,9 +170,9 @@ const lowerFormat = (call: Call, thinks: boolean): Structured => {
   const { format, options } = call
   if (format.type === "text") return {}
   if (format.type === "json") return { instruction: schemaInstruction(undefined) }
-  const plain = dialect.codec(format.schema, dialect.plain)
+  const plain = codec(format.schema, dialect.plain)
   const schema = plain?.schema ?? format.schema
-  const constrained = dialect.codec(format.schema, dialect.anthropicConstrained)
+  const constrained = codec(format.schema, dialect.anthropicConstrained)
   const native = call.structured === "native" || (
     call.structured === undefined && options.webSearch !== true && capabilities.anthropicStructured(call.model)
   )
@@ -181,7 +182,7 @@ const lowerFormat = (call: Call, thinks: boolean): Structured => {
   if (call.structured === "prompt" || call.structured === "json-mode") {
     return { codec: plain, instruction: schemaInstruction(schema) }
   }
-  const alone = (options.tools ?? []).length === 0 && options.webSearch !== true
+  const alone = call.tools.length === 0 && options.webSearch !== true
   return {
     codec: plain,
     tool: { name: answerTool, description: format.description ?? "Gives the answer", input_schema: schema },
@@ -192,9 +193,9 @@ const lowerFormat = (call: Call, thinks: boolean): Structured => {
   }
 }
 
-const lowerToolChoice = ({ options }: Call): Loose | undefined => {
+const lowerToolChoice = ({ options, tools }: Call): Loose | undefined => {
   const choice = options.toolChoice
-  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  if (choice === undefined || tools.length === 0) return undefined
   if (typeof choice === "object") return { type: "tool", name: choice.tool }
   return { type: choice === "required" ? "any" : choice }
 }
@@ -230,15 +231,15 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
       case "reasoning":
         return lowerThinking(part.text, part.providerMetadata?.[name])
       case "tool-call":
-        return [{ type: "tool_use", id: toolId(part.id), name: part.name, input: asObject(part.arguments) }]
+        return [{ type: "tool_use", id: toolId(part.id), name: part.name, input: parts.writtenArguments(part) }]
       case "tool-result":
         return [{
           type: "tool_result",
           tool_use_id: toolId(part.id),
           content: part.media === undefined || part.media.length === 0
-            ? media.resultText(part)
+            ? parts.resultText(part)
             : [
-              { type: "text", text: media.resultText(part) },
+              { type: "text", text: parts.resultText(part) },
               ...part.media.map((item) =>
                 item.type === "image" ? lowerImage(item.media, item.mediaType) : lowerFile(item, call)
               )
@@ -259,13 +260,13 @@ const lowerThinking = (text: string, own: JsonObject | undefined): ReadonlyArray
   return own?.["signature"] === undefined ? [] : [{ type: "thinking", thinking: text, signature: own["signature"] }]
 }
 
-type Media = Parameters<typeof media.toUrl>[0]
+type Media = Parameters<typeof parts.toUrl>[0]
 
 const lowerImage = (source: Media, mediaType: string | undefined): Loose => ({
   type: "image",
   source: source.type === "url"
     ? { type: "url", url: source.url }
-    : { type: "base64", media_type: mediaType ?? "image/png", data: media.toBase64(source) }
+    : { type: "base64", media_type: mediaType ?? "image/png", data: parts.toBase64(source) }
 })
 
 const lowerFile = (
@@ -277,11 +278,11 @@ const lowerFile = (
   const title = part.filename === undefined ? {} : { title: part.filename }
   if (source.type === "url") return { type: "document", source: { type: "url", url: source.url }, ...title }
   if (mediaType === "application/pdf") {
-    const data = media.toBase64(source)
+    const data = parts.toBase64(source)
     return { type: "document", source: { type: "base64", media_type: mediaType, data }, ...title }
   }
   if (mediaType.startsWith("text/")) {
-    return { type: "document", source: { type: "text", media_type: "text/plain", data: media.toText(source) }, ...title }
+    return { type: "document", source: { type: "text", media_type: "text/plain", data: parts.toText(source) }, ...title }
   }
   return call.unsupported(`a file of type ${mediaType}`)
 }

@@ -4,13 +4,14 @@
 import type { JsonObject, Message } from "../../Prompt.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion, ErrorFacts } from "../completion.ts"
-import type { Codec } from "../dialect.ts"
-import * as dialect from "../dialect.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
-import * as media from "../media.ts"
+import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 export interface Quirks {
@@ -30,6 +31,7 @@ const name = "openai-responses"
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
   toolName: /^[a-zA-Z0-9_-]{1,64}$/,
+  strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
   initial: () => ({ streamed: new Set() }),
@@ -56,14 +58,13 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
   const structured = lowerFormat(call)
   const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
   const tools = [
-    ...(options.tools ?? []).map((tool) => ({
+    ...call.tools.map(({ description, name, schema, strict }) => ({
       type: "function",
-      name: tool.name,
-      ...(tool.description === undefined ? {} : { description: tool.description }),
-      parameters: (tool.strict === true ? dialect.codec(tool.parameters, dialect.openAIStrict) : undefined)?.schema ??
-        dialect.codec(tool.parameters, dialect.plain)?.schema ?? tool.parameters,
+      name,
+      ...(description === undefined ? {} : { description }),
+      parameters: schema,
       // The API makes tools strict unless told not to, which changes optional fields.
-      strict: tool.strict ?? false
+      strict: strict ?? false
     })),
     ...(structured.tool === undefined ? [] : [structured.tool]),
     ...(options.webSearch === true ? [{ type: "web_search" }] : [])
@@ -79,7 +80,7 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
       max_output_tokens: options.maxTokens,
       ...(tools.length === 0 ? {} : { tools }),
       tool_choice: structured.tool !== undefined
-        ? (options.tools ?? []).length > 0 ? "required" : { type: "function", name: answerTool }
+        ? call.tools.length > 0 ? "required" : { type: "function", name: answerTool }
         : lowerToolChoice(call),
       ...lowerReasoning(call, quirks),
       ...(structured.text === undefined ? {} : { text: structured.text }),
@@ -110,9 +111,9 @@ const lowerReasoning = (call: Call, quirks: Quirks): Loose => {
   }
 }
 
-const lowerToolChoice = ({ options }: Call): unknown => {
+const lowerToolChoice = ({ options, tools }: Call): unknown => {
   const choice = options.toolChoice
-  if (choice === undefined || (options.tools ?? []).length === 0) return undefined
+  if (choice === undefined || tools.length === 0) return undefined
   return typeof choice === "string" ? choice : { type: "function", name: choice.tool }
 }
 
@@ -133,11 +134,11 @@ const lowerFormat = (call: Call): Structured => {
       instruction: schemaInstruction(undefined)
     }
   }
-  const plain = dialect.codec(format.schema, dialect.plain)
+  const plain = codec(format.schema, dialect.plain)
   const schema = plain?.schema ?? format.schema
   switch (way) {
     case "native": {
-      const strict = dialect.codec(format.schema, dialect.openAIStrict)
+      const strict = codec(format.schema, dialect.openAIStrict)
       return {
         codec: strict ?? plain,
         text: {
@@ -196,9 +197,9 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
         type: "function_call_output",
         call_id: part.id,
         output: part.media === undefined || part.media.length === 0
-          ? media.resultText(part)
+          ? parts.resultText(part)
           : [
-            { type: "input_text", text: media.resultText(part) },
+            { type: "input_text", text: parts.resultText(part) },
             ...part.media.map((item) => lowerUserPart(item, call))
           ]
       }))
@@ -214,12 +215,12 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
     case "image":
       return {
         type: "input_image",
-        image_url: media.toUrl(part.media, part.mediaType ?? "image/png"),
+        image_url: parts.toUrl(part.media, part.mediaType ?? "image/png"),
         detail: part.detail ?? "auto"
       }
     case "file":
       if (part.mediaType.startsWith("image/")) {
-        return { type: "input_image", image_url: media.toUrl(part.media, part.mediaType), detail: "auto" }
+        return { type: "input_image", image_url: parts.toUrl(part.media, part.mediaType), detail: "auto" }
       }
       if (part.mediaType.startsWith("audio/") || part.mediaType.startsWith("video/")) {
         return call.unsupported(`a file of type ${part.mediaType}`)
@@ -229,7 +230,7 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
         : {
           type: "input_file",
           filename: part.filename ?? `file.${part.mediaType.split("/")[1] ?? "bin"}`,
-          file_data: media.toUrl(part.media, part.mediaType)
+          file_data: parts.toUrl(part.media, part.mediaType)
         }
   }
 }

@@ -123,6 +123,7 @@ const sessionOf = (
     options: request,
     messages: toMessages(request.prompt),
     system: [],
+    tools: [],
     format: request.output.format,
     structured: undefined,
     // A scripted answer has no price and no dropped parameters to tell of.

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Either, Schema } from "effect"
-import * as dialect from "../../src/internal/dialect.ts"
-import * as Output from "../../src/Output.ts"
-import type { JsonValue } from "../../src/Prompt.ts"
+import { codec as makeCodec } from "../../../src/internal/schema/codec.ts"
+import * as dialect from "../../../src/internal/schema/dialect.ts"
+import * as Output from "../../../src/Output.ts"
+import type { JsonValue } from "../../../src/Prompt.ts"
 
 const codec = <A, I>(schema: Schema.Schema<A, I>, into: dialect.Dialect) =>
-  dialect.codec(Output.object(schema).format.schema, into)
+  makeCodec(Output.object(schema).format.schema, into)
 
 const strict = <A, I>(schema: Schema.Schema<A, I>) => codec(schema, dialect.openAIStrict)
 
@@ -98,11 +99,15 @@ describe("strict", () => {
   })
 
   it("sends no format it would reject", () => {
-    const made = dialect.codec(
+    const made = makeCodec(
       { type: "object", properties: { a: { type: "string", format: "uri", minLength: 1 } }, required: ["a"] },
       dialect.openAIStrict
     )
-    assert.deepStrictEqual(Object(made?.schema["properties"]).a, { type: "string" })
+    // What cannot be sent is told.
+    assert.deepStrictEqual(Object(made?.schema["properties"]).a, {
+      type: "string",
+      description: "(format: uri, minLength: 1)"
+    })
   })
 })
 
@@ -141,7 +146,7 @@ describe("every dialect", () => {
 
   it("is made once per schema", () => {
     const { schema } = Output.object(Tree).format
-    assert.strictEqual(dialect.codec(schema, dialect.gemini), dialect.codec(schema, dialect.gemini))
+    assert.strictEqual(makeCodec(schema, dialect.gemini), makeCodec(schema, dialect.gemini))
     assert.strictEqual(Output.object(Tree), Output.object(Tree))
   })
 })

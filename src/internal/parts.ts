@@ -1,7 +1,8 @@
-/** Media and tool results as wires carry them. */
+/** Media, tool calls and tool results as wires carry them. */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import type { Media, ToolResultPart } from "../Prompt.ts"
+import type { Media, ToolCallPart, ToolResultPart } from "../Prompt.ts"
+import { asObject, isObject, type Loose, parse } from "./json.ts"
 
 /** Base64 of media that is not an address. */
 export const toBase64 = (media: Exclude<Media, { type: "url" }>): string =>
@@ -20,3 +21,9 @@ export const toText = (media: Exclude<Media, { type: "url" }>): string =>
 /** A tool's answer as text: strings as they are, anything else as JSON. */
 export const resultText = (part: ToolResultPart): string =>
   typeof part.result === "string" ? part.result : JSON.stringify(part.result)
+
+/** Arguments as the model wrote them, where that is known: what the program sees may have been unwrapped. */
+export const writtenArguments = (part: ToolCallPart): Loose => {
+  const written = part.rawArguments === undefined ? undefined : parse(part.rawArguments)
+  return asObject(isObject(written) ? written : part.arguments)
+}
