@@ -4,9 +4,10 @@
  * Talks to every provider whose key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or GOOGLE_API_KEY) and to
  * OPENAI_COMPATIBLE_BASE_URL; with none of them it starts a fake provider on this machine and says so.
  */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Duration, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import type { HttpClient } from "@effect/platform"
+import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import type { Layer } from "effect"
+import { Config, Console, Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { Anthropic, Cost, Gemini, LLM, type LLMError, OpenAI, OpenAICompatible, type Response } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
 

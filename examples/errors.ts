@@ -5,7 +5,8 @@ import { LLM, Response } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
 import { anthropic } from "./shared.ts"
 
-const advice = (error: { readonly _tag: string; readonly message: string }) => Console.log(`${error._tag}: ${error.message}`)
+const advice = (error: { readonly _tag: string; readonly message: string }) =>
+  Console.log(`${error._tag}: ${error.message}`)
 
 const program = Effect.gen(function*() {
   // Two overloads, then an answer: the default policy tries three times.

@@ -9,14 +9,18 @@ const ask = (prompt: string) => LLM.generateText({ prompt, extraHeaders: { "X-Re
 const program = Effect.gen(function*() {
   // Stands for the gateway; in production: MAJORDOMO_GATEWAY_URL and MAJORDOMO_API_KEY.
   const gateway = yield* FakeProvider.make()
-  const headers = Metadata.buildExtraHeaders({ feature: "search", userId: "ada" }, { key: Redacted.make("mdm_sk_demo") })
+  const headers = Metadata.buildExtraHeaders({ feature: "search", userId: "ada" }, {
+    key: Redacted.make("mdm_sk_demo")
+  })
   const common = { baseUrl: gateway.url, defaultHeaders: headers, apiKey: Redacted.make("no-key-needed") }
 
   // One address serves every provider: each adds its own path.
-  for (const layer of [
-    Anthropic.layer({ ...common, model: "claude-sonnet-4-5" }),
-    OpenAI.layer({ ...common, model: "gpt-4.1-mini" })
-  ]) {
+  for (
+    const layer of [
+      Anthropic.layer({ ...common, model: "claude-sonnet-4-5" }),
+      OpenAI.layer({ ...common, model: "gpt-4.1-mini" })
+    ]
+  ) {
     yield* ask("Hello").pipe(
       LLM.withHeaders({ "X-Majordomo-Step": "greeting" }),
       LLM.withMetadata({ feature: "search" }),

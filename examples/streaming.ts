@@ -34,7 +34,11 @@ const program = Effect.gen(function*() {
   )
 
   // Leaving early closes the connection: no token is paid for that nobody reads.
-  const start = yield* LLM.streamText({ prompt: "Recite everything." }).pipe(LLM.textOf, Stream.take(2), Stream.mkString)
+  const start = yield* LLM.streamText({ prompt: "Recite everything." }).pipe(
+    LLM.textOf,
+    Stream.take(2),
+    Stream.mkString
+  )
   yield* Console.log(`read only: ${start}`)
 })
 

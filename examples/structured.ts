@@ -17,7 +17,10 @@ class Invoice extends Schema.Class<Invoice>("Invoice")({
 }
 
 const program = Effect.gen(function*() {
-  const { content: invoice } = yield* LLM.generateObject({ prompt: "Invoice 17, due 1 March 2026, $1,250.", schema: Invoice })
+  const { content: invoice } = yield* LLM.generateObject({
+    prompt: "Invoice 17, due 1 March 2026, $1,250.",
+    schema: Invoice
+  })
   yield* Console.log(invoice.number, invoice.due.toISOString(), invoice.isLarge)
 
   // Any JSON Schema; the value is validated and has sorted keys.

@@ -7,13 +7,16 @@ import { openai } from "./shared.ts"
 
 class Unknown extends Data.TaggedError("Unknown")<{ readonly message: string }> {}
 
-class Stations extends Context.Tag("Stations")<Stations, { readonly read: (city: string) => Effect.Effect<number, Unknown> }>() {}
+class Stations
+  extends Context.Tag("Stations")<Stations, { readonly read: (city: string) => Effect.Effect<number, Unknown> }>()
+{}
 
 const weather = Tool.make({
   name: "weather",
   description: "The temperature in a city, in °C",
   parameters: Schema.Struct({ city: Schema.String }),
-  handler: ({ city }) => Effect.map(Effect.flatMap(Stations, (stations) => stations.read(city)), (celsius) => ({ celsius }))
+  handler: ({ city }) =>
+    Effect.map(Effect.flatMap(Stations, (stations) => stations.read(city)), (celsius) => ({ celsius }))
 })
 
 const program = Effect.gen(function*() {

@@ -19,7 +19,9 @@ const blocksOf = (source: string): ReadonlyArray<Block> => {
   const text = readFileSync(source, "utf8")
   return [...text.matchAll(fence)].map(({ 1: indent = "", 2: run, 3: body = "", index }) => {
     const line = text.slice(0, index).split("\n").length
-    const code = body.split("\n").map((row) => row.startsWith(indent) ? row.slice(indent.length) : row.trimStart().slice(1))
+    const code = body.split("\n").map((row) =>
+      row.startsWith(indent) ? row.slice(indent.length) : row.trimStart().slice(1)
+    )
     const file = join(folder, source, `${line}.ts`)
     mkdirSync(dirname(file), { recursive: true })
     // The last line makes a module of a block that neither imports nor exports.
@@ -40,11 +42,14 @@ const run = (command: string, args: ReadonlyArray<string>) =>
   spawnSync(join("node_modules/.bin", command), args, { encoding: "utf8" })
 
 /** `.tmp/docs/README.md/12.ts(15,3)` → `README.md(15,3)`. */
-const located = (output: string) =>
-  output.replace(/[^\s()]*\.tmp\/docs\/(\S+?)\/\d+\.ts(?=[(:])/g, "$1")
+const located = (output: string) => output.replace(/[^\s()]*\.tmp\/docs\/(\S+?)\/\d+\.ts(?=[(:])/g, "$1")
 
 rmSync(folder, { recursive: true, force: true })
-const sources = [...["README.md"].filter((name) => existsSync(name)), ...filesIn("docs", ".md"), ...filesIn("src", ".ts")]
+const sources = [
+  ...["README.md"].filter((name) => existsSync(name)),
+  ...filesIn("docs", ".md"),
+  ...filesIn("src", ".ts")
+]
 const blocks = sources.flatMap(blocksOf)
 
 writeFileSync(
@@ -69,5 +74,7 @@ for (const { file, run: runs, source } of blocks) {
 }
 
 const runnable = blocks.filter((block) => block.run).length
-console.log(`${blocks.length} examples in ${new Set(blocks.map(({ source }) => source)).size} files, ${runnable} of them run`)
+console.log(
+  `${blocks.length} examples in ${new Set(blocks.map(({ source }) => source)).size} files, ${runnable} of them run`
+)
 process.exitCode = failed || blocks.length === 0 ? 1 : 0

@@ -485,7 +485,9 @@ export const decorate = <E, R>(f: (service: Service) => Effect.Effect<Service, E
  * ```
  */
 export const withMetadata = (metadata: Metadata.Metadata): Scoped =>
-  scoped((context) => Context.add(context, Metadata.Current, { ...Context.get(context, Metadata.Current), ...metadata }))
+  scoped((context) =>
+    Context.add(context, Metadata.Current, { ...Context.get(context, Metadata.Current), ...metadata })
+  )
 
 /**
  * Adds headers to every call inside an effect or a stream: over `defaultHeaders`, under `extraHeaders`.

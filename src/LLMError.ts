@@ -8,8 +8,8 @@ import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { Attempt } from "./Response.ts"
 import type { Cost } from "./Cost.ts"
+import { Attempt } from "./Response.ts"
 import type { Usage } from "./Usage.ts"
 
 // Usage and cost travel with an error in memory; they are plain data that the program made itself.
@@ -436,7 +436,9 @@ export class HookBlockedError
 {
   readonly isRetryable = false
   override get message(): string {
-    return `${place(this)}: blocked by ${this.verdicts.map((verdict) => `${verdict.hook} (${verdict.reason})`).join(", ")}`
+    return `${place(this)}: blocked by ${
+      this.verdicts.map((verdict) => `${verdict.hook} (${verdict.reason})`).join(", ")
+    }`
   }
 }
 
@@ -501,7 +503,9 @@ export class ToolStepsExceededError
   )
 {
   override get message(): string {
-    return `${place(this)}: still calling tools after ${this.maxSteps} steps; raise maxSteps or check the tools' answers`
+    return `${
+      place(this)
+    }: still calling tools after ${this.maxSteps} steps; raise maxSteps or check the tools' answers`
   }
 }
 

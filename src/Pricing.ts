@@ -148,8 +148,7 @@ let list: GenaiPrices | undefined
 let loading: Promise<GenaiPrices> | undefined
 
 // 800 KB of prices: loaded beside the first request, not when this module is imported.
-const load = (): Promise<GenaiPrices> =>
-  loading ??= import("@pydantic/genai-prices").then((module) => list = module)
+const load = (): Promise<GenaiPrices> => loading ??= import("@pydantic/genai-prices").then((module) => list = module)
 
 const names: Readonly<Record<string, string>> = {
   gemini: "google",

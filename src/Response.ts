@@ -229,5 +229,7 @@ export const map = <A, B>(self: Response<A>, f: (content: A) => B): Response<B> 
  */
 export const describeAttempts = (attempts: ReadonlyArray<Attempt>): string =>
   attempts.map((attempt) =>
-    `${attempt.provider}/${attempt.model} ${attempt.error ?? "ok"} ${Math.round(Duration.toMillis(attempt.duration))} ms`
+    `${attempt.provider}/${attempt.model} ${attempt.error ?? "ok"} ${
+      Math.round(Duration.toMillis(attempt.duration))
+    } ms`
   ).join(", ")

@@ -59,7 +59,6 @@ export const make = (options?: Options): Policy => {
   )
 }
 
-
 /**
  * What providers do when nothing else is said: 3 tries, exponential from 200 ms with jitter, `Retry-After` up to 30 s.
  *

@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import type { JsonObject, JsonValue } from "./Prompt.ts"
 import * as Output from "./Output.ts"
+import type { JsonObject, JsonValue } from "./Prompt.ts"
 
 /**
  * What a handler gets beside its parameters.

@@ -1,7 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Schema, Stream, TestClock } from "effect"
+import {
+  Chunk,
+  ConfigProvider,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Redacted,
+  Schema,
+  Stream,
+  TestClock
+} from "effect"
 import { LLM, LLMError, Metadata, OpenAIChat, Output, Pricing, Retry } from "../src/index.ts"
-import { chatAnswer, chatChunk, controlled, jsonResponse, stub, type Stub } from "./stub.ts"
+import { chatAnswer, chatChunk, controlled, jsonResponse, type Stub, stub } from "./stub.ts"
 
 const options = { model: "gpt-4.1-mini", apiKey: Redacted.make("sk-test-canary-0123456789") }
 
@@ -16,7 +29,11 @@ const emptyConfig = ConfigProvider.fromMap(new Map())
 const ask = LLM.generateText({ prompt: "Hello" })
 
 /** Runs a program whose waits are all on the test's clock. */
-const onTestClock = <A, E, R>(program: Effect.Effect<A, E, R>, step: Duration.DurationInput = "100 millis", steps = 2000) =>
+const onTestClock = <A, E, R>(
+  program: Effect.Effect<A, E, R>,
+  step: Duration.DurationInput = "100 millis",
+  steps = 2000
+) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(program)
     for (let i = 0; i < steps && fiber.unsafePoll() === null; i++) {
@@ -216,7 +233,10 @@ describe("bad input is refused before anything is sent", () => {
       const error = yield* Effect.flip(LLM.generateText({ prompt: "Hello", webSearch: true })).pipe(
         Effect.provide(live(http))
       )
-      assert.deepStrictEqual(error._tag === "ProviderError" && error.reason, new LLMError.Unsupported({ feature: "web search" }))
+      assert.deepStrictEqual(
+        error._tag === "ProviderError" && error.reason,
+        new LLMError.Unsupported({ feature: "web search" })
+      )
       assert.lengthOf(http.sent, 0)
     }))
 })
@@ -261,7 +281,11 @@ describe("retry", () => {
       const http = stub(rateLimited())
       const error = yield* onTestClock(Effect.flip(ask)).pipe(Effect.provide(live(http)))
       assert.lengthOf(http.sent, 3)
-      assert.deepStrictEqual(error.attempts.map((attempt) => attempt.error), ["RateLimited", "RateLimited", "RateLimited"])
+      assert.deepStrictEqual(error.attempts.map((attempt) => attempt.error), [
+        "RateLimited",
+        "RateLimited",
+        "RateLimited"
+      ])
       assert.strictEqual(error._tag === "ProviderError" && error.reason._tag, "RateLimited")
     }))
 
@@ -332,7 +356,10 @@ describe("timeouts", () => {
       const error = yield* onTestClock(
         Effect.flip(LLM.generateText({ prompt: "Hello", timeouts: { total: "3 seconds" } }))
       ).pipe(Effect.provide(live(stub(never))))
-      assert.strictEqual(error._tag === "ProviderError" && error.reason._tag === "Timeout" && error.reason.phase, "total")
+      assert.strictEqual(
+        error._tag === "ProviderError" && error.reason._tag === "Timeout" && error.reason.phase,
+        "total"
+      )
     }))
 
   it.effect("total bounds all tries and the waits between them", () =>
@@ -434,7 +461,11 @@ describe("stream", () => {
         "data: [DONE]\n\n"
       ))
       const parts = yield* Stream.runCollect(LLM.streamText({ prompt: "Hi" })).pipe(Effect.provide(live(http)))
-      assert.deepStrictEqual(Chunk.toReadonlyArray(parts).map((part) => part._tag), ["TextDelta", "TextDelta", "Finish"])
+      assert.deepStrictEqual(Chunk.toReadonlyArray(parts).map((part) => part._tag), [
+        "TextDelta",
+        "TextDelta",
+        "Finish"
+      ])
       const answer = yield* LLM.collect(Stream.fromChunk(parts))
       assert.strictEqual(answer.content, "Hello")
       assert.strictEqual(answer.usage.outputTokens, 2)
@@ -565,7 +596,10 @@ describe("answers that are none", () => {
       const none = yield* failure(finished("I would say 42.", "stop"), Output.json)
       assert.strictEqual(none._tag === "ResponseParsingError" && none.reason, "NotJson")
       const schema = Schema.Struct({ people: Schema.Array(Schema.Struct({ age: Schema.Int })) })
-      const wrong = yield* failure(finished("{\"people\":[{\"age\":1.5},{\"age\":\"x\"}]}", "stop"), Output.object(schema))
+      const wrong = yield* failure(
+        finished("{\"people\":[{\"age\":1.5},{\"age\":\"x\"}]}", "stop"),
+        Output.object(schema)
+      )
       assert.strictEqual(wrong._tag, "ResponseParsingError")
       if (wrong._tag === "ResponseParsingError") {
         assert.strictEqual(wrong.reason, "Mismatch")
@@ -588,7 +622,11 @@ describe("answers that are none", () => {
     Effect.gen(function*() {
       for (const answer of [{ hello: "world" }, [], "text", null]) {
         const error = yield* failure(answer)
-        assert.strictEqual(error._tag === "ProviderError" && error.reason._tag, "MalformedResponse", JSON.stringify(answer))
+        assert.strictEqual(
+          error._tag === "ProviderError" && error.reason._tag,
+          "MalformedResponse",
+          JSON.stringify(answer)
+        )
       }
     }))
 

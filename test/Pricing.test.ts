@@ -72,7 +72,10 @@ describe("Pricing", () => {
     Effect.gen(function*() {
       const prices = Pricing.make({
         base: "none",
-        overrides: { "acme/large": { input: 1, output: 2, cachedInput: 0.1, request: 0.005 }, small: { input: 1, output: 1 } }
+        overrides: {
+          "acme/large": { input: 1, output: 2, cachedInput: 0.1, request: 0.005 },
+          small: { input: 1, output: 1 }
+        }
       })
       const priced = (provider: string, model: string) =>
         Effect.map(
@@ -87,12 +90,17 @@ describe("Pricing", () => {
   const amount = fc.nat(10_000_000)
   const price = fc.integer({ min: 0, max: 1_000_000 }).map((n) => n / 10_000)
 
-  it.prop("is the exact decimal sum, whatever floats would make of it", [amount, amount, price, price], ([input, output, pIn, pOut]) => {
-    const { exact } = Pricing.costAt({ input: pIn, output: pOut }, usage(input, output))
-    // Prices have four digits, tokens are per million: ten digits hold the exact amount.
-    const expected = BigInt(input) * BigInt(Math.round(pIn * 10_000)) + BigInt(output) * BigInt(Math.round(pOut * 10_000))
-    assert.isTrue(BigDecimal.equals(exact.total, BigDecimal.make(expected, 10)))
-  })
+  it.prop(
+    "is the exact decimal sum, whatever floats would make of it",
+    [amount, amount, price, price],
+    ([input, output, pIn, pOut]) => {
+      const { exact } = Pricing.costAt({ input: pIn, output: pOut }, usage(input, output))
+      // Prices have four digits, tokens are per million: ten digits hold the exact amount.
+      const expected = BigInt(input) * BigInt(Math.round(pIn * 10_000)) +
+        BigInt(output) * BigInt(Math.round(pOut * 10_000))
+      assert.isTrue(BigDecimal.equals(exact.total, BigDecimal.make(expected, 10)))
+    }
+  )
 })
 
 describe("Cost", () => {
@@ -118,7 +126,10 @@ describe("Cost", () => {
   it("prints plain decimals, however small", () => {
     const tiny = Cost.make({ output: BigDecimal.unsafeFromString("0.00000000012"), source: "prices" })
     assert.strictEqual(Cost.toDecimalString(tiny), "0.00000000012")
-    assert.strictEqual(Cost.format(Cost.make({ input: BigDecimal.unsafeFromString("1.2345678"), source: "prices" })), "$1.234568")
+    assert.strictEqual(
+      Cost.format(Cost.make({ input: BigDecimal.unsafeFromString("1.2345678"), source: "prices" })),
+      "$1.234568"
+    )
     assert.strictEqual(Cost.toDecimalString(Cost.make({ input: BigDecimal.make(12n, -2), source: "prices" })), "1200")
     assert.strictEqual(Cost.toDecimalString(Cost.zeroUSD), "0")
   })

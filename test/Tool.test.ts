@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { LLM, LLMError, OpenAIChat, Output, Retry, Tool } from "../src/index.ts"
-import { chatAnswer, jsonResponse, stub, type Stub } from "./stub.ts"
+import { chatAnswer, jsonResponse, type Stub, stub } from "./stub.ts"
 
 const calls = (...list: ReadonlyArray<readonly [name: string, args: string]>) => () =>
   jsonResponse(chatAnswer("", {
@@ -10,7 +10,11 @@ const calls = (...list: ReadonlyArray<readonly [name: string, args: string]>) =>
       message: {
         role: "assistant",
         content: null,
-        tool_calls: list.map(([name, args], i) => ({ id: `c${i}`, type: "function", function: { name, arguments: args } }))
+        tool_calls: list.map(([name, args], i) => ({
+          id: `c${i}`,
+          type: "function",
+          function: { name, arguments: args }
+        }))
       },
       finish_reason: "tool_calls"
     }]
@@ -37,8 +41,11 @@ const weather = Tool.make({
   description: "The weather in a city",
   parameters: Schema.Struct({ city: Schema.String }),
   handler: ({ city }) =>
-    Effect.flatMap(Weather, ({ celsius }) =>
-      city === "Oslo" ? Effect.fail(new Storm({ city })) : Effect.succeed({ city, celsius: celsius(city) }))
+    Effect.flatMap(
+      Weather,
+      ({ celsius }) =>
+        city === "Oslo" ? Effect.fail(new Storm({ city })) : Effect.succeed({ city, celsius: celsius(city) })
+    )
 })
 
 const services = Layer.succeed(Weather, { celsius: (city) => city.length })
@@ -102,7 +109,11 @@ describe("runTools", () => {
 
   it.effect("a defect of a handler is not swallowed", () =>
     Effect.gen(function*() {
-      const broken = Tool.make({ name: "broken", parameters: Schema.Struct({}), handler: () => Effect.dieMessage("bug") })
+      const broken = Tool.make({
+        name: "broken",
+        parameters: Schema.Struct({}),
+        handler: () => Effect.dieMessage("bug")
+      })
       const http = stub(calls(["broken", ""]))
       const exit = yield* Effect.exit(LLM.runTools({ prompt: "Go", tools: [broken] }).pipe(Effect.provide(live(http))))
       assert.include(String(exit), "bug")
@@ -110,7 +121,10 @@ describe("runTools", () => {
 
   it.effect("wrong arguments, broken JSON and unknown tools are told to the model", () =>
     Effect.gen(function*() {
-      const http = stub(calls(["weather", "{\"town\":1}"], ["weather", "{\"city\": \"Ro"], ["nothing", "{}"]), says("Sorry."))
+      const http = stub(
+        calls(["weather", "{\"town\":1}"], ["weather", "{\"city\": \"Ro"], ["nothing", "{}"]),
+        says("Sorry.")
+      )
       yield* LLM.runTools({ prompt: "Weather?", tools: [weather], onToolError: "fail" }).pipe(
         Effect.provide([live(http), services])
       )

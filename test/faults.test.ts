@@ -10,11 +10,26 @@ const common = { apiKey: Redacted.make("k-123456"), retry: Retry.make({ tries: 2
 type Options = Partial<LLM.Settings>
 
 const wires = [
-  ["openai responses", (baseUrl: string, more: Options) => OpenAI.layer({ ...common, ...more, baseUrl, model: "gpt-4.1" })],
-  ["openai chat", (baseUrl: string, more: Options) => OpenAIChat.layer({ ...common, ...more, baseUrl, model: "gpt-4.1" })],
-  ["any chat host", (baseUrl: string, more: Options) => OpenAICompatible.layer({ ...common, ...more, baseUrl, model: "llama" })],
-  ["anthropic", (baseUrl: string, more: Options) => Anthropic.layer({ ...common, ...more, baseUrl, model: "claude-sonnet-4-5" })],
-  ["gemini", (baseUrl: string, more: Options) => Gemini.layer({ ...common, ...more, baseUrl, model: "gemini-2.5-flash" })]
+  [
+    "openai responses",
+    (baseUrl: string, more: Options) => OpenAI.layer({ ...common, ...more, baseUrl, model: "gpt-4.1" })
+  ],
+  [
+    "openai chat",
+    (baseUrl: string, more: Options) => OpenAIChat.layer({ ...common, ...more, baseUrl, model: "gpt-4.1" })
+  ],
+  [
+    "any chat host",
+    (baseUrl: string, more: Options) => OpenAICompatible.layer({ ...common, ...more, baseUrl, model: "llama" })
+  ],
+  [
+    "anthropic",
+    (baseUrl: string, more: Options) => Anthropic.layer({ ...common, ...more, baseUrl, model: "claude-sonnet-4-5" })
+  ],
+  [
+    "gemini",
+    (baseUrl: string, more: Options) => Gemini.layer({ ...common, ...more, baseUrl, model: "gemini-2.5-flash" })
+  ]
 ] as const
 
 const modes = ["single", "stream"] as const
@@ -50,16 +65,32 @@ const rows: ReadonlyArray<Row> = [
   { fault: "529", replies: twice(FakeProvider.status(529)), expect: "Overloaded" },
   { fault: "504", replies: twice(FakeProvider.status(504)), expect: "Timeout" },
   { fault: "a proxy's HTML page", replies: twice(FakeProvider.html(502)), expect: "ServerError" },
-  { fault: "an HTML page labelled a success", replies: twice(FakeProvider.html(200)), expect: { single: "MalformedResponse", stream: "Transport" } },
-  { fault: "one failure, then an answer", replies: [FakeProvider.status(503), FakeProvider.text("ok")], expect: "answer" },
-  { fault: "an error inside a success, at once", replies: twice(FakeProvider.inBandError({ afterEvents: 0 })), expect: "Overloaded" },
+  {
+    fault: "an HTML page labelled a success",
+    replies: twice(FakeProvider.html(200)),
+    expect: { single: "MalformedResponse", stream: "Transport" }
+  },
+  {
+    fault: "one failure, then an answer",
+    replies: [FakeProvider.status(503), FakeProvider.text("ok")],
+    expect: "answer"
+  },
+  {
+    fault: "an error inside a success, at once",
+    replies: twice(FakeProvider.inBandError({ afterEvents: 0 })),
+    expect: "Overloaded"
+  },
   {
     fault: "an error inside a success, after content",
     replies: twice(FakeProvider.inBandError({ afterEvents: 2 })),
     expect: "Overloaded",
     tries: { single: 2, stream: 1 }
   },
-  { fault: "a reset before the headers", replies: twice(FakeProvider.reset({ before: "headers" })), expect: "Transport" },
+  {
+    fault: "a reset before the headers",
+    replies: twice(FakeProvider.reset({ before: "headers" })),
+    expect: "Transport"
+  },
   {
     fault: "a reset after content",
     replies: twice(FakeProvider.reset({ afterEvents: 2 })),
@@ -72,17 +103,40 @@ const rows: ReadonlyArray<Row> = [
     expect: { single: "MalformedResponse", stream: "Transport" },
     tries: { single: 2, stream: 1 }
   },
-  { fault: "a clean end before any content", replies: twice(FakeProvider.cut({ afterEvents: 0 })), expect: { single: "MalformedResponse", stream: "Transport" } },
+  {
+    fault: "a clean end before any content",
+    replies: twice(FakeProvider.cut({ afterEvents: 0 })),
+    expect: { single: "MalformedResponse", stream: "Transport" }
+  },
   {
     fault: "broken JSON",
     replies: twice(FakeProvider.badJson({ afterEvents: 1 })),
     expect: "MalformedResponse",
     tries: { single: 2, stream: 1 }
   },
-  { fault: "the wrong label", replies: once(FakeProvider.wrongLabel(FakeProvider.text("ok"), "text/plain")), expect: "answer", tries: 1 },
-  { fault: "an error with the wrong label", replies: once(FakeProvider.wrongLabel(FakeProvider.status(401), "text/event-stream")), expect: "Authentication", tries: 1 },
-  { fault: "one byte at a time", replies: once(FakeProvider.slow(FakeProvider.text("ok né 🙂"), { delay: 0, bytes: 3 })), expect: "answer", tries: 1 },
-  { fault: "a redirect to another origin", replies: twice(FakeProvider.redirect("https://elsewhere.example/")), expect: "MalformedResponse" },
+  {
+    fault: "the wrong label",
+    replies: once(FakeProvider.wrongLabel(FakeProvider.text("ok"), "text/plain")),
+    expect: "answer",
+    tries: 1
+  },
+  {
+    fault: "an error with the wrong label",
+    replies: once(FakeProvider.wrongLabel(FakeProvider.status(401), "text/event-stream")),
+    expect: "Authentication",
+    tries: 1
+  },
+  {
+    fault: "one byte at a time",
+    replies: once(FakeProvider.slow(FakeProvider.text("ok né 🙂"), { delay: 0, bytes: 3 })),
+    expect: "answer",
+    tries: 1
+  },
+  {
+    fault: "a redirect to another origin",
+    replies: twice(FakeProvider.redirect("https://elsewhere.example/")),
+    expect: "MalformedResponse"
+  },
   {
     fault: "silence before the headers",
     replies: once(FakeProvider.stall({ before: "headers" })),
@@ -139,10 +193,12 @@ for (const [wire, layerOf] of wires) {
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
         const layer = layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
-        for (const [mode, stall] of [
-          ["single", FakeProvider.stall({ before: "headers" })],
-          ["stream", FakeProvider.stall({ afterEvents: 1 })]
-        ] as const) {
+        for (
+          const [mode, stall] of [
+            ["single", FakeProvider.stall({ before: "headers" })],
+            ["stream", FakeProvider.stall({ afterEvents: 1 })]
+          ] as const
+        ) {
           yield* fake.script(stall)
           const fiber = yield* Effect.fork(Effect.provide(ask(mode), layer))
           while ((yield* fake.openSockets) === 0) yield* Effect.sleep("1 millis")
@@ -162,7 +218,11 @@ for (const [wire, layerOf] of wires) {
         yield* fake.script(FakeProvider.stall({ afterEvents: 2 }))
         const layer = layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
         const context = yield* Layer.build(layer)
-        const parts = yield* LLM.streamText({ prompt: "Hello" }).pipe(Stream.take(1), Stream.runCollect, Effect.provide(context))
+        const parts = yield* LLM.streamText({ prompt: "Hello" }).pipe(
+          Stream.take(1),
+          Stream.runCollect,
+          Effect.provide(context)
+        )
         assert.lengthOf(Chunk.toReadonlyArray(parts), 1)
         assert.strictEqual(yield* settled(fake, 0), 0)
       }))
@@ -181,8 +241,13 @@ for (const [wire, layerOf] of wires) {
         const fake = yield* FakeProvider.make()
         yield* fake.script(FakeProvider.stall({ afterEvents: 2 }))
         const layer = layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
-        const error = yield* Effect.flip(ask("stream", { timeouts: { betweenTokens: "50 millis" } })).pipe(Effect.provide(layer))
-        assert.deepStrictEqual(error._tag === "ProviderError" && error.reason, new LLMError.Timeout({ phase: "betweenTokens" }))
+        const error = yield* Effect.flip(ask("stream", { timeouts: { betweenTokens: "50 millis" } })).pipe(
+          Effect.provide(layer)
+        )
+        assert.deepStrictEqual(
+          error._tag === "ProviderError" && error.reason,
+          new LLMError.Timeout({ phase: "betweenTokens" })
+        )
         assert.isNotEmpty(error._tag === "ProviderError" ? error.partial : undefined)
         assert.strictEqual(yield* settled(fake, 0), 0)
       }))
@@ -216,10 +281,18 @@ for (const [wire, layerOf] of wires) {
         const tools = ["f", "g"].map((name) => ({ name, parameters: { type: "object" } }))
         for (const mode of modes) {
           const answer = yield* ask(mode, { tools }).pipe(Effect.provide(context))
-          assert.deepStrictEqual(answer.toolCalls.map(({ arguments: args, name }) => [name, args]), [["f", { a: 1 }], ["g", {}]])
+          assert.deepStrictEqual(answer.toolCalls.map(({ arguments: args, name }) => [name, args]), [["f", { a: 1 }], [
+            "g",
+            {}
+          ]])
         }
 
-        yield* fake.script(FakeProvider.refusal("No."), FakeProvider.refusal("No."), FakeProvider.truncated("Once"), FakeProvider.truncated(""))
+        yield* fake.script(
+          FakeProvider.refusal("No."),
+          FakeProvider.refusal("No."),
+          FakeProvider.truncated("Once"),
+          FakeProvider.truncated("")
+        )
         for (const mode of modes) {
           const error = yield* Effect.flip(ask(mode)).pipe(Effect.provide(context))
           assert.strictEqual(error._tag, "ContentFilteredError")
@@ -236,7 +309,9 @@ describe("a refused connection", () => {
   it.scopedLive("is Transport, names the cause, and was tried as configured", () =>
     Effect.gen(function*() {
       const fake = yield* Effect.scoped(FakeProvider.make())
-      const layer = OpenAIChat.layer({ ...common, baseUrl: fake.url, model: "m" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      const layer = OpenAIChat.layer({ ...common, baseUrl: fake.url, model: "m" }).pipe(
+        Layer.provide(NodeHttpClient.layerUndici)
+      )
       const error = yield* Effect.flip(ask("single")).pipe(Effect.provide(layer))
       assert.strictEqual(error._tag === "ProviderError" && error.reason._tag, "Transport")
       assert.include(error.message, "ECONNREFUSED")
@@ -257,9 +332,12 @@ describe("the fetch and node clients", () => {
           FakeProvider.stall({ afterEvents: 1 }),
           FakeProvider.redirect("https://elsewhere.example/")
         )
-        const layer = OpenAIChat.layer({ ...common, retry: Retry.none, baseUrl: fake.url, model: "m" }).pipe(Layer.provide(client))
+        const layer = OpenAIChat.layer({ ...common, retry: Retry.none, baseUrl: fake.url, model: "m" }).pipe(
+          Layer.provide(client)
+        )
         const context = yield* Layer.build(layer)
-        const run = (mode: Mode, options?: Partial<LLM.Options>) => Effect.exit(ask(mode, options)).pipe(Effect.map(tagOf), Effect.provide(context))
+        const run = (mode: Mode, options?: Partial<LLM.Options>) =>
+          Effect.exit(ask(mode, options)).pipe(Effect.map(tagOf), Effect.provide(context))
         assert.deepStrictEqual(
           [
             yield* run("single"),

@@ -1,7 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, ConfigProvider, Effect, Exit, Layer, Logger, Metric, Option, Redacted, Stream, Tracer } from "effect"
+import {
+  Cause,
+  Clock,
+  ConfigProvider,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Option,
+  Redacted,
+  Stream,
+  Tracer
+} from "effect"
 import { Anthropic, Gemini, LLM, OpenAI, OpenAIChat, Retry } from "../src/index.ts"
-import { chatAnswer, chatChunk, jsonResponse, stub, type Stub } from "./stub.ts"
+import { chatAnswer, chatChunk, jsonResponse, type Stub, stub } from "./stub.ts"
 
 interface Recorded {
   readonly name: string
@@ -174,7 +187,10 @@ describe("metrics", () => {
           metricKey.tags.map((tag) => `${tag.key}=${tag.value}`).filter((tag) => /error|token/.test(tag)).join()
         ).sort()
       assert.deepStrictEqual(named("gen_ai.client.operation.duration"), ["", "error.type=Authentication"])
-      assert.deepStrictEqual(named("gen_ai.client.token.usage"), ["gen_ai.token.type=input", "gen_ai.token.type=output"])
+      assert.deepStrictEqual(named("gen_ai.client.token.usage"), [
+        "gen_ai.token.type=input",
+        "gen_ai.token.type=output"
+      ])
       assert.lengthOf(named("gen_ai.client.operation.time_to_first_chunk"), 1)
     }))
 })
@@ -192,12 +208,22 @@ describe("secrets", () => {
   /** Answers that repeat every secret they were sent. */
   const echo = (http: Stub) => JSON.stringify(http.sent.at(-1)?.headers)
 
-  const providers: ReadonlyArray<readonly [string, (http: Stub, httpSpans: boolean) => Layer.Layer<LLM.LLM, unknown>]> = [
-    ["OpenAI", (http, httpSpans) => OpenAI.layer(options("gpt-5.4", httpSpans)).pipe(Layer.provide(http.layer))],
-    ["OpenAIChat", (http, httpSpans) => OpenAIChat.layer(options("gpt-4.1", httpSpans)).pipe(Layer.provide(http.layer))],
-    ["Anthropic", (http, httpSpans) => Anthropic.layer(options("claude-sonnet-4-5", httpSpans)).pipe(Layer.provide(http.layer))],
-    ["Gemini", (http, httpSpans) => Gemini.layer(options("gemini-2.5-pro", httpSpans)).pipe(Layer.provide(http.layer))]
-  ]
+  const providers: ReadonlyArray<readonly [string, (http: Stub, httpSpans: boolean) => Layer.Layer<LLM.LLM, unknown>]> =
+    [
+      ["OpenAI", (http, httpSpans) => OpenAI.layer(options("gpt-5.4", httpSpans)).pipe(Layer.provide(http.layer))],
+      [
+        "OpenAIChat",
+        (http, httpSpans) => OpenAIChat.layer(options("gpt-4.1", httpSpans)).pipe(Layer.provide(http.layer))
+      ],
+      [
+        "Anthropic",
+        (http, httpSpans) => Anthropic.layer(options("claude-sonnet-4-5", httpSpans)).pipe(Layer.provide(http.layer))
+      ],
+      [
+        "Gemini",
+        (http, httpSpans) => Gemini.layer(options("gemini-2.5-pro", httpSpans)).pipe(Layer.provide(http.layer))
+      ]
+    ]
 
   const options = (model: string, httpSpans: boolean) => ({
     model,
@@ -221,7 +247,10 @@ describe("secrets", () => {
             )
           )
           const http: Stub = stub(
-            () => jsonResponse({ error: { message: `bad key ${echo(http)}`, type: "authentication_error" } }, { status: 401 }),
+            () =>
+              jsonResponse({ error: { message: `bad key ${echo(http)}`, type: "authentication_error" } }, {
+                status: 401
+              }),
             () => new Response(`<html>${echo(http)}</html>`, { status: 502 }),
             () => jsonResponse({ unknown: echo(http) }),
             () => new Response(`not json ${echo(http)}`),
@@ -246,13 +275,17 @@ describe("secrets", () => {
             })
           const request = { prompt: "Hello", extraHeaders: { "api-key": secrets.extra } }
           for (let i = 0; i < 5; i++) {
-            yield* Effect.exit(LLM.generateText(request).pipe(LLM.withHeaders({ "x-goog-api-key": secrets.scoped }))).pipe(
+            yield* Effect.exit(LLM.generateText(request).pipe(LLM.withHeaders({ "x-goog-api-key": secrets.scoped })))
+              .pipe(
+                Effect.flatMap(keep),
+                Effect.provide(prepared)
+              )
+          }
+          for (let i = 0; i < 2; i++) {
+            yield* Effect.exit(Stream.runDrain(LLM.streamText(request))).pipe(
               Effect.flatMap(keep),
               Effect.provide(prepared)
             )
-          }
-          for (let i = 0; i < 2; i++) {
-            yield* Effect.exit(Stream.runDrain(LLM.streamText(request))).pipe(Effect.flatMap(keep), Effect.provide(prepared))
           }
           const unsendable = { ...request, extraHeaders: { authorization: `${secrets.extra}\r\nx: y` } }
           yield* Effect.exit(LLM.generateText(unsendable)).pipe(Effect.flatMap(keep), Effect.provide(prepared))

@@ -2,7 +2,18 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { z } from "zod"
-import { Anthropic, Gemini, LLM, type LLMError, OpenAI, OpenAIChat, OpenAICompatible, Output, Retry, Tool } from "../src/index.ts"
+import {
+  Anthropic,
+  Gemini,
+  LLM,
+  type LLMError,
+  OpenAI,
+  OpenAIChat,
+  OpenAICompatible,
+  Output,
+  Retry,
+  Tool
+} from "../src/index.ts"
 import { FakeProvider } from "../src/testing/index.ts"
 import { chatAnswer, jsonResponse, stub } from "./stub.ts"
 
@@ -11,10 +22,19 @@ const common = { apiKey: Redacted.make("k-123456"), retry: Retry.none }
 const ways = [
   ["openai responses, strict", (baseUrl: string) => OpenAI.layer({ ...common, baseUrl, model: "gpt-4.1" })],
   ["openai chat, strict", (baseUrl: string) => OpenAIChat.layer({ ...common, baseUrl, model: "gpt-4.1" })],
-  ["a chat host, JSON mode", (baseUrl: string) => OpenAICompatible.layer({ ...common, baseUrl, model: "m", structured: "json-mode" })],
-  ["a chat host, prompt", (baseUrl: string) => OpenAICompatible.layer({ ...common, baseUrl, model: "m", structured: "prompt" })],
+  [
+    "a chat host, JSON mode",
+    (baseUrl: string) => OpenAICompatible.layer({ ...common, baseUrl, model: "m", structured: "json-mode" })
+  ],
+  [
+    "a chat host, prompt",
+    (baseUrl: string) => OpenAICompatible.layer({ ...common, baseUrl, model: "m", structured: "prompt" })
+  ],
   ["anthropic, constrained", (baseUrl: string) => Anthropic.layer({ ...common, baseUrl, model: "claude-sonnet-4-5" })],
-  ["anthropic, prompt", (baseUrl: string) => Anthropic.layer({ ...common, baseUrl, model: "claude-sonnet-4-5", structured: "prompt" })],
+  [
+    "anthropic, prompt",
+    (baseUrl: string) => Anthropic.layer({ ...common, baseUrl, model: "claude-sonnet-4-5", structured: "prompt" })
+  ],
   ["gemini", (baseUrl: string) => Gemini.layer({ ...common, baseUrl, model: "gemini-2.5-flash" })]
 ] as const
 
@@ -36,13 +56,18 @@ const answers: ReadonlyArray<readonly [name: string, reply: FakeProvider.Reply, 
   ["with prose around", FakeProvider.text(`Here is the person: ${json}. Anything else?`), { value: right }],
   ["two objects", FakeProvider.text(`${json}\n{"name":"Bob","age":1}`), { value: right }],
   ["a null for an absent field", FakeProvider.text("{\"name\":\"Ada\",\"age\":36,\"nick\":null}"), { value: right }],
-  ["brackets inside a string", FakeProvider.text("{\"name\":\"A } ] ```json { da\",\"age\":36}"), { value: { name: "A } ] ```json { da", age: 36 } }],
+  ["brackets inside a string", FakeProvider.text("{\"name\":\"A } ] ```json { da\",\"age\":36}"), {
+    value: { name: "A } ] ```json { da", age: 36 }
+  }],
   ["a trailing comma", FakeProvider.text("{\"name\":\"Ada\",\"age\":36,}"), { error: "NotJson" }],
   ["no JSON", FakeProvider.text("I do not know any Ada."), { error: "NotJson" }],
   ["a wrong type", FakeProvider.text("{\"name\":\"Ada\",\"age\":\"36\"}"), { error: "Mismatch", paths: ["age"] }],
   ["out of bounds", FakeProvider.text("{\"name\":\"Ada\",\"age\":360}"), { error: "Mismatch", paths: ["age"] }],
   ["a missing field", FakeProvider.text("{\"name\":\"Ada\"}"), { error: "Mismatch", paths: ["age"] }],
-  ["several things wrong", FakeProvider.text("{\"name\":\"\",\"age\":-1}"), { error: "Mismatch", paths: ["name", "age"] }],
+  ["several things wrong", FakeProvider.text("{\"name\":\"\",\"age\":-1}"), {
+    error: "Mismatch",
+    paths: ["name", "age"]
+  }],
   ["an empty object", FakeProvider.text("{}"), { error: "Empty" }],
   ["nothing but nulls", FakeProvider.text("{\"name\":null,\"age\":null,\"nick\":null}"), { error: "Empty" }],
   ["nothing", FakeProvider.text(""), { error: "Empty" }],
@@ -96,7 +121,8 @@ describe("repair", () => {
         "ResponseParsingError",
         undefined
       ])
-      const messages: ReadonlyArray<{ readonly role: string; readonly content: string }> = Object(http.sent[2]?.body).messages
+      const messages: ReadonlyArray<{ readonly role: string; readonly content: string }> =
+        Object(http.sent[2]?.body).messages
       assert.deepStrictEqual(messages.map(({ role }) => role), ["user", "assistant", "user", "assistant", "user"])
       assert.strictEqual(messages[1]?.content, "{\"name\":\"\",\"age\":360}")
       assert.match(messages[2]?.content ?? "", /- name: .*\n- age: .*150/)
@@ -138,7 +164,10 @@ describe("raw JSON Schema", () => {
       for (
         const pair of [
           { $schema: "http://json-schema.org/draft-07/schema#", items: [{ type: "number" }, { type: "string" }] },
-          { $schema: "https://json-schema.org/draft/2020-12/schema", prefixItems: [{ type: "number" }, { type: "string" }] }
+          {
+            $schema: "https://json-schema.org/draft/2020-12/schema",
+            prefixItems: [{ type: "number" }, { type: "string" }]
+          }
         ]
       ) {
         const { $schema, ...tuple } = pair
@@ -147,7 +176,11 @@ describe("raw JSON Schema", () => {
           jsonSchema: {
             $schema,
             type: "object",
-            properties: { at: { type: "string", format: "date" }, pair: { type: "array", ...tuple }, z: { type: "integer" } },
+            properties: {
+              at: { type: "string", format: "date" },
+              pair: { type: "array", ...tuple },
+              z: { type: "integer" }
+            },
             required: ["at"]
           }
         }).pipe(Effect.provide(layer))
@@ -227,7 +260,8 @@ describe("streamArray", () => {
     Effect.gen(function*() {
       const fake = yield* FakeProvider.make()
       const Item = Schema.Struct({ at: Schema.Date, tags: Schema.Array(Schema.String) })
-      const list = (items: ReadonlyArray<unknown>) => FakeProvider.text(JSON.stringify({ value: items }), { chunks: 40 })
+      const list = (items: ReadonlyArray<unknown>) =>
+        FakeProvider.text(JSON.stringify({ value: items }), { chunks: 40 })
       const items = [1, 2, 3].map((n) => ({ at: `2026-01-0${n}T00:00:00.000Z`, tags: ["a", "b".repeat(n)] }))
       yield* fake.script(list(items), list([items[0], { at: "soon", tags: [] }, items[2]]), list([]))
       const context = yield* Layer.build(

@@ -14,7 +14,9 @@ export interface Stub {
 }
 
 /** Answers each request with the next response; the last one repeats. */
-export const stub = (...responses: ReadonlyArray<(signal: AbortSignal) => Response | Effect.Effect<Response>>): Stub => {
+export const stub = (
+  ...responses: ReadonlyArray<(signal: AbortSignal) => Response | Effect.Effect<Response>>
+): Stub => {
   const sent: Array<Sent> = []
   const client = HttpClient.make((request, url, signal) =>
     Effect.suspend(() => {

@@ -1,8 +1,8 @@
 /** One recorded case through the public API, compared with what a client should have understood. */
-import { Anthropic, Gemini, LLM, LLMError, OpenAI, OpenAIChat, OpenAICompatible, Output, Retry } from "effect-majordomo"
-import type { Prompt, Response } from "effect-majordomo"
 import type { HttpClient } from "@effect/platform"
 import { Clock, Duration, Effect, Either, type Layer, Option, Redacted, Stream } from "effect"
+import { Anthropic, Gemini, LLM, LLMError, OpenAI, OpenAIChat, OpenAICompatible, Output, Retry } from "effect-majordomo"
+import type { Prompt, Response } from "effect-majordomo"
 import { isDeepStrictEqual } from "node:util"
 import type { Case, Expectation } from "./cases.ts"
 
@@ -62,7 +62,10 @@ const at = (time: string | undefined): Clock.Clock => {
 }
 
 /** What differs, one line each; nothing when the case passes. */
-export const check = (item: Case, baseUrl: string): Effect.Effect<ReadonlyArray<string>, never, HttpClient.HttpClient> => {
+export const check = (
+  item: Case,
+  baseUrl: string
+): Effect.Effect<ReadonlyArray<string>, never, HttpClient.HttpClient> => {
   const layer = layerOf(item, baseUrl)
   if (layer === undefined) return Effect.succeed([`no provider for the dialect ${item.dialect}`])
   const { expect } = item
@@ -209,7 +212,9 @@ const compareError = (item: Case, error: LLMError.LLMError, problems: Array<stri
     }
     if (error._tag === "ResponseTruncatedError") {
       if (!item.tags.includes("length-truncated")) problems.push("truncated, expected an answer")
-      if ((expect.text ?? "").trim() !== "" || expect.toolCalls.length > 0) problems.push("truncated in spite of content")
+      if ((expect.text ?? "").trim() !== "" || expect.toolCalls.length > 0) {
+        problems.push("truncated in spite of content")
+      }
       const output = expect.usage?.["outputTokens"]
       if (typeof output === "number" && error.outputTokens < output) problems.push(`outputTokens ${error.outputTokens}`)
       return
@@ -278,7 +283,11 @@ const schemaOf = (item: Case): Prompt.JsonObject | undefined => {
 const object = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {}
 
-const compareStructured = (item: Case, result: Either.Either<Answer, { readonly message: string }>, problems: Array<string>) => {
+const compareStructured = (
+  item: Case,
+  result: Either.Either<Answer, { readonly message: string }>,
+  problems: Array<string>
+) => {
   const text = item.expect.text ?? ""
   const cut = item.tags.includes("length-truncated")
   if (Either.isLeft(result)) {

@@ -22,11 +22,14 @@ const program = Effect.gen(function*() {
   const jobs = modes.flatMap((split) => cases.map((item) => ({ item, split })))
   const results = yield* Effect.forEach(jobs, ({ item, split }) =>
     Effect.map(
-      Effect.catchAllDefect(check(item, server.url(item, split)), (defect) => Effect.succeed([`defect: ${String(defect)}`])),
+      Effect.catchAllDefect(check(item, server.url(item, split)), (defect) =>
+        Effect.succeed([`defect: ${String(defect)}`])),
       (problems) => ({ item, split, problems })
     ), { concurrency: 8 })
   const failed = results.filter(({ problems }) => problems.length > 0)
-  for (const { item, problems, split } of failed) yield* Console.log(`FAIL ${item.id} (${split}): ${problems.join("; ")}`)
+  for (const { item, problems, split } of failed) {
+    yield* Console.log(`FAIL ${item.id} (${split}): ${problems.join("; ")}`)
+  }
   yield* Console.log(`${results.length - failed.length} passed, ${failed.length} failed`)
   return failed.length === 0 && results.length > 0 ? 0 : 1
 })

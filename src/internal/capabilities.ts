@@ -40,7 +40,8 @@ export const anthropicMaxTokens = (model: string): number | undefined =>
 
 /** The OpenAI model reasons; undefined when it is not one of OpenAI's own names. */
 export const openAIReasons = (model: string): boolean | undefined =>
-  /^(o\d|gpt-5|codex)/.test(model) ? !/^gpt-5(\.\d)?-chat/.test(model) : /^(gpt-|chatgpt-)/.test(model) ? false : undefined
+  /^(o\d|gpt-5|codex)/.test(model) ? !/^gpt-5(\.\d)?-chat/.test(model)
+    : /^(gpt-|chatgpt-)/.test(model) ? false : undefined
 
 /** Hosted web search: false where it is known to be missing. */
 export const webSearch = (wire: "openai" | "anthropic" | "gemini", model: string): boolean => {

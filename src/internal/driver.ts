@@ -1,15 +1,15 @@
 /** What a provider is made of: pure functions of its wire, and where to send them. `LLM.make` does everything else. */
 import type * as Redacted from "effect/Redacted"
-import type { LLMError } from "../LLMError.ts"
 import type { Options } from "../LLM.ts"
+import type { LLMError } from "../LLMError.ts"
 import type { Format } from "../Output.ts"
 import type { JsonObject, Message } from "../Prompt.ts"
 import type { Warning } from "../Response.ts"
-import type { Codec } from "./schema/codec.ts"
-import type { Dialect } from "./schema/dialect.ts"
 import type { Completion, ErrorFacts } from "./completion.ts"
 import type { Framing, WireEvent } from "./framing.ts"
 import type { Loose } from "./json.ts"
+import type { Codec } from "./schema/codec.ts"
+import type { Dialect } from "./schema/dialect.ts"
 
 /** A tool as it is asked for: its schema in the wire's dialect, and the way back for its arguments. */
 export interface LoweredTool {

@@ -1,8 +1,8 @@
 /** From what a provider sends to a typed error. The body decides before the status; see the table in the README. */
 import * as Duration from "effect/Duration"
 import * as LLMError from "../LLMError.ts"
-import { asArray, asNumber, asObject, asString, isObject, parse } from "./json.ts"
 import type { ErrorFacts } from "./completion.ts"
+import { asArray, asNumber, asObject, asString, isObject, parse } from "./json.ts"
 
 type HeaderMap = Readonly<Record<string, string>>
 

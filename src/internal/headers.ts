@@ -18,7 +18,9 @@ export const merge = (...sources: ReadonlyArray<Headers.Input | undefined>): Che
     if (source === undefined) continue
     for (const [key, given] of entriesOf(source)) {
       if (given === undefined) continue
-      if (!name.test(key)) return { _tag: "Invalid", header: "a header", message: "its name is not a valid header name" }
+      if (!name.test(key)) {
+        return { _tag: "Invalid", header: "a header", message: "its name is not a valid header name" }
+      }
       const text = Array.isArray(given) ? given.join(", ") : String(given)
       if (!value.test(text)) {
         return {

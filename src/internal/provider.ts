@@ -59,9 +59,10 @@ export const make = <S>(
     const key = yield* findKey(spec, options)
     const auth = Option.match(key, {
       onNone: () => ({}),
-      onSome: (value) => Object.fromEntries(
-        Object.entries(spec.auth(Redacted.value(value))).map(([name, header]) => [name, Redacted.make(header)])
-      )
+      onSome: (value) =>
+        Object.fromEntries(
+          Object.entries(spec.auth(Redacted.value(value))).map(([name, header]) => [name, Redacted.make(header)])
+        )
     })
     return yield* LLM.make(
       {

@@ -87,7 +87,10 @@ const makeService = <S>(host: Host<S>): Service => ({
   generate: (request) =>
     Effect.useSpan("LLM.generate", spanOptions(host, request, false), (span) =>
       Effect.onExit(
-        Effect.flatMap(open(host, request, false), (session) => limited(session, answered(host, session, request, span))),
+        Effect.flatMap(
+          open(host, request, false),
+          (session) => limited(session, answered(host, session, request, span))
+        ),
         (exit) => record(host, span, exit)
       )),
   stream: (request) => Stream.unwrapScoped(streamed(host, request))
@@ -129,14 +132,17 @@ const single = <S, A, R>(
   request: Request<A, R>,
   attempt: Attempt
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> =>
-  Effect.flatMap(send(host, host.client, session, attempt), (response) =>
-    Effect.flatMap(readText(host, session, response), (text) => {
-      const completion = newCompletion(session, false)
-      const failure = readWhole(host, session, response, text, completion)
-      return failure === undefined
-        ? settle(session, request, completion, response, attempt.startedAt)
-        : Effect.fail(failure)
-    }))
+  Effect.flatMap(
+    send(host, host.client, session, attempt),
+    (response) =>
+      Effect.flatMap(readText(host, session, response), (text) => {
+        const completion = newCompletion(session, false)
+        const failure = readWhole(host, session, response, text, completion)
+        return failure === undefined
+          ? settle(session, request, completion, response, attempt.startedAt)
+          : Effect.fail(failure)
+      })
+  )
 
 /** Reads a whole body into the completion, or says why it is none. */
 const readWhole = <S>(
@@ -265,7 +271,10 @@ const firstParts = <S, A, R>(
         duration: firstToken,
         onTimeout: () => timedOut(session, "firstToken", firstToken)
       })
-      return yield* Effect.onExit(restore(timed), (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+      return yield* Effect.onExit(
+        restore(timed),
+        (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)
+      )
     })
   )
 
@@ -274,7 +283,15 @@ const partsOf = <S, A, R>(
   onParts: (parts: ReadonlyArray<Response.StreamPart<A>>) => Effect.Effect<void>,
   onError: (error: LLMError.LLMError) => Effect.Effect<never, LLMError.LLMError>
 ): Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R> => {
-  type Loop = Channel.Channel<Chunk.Chunk<Response.StreamPart<A>>, unknown, LLMError.LLMError, unknown, unknown, unknown, R>
+  type Loop = Channel.Channel<
+    Chunk.Chunk<Response.StreamPart<A>>,
+    unknown,
+    LLMError.LLMError,
+    unknown,
+    unknown,
+    unknown,
+    R
+  >
   const write = (parts: ReadonlyArray<Response.StreamPart<A>>): Loop =>
     Channel.zipRight(Channel.write(Chunk.unsafeFromArray(parts)), loop)
   const step = Effect.matchEffect(opened.reader.pull, {

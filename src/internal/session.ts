@@ -17,8 +17,8 @@ import * as Prompt from "../Prompt.ts"
 import type * as Response from "../Response.ts"
 import type * as Tool from "../Tool.ts"
 import * as Usage from "../Usage.ts"
-import { type Call, type Driver, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
 import { Completion, type ErrorFacts } from "./completion.ts"
+import { type Call, type Driver, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
 import * as errors from "./errors.ts"
 import * as headers from "./headers.ts"
 import * as http from "./http.ts"
@@ -186,7 +186,9 @@ const lowerTool = (tool: Tool.Any, strict: Dialect | undefined): LoweredTool => 
 }
 
 /** System messages at the head of the prompt are the system prompt; later ones stay where they are. */
-const split = (options: Options): { readonly messages: ReadonlyArray<Prompt.Message>; readonly system: Array<string> } => {
+const split = (
+  options: Options
+): { readonly messages: ReadonlyArray<Prompt.Message>; readonly system: Array<string> } => {
   const all = Prompt.toMessages(options.prompt)
   const system = options.system === undefined || options.system === "" ? [] : [options.system]
   let head = 0

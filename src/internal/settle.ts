@@ -35,7 +35,9 @@ export const settle = <A, R>(
     else if (Option.isNone(cost)) {
       call.warn(
         "unknown-price",
-        `no price is known for ${routed?.provider ?? call.provider}/${routed?.model ?? model}; give one with Pricing.layer({ overrides })`
+        `no price is known for ${routed?.provider ?? call.provider}/${
+          routed?.model ?? model
+        }; give one with Pricing.layer({ overrides })`
       )
     }
     for (const warning of completion.warnings) call.warn(warning.code, warning.message)
@@ -156,7 +158,8 @@ const verdict = (
       finishReason: completion.rawFinishReason
     })
   }
-  const useful = (call.format.type === "text" || output.onToolCalls !== undefined) && (text.trim() !== "" || completion.toolCalls.length > 0)
+  const useful = (call.format.type === "text" || output.onToolCalls !== undefined) &&
+    (text.trim() !== "" || completion.toolCalls.length > 0)
   if (completion.finishReason === "length" && !useful) {
     return new LLMError.ResponseTruncatedError({
       ...common(session, facts),
@@ -216,8 +219,8 @@ const decode = <A, R>(
   const value = codec === undefined ? found.value : codec.restore(found.value)
   const decoded = output.decode(value)
   // A null may stand for an absent field or for itself; where unions leave that open, what decodes is right.
-  const either = value === found.value ? decoded : Effect.catchTag(decoded, "DecodeFailure", (failure) =>
-    Effect.mapError(output.decode(found.value), () => failure))
+  const either = value === found.value ? decoded :
+    Effect.catchTag(decoded, "DecodeFailure", (failure) => Effect.mapError(output.decode(found.value), () => failure))
   return Effect.mapError(either, (failure) =>
     failure._tag === "SchemaFailure"
       ? invalidSchema(failure)

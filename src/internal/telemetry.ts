@@ -5,9 +5,9 @@ import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
+import type { Options } from "../LLM.ts"
 import type { LLMError } from "../LLMError.ts"
 import { tagOf } from "../LLMError.ts"
-import type { Options } from "../LLM.ts"
 import type { Response } from "../Response.ts"
 
 /** The value of OTEL_SEMCONV_STABILITY_OPT_IN that asks for the newest names. */
@@ -178,7 +178,11 @@ const tokens = MetricBoundaries.fromIterable([
 ])
 
 const makeMetrics = (version: 0 | 1, tags: Readonly<Record<string, string>>): Telemetry["record"] => {
-  const tagged = (name: string, boundaries: MetricBoundaries.MetricBoundaries, extra: ReadonlyArray<[string, string]>) =>
+  const tagged = (
+    name: string,
+    boundaries: MetricBoundaries.MetricBoundaries,
+    extra: ReadonlyArray<[string, string]>
+  ) =>
     [...Object.entries(tags), ...extra].reduce(
       (metric, [key, value]) => Metric.tagged(metric, key, value),
       Metric.histogram(name, boundaries)

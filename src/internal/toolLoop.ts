@@ -34,7 +34,9 @@ export const run = <A, R, E, R2>(
   const call = (toolCall: Response.ToolCall): Effect.Effect<Prompt.ToolResultPart, HandlerFailure<E>, R2> => {
     const tool = tools.get(toolCall.name)
     if (tool === undefined) {
-      return Effect.succeed(failure(toolCall, `there is no tool named ${toolCall.name}; there are ${[...tools.keys()].join(", ")}`))
+      return Effect.succeed(
+        failure(toolCall, `there is no tool named ${toolCall.name}; there are ${[...tools.keys()].join(", ")}`)
+      )
     }
     if (toolCall.arguments === null && (toolCall.rawArguments ?? "null").trim() !== "null") {
       return Effect.succeed(failure(toolCall, "the arguments are not valid JSON"))
@@ -87,7 +89,8 @@ export const run = <A, R, E, R2>(
 const failure = (call: Response.ToolCall, message: string): Prompt.ToolResultPart =>
   Prompt.toolResult(call, `Error: ${message}`, { isError: true })
 
-const describe = (error: unknown): string => error instanceof Error ? error.message : typeof error === "string" ? error : JSON.stringify(error)
+const describe = (error: unknown): string =>
+  error instanceof Error ? error.message : typeof error === "string" ? error : JSON.stringify(error)
 
 const describeIssues = (issues: ReadonlyArray<LLMError.Issue>): string =>
   issues.map(({ message, path }) => path.length === 0 ? message : `${LLMError.formatPath(path)}: ${message}`).join("; ")

@@ -45,7 +45,11 @@ export const options = (request: Options, toolName: RegExp, invalid: Invalid): v
   }
   const choice = request.toolChoice
   if (typeof choice === "object" && !names.has(choice.tool)) {
-    invalid("InvalidTool", `toolChoice names ${JSON.stringify(choice.tool)}, which is not among the tools`, "toolChoice")
+    invalid(
+      "InvalidTool",
+      `toolChoice names ${JSON.stringify(choice.tool)}, which is not among the tools`,
+      "toolChoice"
+    )
   }
   if (choice === "required" && names.size === 0) {
     invalid("InvalidTool", "toolChoice is \"required\" but there are no tools", "toolChoice")

@@ -29,9 +29,15 @@ describe("headers.merge", () => {
   const name = fc.constantFrom("x-a", "X-A", "X-a", "authorization", "Authorization", "x-b", "X-B")
   const source = fc.dictionary(name, fc.stringMatching(/^[ -~]{0,10}$/), { noNullPrototype: true })
 
-  it.prop("gives each name the value of the last source that has it", [fc.array(source, { maxLength: 4 })], ([sources]) => {
-    const merged = ok(headers.merge(...sources))
-    const expected = new Map(sources.flatMap((one) => Object.entries(one).map(([key, value]) => [key.toLowerCase(), value])))
-    assert.deepStrictEqual(merged, Object.fromEntries(expected))
-  })
+  it.prop(
+    "gives each name the value of the last source that has it",
+    [fc.array(source, { maxLength: 4 })],
+    ([sources]) => {
+      const merged = ok(headers.merge(...sources))
+      const expected = new Map(
+        sources.flatMap((one) => Object.entries(one).map(([key, value]) => [key.toLowerCase(), value]))
+      )
+      assert.deepStrictEqual(merged, Object.fromEntries(expected))
+    }
+  )
 })

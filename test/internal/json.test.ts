@@ -43,11 +43,20 @@ describe("json.find", () => {
     assert.isArray(value("[".repeat(400) + "]".repeat(400)))
   })
 
-  it.prop("reads any JSON with any prose around a fence", [fc.jsonValue(), fc.constantFrom("json", "")], ([given, label]) => {
-    const text = JSON.stringify(given)
-    assert.deepStrictEqual(value(text), JSON.parse(text))
-    if (!text.includes("```")) assert.deepStrictEqual(value(`Sure!\n\`\`\`${label}\n${text}\n\`\`\``), JSON.parse(text))
-  })
+  it.prop(
+    "reads any JSON with any prose around a fence",
+    [fc.jsonValue(), fc.constantFrom("json", "")],
+    ([given, label]) => {
+      const text = JSON.stringify(given)
+      assert.deepStrictEqual(value(text), JSON.parse(text))
+      if (!text.includes("```")) {
+        assert.deepStrictEqual(
+          value(`Sure!\n\`\`\`${label}\n${text}\n\`\`\``),
+          JSON.parse(text)
+        )
+      }
+    }
+  )
 })
 
 describe("json.merge", () => {

@@ -38,13 +38,16 @@ const container = fc.oneof(
 
 describe("PartialJson", () => {
   it("shows fields when their value begins, text as it grows, numbers when they are complete", () => {
-    assert.deepStrictEqual(snapshots(["{\"na", "me\": \"A", "da\", \"age\": 3", "6, \"tags\": [\"x", "\", tr", "ue]}"]), [
-      {},
-      { name: "A" },
-      { name: "Ada" },
-      { name: "Ada", age: 36, tags: ["x"] },
-      { name: "Ada", age: 36, tags: ["x", true] }
-    ])
+    assert.deepStrictEqual(
+      snapshots(["{\"na", "me\": \"A", "da\", \"age\": 3", "6, \"tags\": [\"x", "\", tr", "ue]}"]),
+      [
+        {},
+        { name: "A" },
+        { name: "Ada" },
+        { name: "Ada", age: 36, tags: ["x"] },
+        { name: "Ada", age: 36, tags: ["x", true] }
+      ]
+    )
   })
 
   it("passes over prose and fences before the value, and stops after it", () => {
@@ -71,7 +74,9 @@ describe("PartialJson", () => {
     assert.deepStrictEqual(seen.at(-1), JSON.parse(text))
     for (const [i, snapshot] of seen.entries()) {
       const before = seen[i - 1]
-      if (before !== undefined) assert.isTrue(grows(before, snapshot), `${JSON.stringify(before)} → ${JSON.stringify(snapshot)}`)
+      if (before !== undefined) {
+        assert.isTrue(grows(before, snapshot), `${JSON.stringify(before)} → ${JSON.stringify(snapshot)}`)
+      }
     }
   }, { fastCheck: { numRuns: 500 } })
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Anthropic, LLM, Prompt, Retry, Tool } from "../../src/index.ts"
-import { jsonResponse, stub, type Stub } from "../stub.ts"
+import { jsonResponse, type Stub, stub } from "../stub.ts"
 
 const message = (content: ReadonlyArray<unknown>, more: Readonly<Record<string, unknown>> = {}) => ({
   id: "msg_1",
@@ -17,9 +17,10 @@ const message = (content: ReadonlyArray<unknown>, more: Readonly<Record<string, 
 const text = (value: string) => [{ type: "text", text: value }]
 
 const live = (http: Stub, more: Partial<Anthropic.Options> = {}) =>
-  Anthropic.layer({ model: "claude-sonnet-4-5", apiKey: Redacted.make("k-anthropic"), retry: Retry.none, ...more }).pipe(
-    Layer.provide(http.layer)
-  )
+  Anthropic.layer({ model: "claude-sonnet-4-5", apiKey: Redacted.make("k-anthropic"), retry: Retry.none, ...more })
+    .pipe(
+      Layer.provide(http.layer)
+    )
 
 /** What is sent for a request. */
 const sent = (options: Partial<LLM.Options>, more: Partial<Anthropic.Options> = {}) =>
@@ -185,15 +186,24 @@ describe("Anthropic requests", () => {
       const http = stub(
         () => jsonResponse(message([use], { stop_reason: "tool_use" })),
         () =>
-          new Response([
-            { type: "message_start", message: { id: "m", model: "claude-3-haiku-20240307", usage: { input_tokens: 1 } } },
-            { type: "content_block_start", index: 0, content_block: { ...use, input: {} } },
-            { type: "content_block_delta", index: 0, delta: { type: "input_json_delta", partial_json: "{\"name\":" } },
-            { type: "content_block_delta", index: 0, delta: { type: "input_json_delta", partial_json: "\"Ada\"}" } },
-            { type: "content_block_stop", index: 0 },
-            { type: "message_delta", delta: { stop_reason: "tool_use" }, usage: { output_tokens: 2 } },
-            { type: "message_stop" }
-          ].map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(""))
+          new Response(
+            [
+              {
+                type: "message_start",
+                message: { id: "m", model: "claude-3-haiku-20240307", usage: { input_tokens: 1 } }
+              },
+              { type: "content_block_start", index: 0, content_block: { ...use, input: {} } },
+              {
+                type: "content_block_delta",
+                index: 0,
+                delta: { type: "input_json_delta", partial_json: "{\"name\":" }
+              },
+              { type: "content_block_delta", index: 0, delta: { type: "input_json_delta", partial_json: "\"Ada\"}" } },
+              { type: "content_block_stop", index: 0 },
+              { type: "message_delta", delta: { stop_reason: "tool_use" }, usage: { output_tokens: 2 } },
+              { type: "message_stop" }
+            ].map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join("")
+          )
       )
       const layer = live(http, { model: "claude-3-haiku-20240307" })
       const single = yield* LLM.generateObject({ prompt: "Who?", schema: Person }).pipe(Effect.provide(layer))
@@ -277,7 +287,9 @@ describe("Anthropic answers", () => {
 
   it.effect("survive being stored: a conversation is a Schema", () =>
     Effect.gen(function*() {
-      const http = stub(() => jsonResponse(message([{ type: "thinking", thinking: "Hm.", signature: "sig==" }, ...text("Hi")])))
+      const http = stub(() =>
+        jsonResponse(message([{ type: "thinking", thinking: "Hm.", signature: "sig==" }, ...text("Hi")]))
+      )
       const { message: answer } = yield* LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live(http)))
       const conversation = [Prompt.user([Prompt.image(new Uint8Array([1, 2, 3]), { mediaType: "image/png" })]), answer]
       const stored = JSON.stringify(yield* Schema.encode(Prompt.Conversation)(conversation))
@@ -297,13 +309,20 @@ describe("Anthropic answers", () => {
   it.effect("later counts of a stream correct earlier ones, null ones do not", () =>
     Effect.gen(function*() {
       const events = [
-        { type: "message_start", message: { id: "m", usage: { input_tokens: 5, cache_read_input_tokens: 7, output_tokens: 1 } } },
+        {
+          type: "message_start",
+          message: { id: "m", usage: { input_tokens: 5, cache_read_input_tokens: 7, output_tokens: 1 } }
+        },
         { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
         { type: "ping" },
         { type: "something_new", index: 0 },
         { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Hi" } },
         { type: "content_block_stop", index: 0 },
-        { type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { input_tokens: 6, cache_read_input_tokens: null, output_tokens: 9 } },
+        {
+          type: "message_delta",
+          delta: { stop_reason: "end_turn" },
+          usage: { input_tokens: 6, cache_read_input_tokens: null, output_tokens: 9 }
+        },
         { type: "message_stop" }
       ]
       const http = stub(() => new Response(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("")))

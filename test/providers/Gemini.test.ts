@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Gemini, LLM, Prompt, Retry, Tool } from "../../src/index.ts"
-import { jsonResponse, stub, type Stub } from "../stub.ts"
+import { jsonResponse, type Stub, stub } from "../stub.ts"
 
 const answer = (parts: ReadonlyArray<unknown>, more: Readonly<Record<string, unknown>> = {}) => ({
   candidates: [{ content: { role: "model", parts }, finishReason: "STOP", index: 0 }],
@@ -36,8 +36,17 @@ const weather = Tool.make({ name: "weather", description: "d", parameters: Schem
 describe("Gemini requests", () => {
   it.effect("carry the key in a header, never in the address", () =>
     Effect.gen(function*() {
-      const { body, headers, url } = yield* sent({ system: "Be brief", maxTokens: 9, stop: ["END"], seed: 1, topP: 0.1 })
-      assert.strictEqual(url, "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent")
+      const { body, headers, url } = yield* sent({
+        system: "Be brief",
+        maxTokens: 9,
+        stop: ["END"],
+        seed: 1,
+        topP: 0.1
+      })
+      assert.strictEqual(
+        url,
+        "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent"
+      )
       assert.strictEqual(headers?.["x-goog-api-key"], "k-gemini")
       assert.deepStrictEqual(body, {
         systemInstruction: { parts: [{ text: "Be brief" }] },

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted, Schema } from "effect"
 import { LLM, OpenAI, Prompt, Retry, Tool } from "../../src/index.ts"
-import { jsonResponse, stub, type Stub } from "../stub.ts"
+import { jsonResponse, type Stub, stub } from "../stub.ts"
 
 const answer = (output: ReadonlyArray<unknown>, more: Readonly<Record<string, unknown>> = {}) => ({
   id: "resp_1",
@@ -110,10 +110,13 @@ describe("OpenAI requests", () => {
         }
       ])
       assert.deepStrictEqual(body["tool_choice"], { type: "function", name: "weather" })
-      assert.deepStrictEqual(Object(body)["tools"].map(({ name, strict, type }: Record<string, unknown>) => [type, name, strict]), [
-        ["function", "weather", false],
-        ["web_search", undefined, undefined]
-      ])
+      assert.deepStrictEqual(
+        Object(body)["tools"].map(({ name, strict, type }: Record<string, unknown>) => [type, name, strict]),
+        [
+          ["function", "weather", false],
+          ["web_search", undefined, undefined]
+        ]
+      )
     }))
 
   it.effect("ask for objects strictly, wrap what is no object, and be lax where strict cannot say it", () =>
@@ -167,9 +170,7 @@ describe("OpenAI answers", () => {
   it.effect("carry reasoning, hosted tools and phases to the next turn", () =>
     Effect.gen(function*() {
       const commentary = { ...message("Looking."), phase: "commentary" }
-      const http = stub(() =>
-        jsonResponse(answer([reasoning, search, commentary, { ...call, status: "completed" }]))
-      )
+      const http = stub(() => jsonResponse(answer([reasoning, search, commentary, { ...call, status: "completed" }])))
       const layer = live(http)
       const first = yield* LLM.generateText({ prompt: "Hello", tools: [weather] }).pipe(Effect.provide(layer))
       assert.strictEqual(first.text, "Looking.")
@@ -200,13 +201,19 @@ describe("OpenAI answers", () => {
     Effect.gen(function*() {
       const whole = answer([reasoning, message("Hi"), call])
       const frames = (events: ReadonlyArray<Record<string, unknown>>) =>
-        new Response(events.map((event) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`).join(""))
+        new Response(
+          events.map((event) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`).join("")
+        )
       const http = stub(
         () => jsonResponse(whole),
         () =>
           frames([
             { type: "response.created", response: { id: "resp_1", model: "gpt-5.4-2026-03-05" } },
-            { type: "response.output_item.added", output_index: 0, item: { type: "reasoning", id: "rs_1", summary: [] } },
+            {
+              type: "response.output_item.added",
+              output_index: 0,
+              item: { type: "reasoning", id: "rs_1", summary: [] }
+            },
             { type: "response.reasoning_summary_text.delta", output_index: 0, delta: "Hm." },
             { type: "response.output_item.done", output_index: 0, item: reasoning },
             { type: "response.output_text.delta", output_index: 1, content_index: 0, delta: "H" },
@@ -225,7 +232,18 @@ describe("OpenAI answers", () => {
       const streamed = yield* LLM.collect(LLM.streamText({ prompt: "Hello" })).pipe(Effect.provide(layer))
       const bare = yield* LLM.collect(LLM.streamText({ prompt: "Hello" })).pipe(Effect.provide(layer))
       for (const other of [streamed, bare]) {
-        for (const field of ["content", "reasoning", "message", "toolCalls", "usage", "finishReason", "model", "id"] as const) {
+        for (
+          const field of [
+            "content",
+            "reasoning",
+            "message",
+            "toolCalls",
+            "usage",
+            "finishReason",
+            "model",
+            "id"
+          ] as const
+        ) {
           assert.deepStrictEqual(other[field], single[field], field)
         }
         assert.strictEqual(Option.getOrThrow(other.cost).total, Option.getOrThrow(single.cost).total)

@@ -1,8 +1,9 @@
 /** The public contract, as types: what programs may rely on. */
 import type { HttpClient } from "@effect/platform"
-import type { ConfigError, Layer } from "effect"
-import { Config, Context, Data, Effect, Schema, Stream } from "effect"
-import { Anthropic, LLM, LLMError, OpenAI, OpenAICompatible, Output, Prompt, Response, Tool } from "effect-majordomo"
+import type { ConfigError, Layer, Stream } from "effect"
+import { Config, Context, Data, Effect, Schema } from "effect"
+import type { LLMError, Prompt, Response } from "effect-majordomo"
+import { Anthropic, LLM, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
 import { describe, expect, it } from "tstyche"
 
 class Store extends Context.Tag("Store")<Store, { readonly n: number }>() {}

@@ -5,14 +5,14 @@
 import type { JsonObject, Message, ToolResultPart } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import type { Completion, RawUsage } from "../completion.ts"
-import type { Codec } from "../schema/codec.ts"
-import { codec } from "../schema/codec.ts"
-import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
 import * as parts from "../parts.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 /** What differs from host to host. */
@@ -50,7 +50,8 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   initial: () => ({ tools: new Map(), last: undefined, count: 0 }),
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
-  readError: (body) => isObject(body) && body["choices"] !== undefined && !isObject(body["error"]) ? undefined : readErrorBody(body)
+  readError: (body) =>
+    isObject(body) && body["choices"] !== undefined && !isObject(body["error"]) ? undefined : readErrorBody(body)
 })
 
 // ── request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -425,9 +426,13 @@ const readReasoning = (delta: Loose, completion: Completion, call: Call): void =
   const details = asArray(delta["reasoning_details"]).map(asJsonObject)
   if (details.length > 0) {
     const known = completion.metadataOf("reasoning")?.[name]?.["details"]
-    completion.metadata("reasoning", "reasoning", ofHost(call, {
-      details: mergeDetails(Array.isArray(known) ? known.map(asJsonObject) : [], details)
-    }))
+    completion.metadata(
+      "reasoning",
+      "reasoning",
+      ofHost(call, {
+        details: mergeDetails(Array.isArray(known) ? known.map(asJsonObject) : [], details)
+      })
+    )
   }
   if (field !== undefined) {
     const text = asString(delta[field]) ?? ""

@@ -6,14 +6,14 @@ import type { JsonObject, Message } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion, ErrorFacts } from "../completion.ts"
-import type { Codec } from "../schema/codec.ts"
-import { codec } from "../schema/codec.ts"
-import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody, retryInfoOf } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
 import * as parts from "../parts.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 export interface State {
@@ -256,9 +256,7 @@ const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
                 : { result: part.result }
             }
           },
-          ...(part.media ?? []).map((item) =>
-            lowerMedia(item.media, item.mediaType ?? "image/png")
-          )
+          ...(part.media ?? []).map((item) => lowerMedia(item.media, item.mediaType ?? "image/png"))
         ]
       case "provider":
         return part.wire === name ? [part.value] : []

@@ -5,14 +5,14 @@ import type { JsonObject, Message } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion } from "../completion.ts"
-import type { Codec } from "../schema/codec.ts"
-import { codec } from "../schema/codec.ts"
-import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
 import * as parts from "../parts.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 export interface Quirks {
@@ -282,7 +282,11 @@ const lowerFile = (
     return { type: "document", source: { type: "base64", media_type: mediaType, data }, ...title }
   }
   if (mediaType.startsWith("text/")) {
-    return { type: "document", source: { type: "text", media_type: "text/plain", data: parts.toText(source) }, ...title }
+    return {
+      type: "document",
+      source: { type: "text", media_type: "text/plain", data: parts.toText(source) },
+      ...title
+    }
   }
   return call.unsupported(`a file of type ${mediaType}`)
 }

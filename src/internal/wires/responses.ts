@@ -4,14 +4,14 @@
 import type { JsonObject, Message } from "../../Prompt.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion, ErrorFacts } from "../completion.ts"
-import type { Codec } from "../schema/codec.ts"
-import { codec } from "../schema/codec.ts"
-import * as dialect from "../schema/dialect.ts"
 import type { Call, Lowered, Wire } from "../driver.ts"
 import { readErrorBody } from "../errors.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
 import * as parts from "../parts.ts"
+import type { Codec } from "../schema/codec.ts"
+import { codec } from "../schema/codec.ts"
+import * as dialect from "../schema/dialect.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
 
 export interface Quirks {

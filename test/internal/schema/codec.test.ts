@@ -72,11 +72,13 @@ describe("strict", () => {
 
   it("wraps a root that is no object, and unwraps the answer", () => {
     const union = Schema.Union(Schema.Struct({ a: Schema.String }), Schema.Struct({ b: Schema.String }))
-    for (const [made, value] of [
-      [strict(Schema.Array(Schema.String)), ["a"]],
-      [strict(Schema.Literal("yes", "no")), "yes"],
-      [strict(union), { b: "x" }]
-    ] as const) {
+    for (
+      const [made, value] of [
+        [strict(Schema.Array(Schema.String)), ["a"]],
+        [strict(Schema.Literal("yes", "no")), "yes"],
+        [strict(union), { b: "x" }]
+      ] as const
+    ) {
       assert.deepStrictEqual(made?.schema["required"], ["value"])
       assert.deepStrictEqual(made?.restore({ value }), value)
       // A model that leaves the wrapper out is understood too.
@@ -113,7 +115,9 @@ describe("strict", () => {
 
 describe("every dialect", () => {
   it("keeps what stands beside a reference", () => {
-    const schema = Schema.Struct({ born: Schema.Int.pipe(Schema.between(1800, 1900)).annotations({ description: "Year" }) })
+    const schema = Schema.Struct({
+      born: Schema.Int.pipe(Schema.between(1800, 1900)).annotations({ description: "Year" })
+    })
     for (const into of [dialect.openAIStrict, dialect.plain, dialect.gemini]) {
       const born = Object(codec(schema, into)?.schema["properties"]).born
       assert.strictEqual(born.minimum, 1800, into.name)
@@ -131,7 +135,9 @@ describe("every dialect", () => {
       readonly next?: Node | undefined
     }
     const Node: Schema.Schema<Node> = Schema.Struct({
-      next: Schema.optional(Schema.suspend((): Schema.Schema<Node> => Node).annotations({ description: "the next one" }))
+      next: Schema.optional(
+        Schema.suspend((): Schema.Schema<Node> => Node).annotations({ description: "the next one" })
+      )
     }).annotations({ identifier: "Node" })
     for (const into of [dialect.openAIStrict, dialect.plain, dialect.gemini]) {
       assert.isDefined(codec(Node, into), into.name)
