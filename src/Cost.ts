@@ -71,14 +71,22 @@ export const make = (parts: {
   const tools = parts.tools ?? zero
   const total = parts.total ?? BigDecimal.sum(BigDecimal.sum(input, output), tools)
   return {
-    input: BigDecimal.unsafeToNumber(input),
-    output: BigDecimal.unsafeToNumber(output),
-    tools: BigDecimal.unsafeToNumber(tools),
-    total: BigDecimal.unsafeToNumber(total),
+    input: toNumber(input),
+    output: toNumber(output),
+    tools: toNumber(tools),
+    total: toNumber(total),
     source: parts.source,
     exact: { input, output, tools, total }
   }
 }
+
+const maxExact = BigInt(Number.MAX_SAFE_INTEGER)
+
+// Two exact doubles divided give the nearest double; the general way goes through text.
+const toNumber = (amount: BigDecimal.BigDecimal): number =>
+  amount.scale >= 0 && amount.scale <= 22 && amount.value <= maxExact && amount.value >= -maxExact
+    ? Number(amount.value) / 10 ** amount.scale
+    : BigDecimal.unsafeToNumber(amount)
 
 /**
  * Nothing spent: the neutral element of `add`.

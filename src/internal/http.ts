@@ -41,20 +41,19 @@ export class HttpFailure {
  * to the provider, so both are off; `fetch` follows redirects to anywhere, so it is told not to.
  */
 export const prepare = (client: HttpClient.HttpClient, options: { readonly spans: boolean }): HttpClient.HttpClient =>
-  HttpClient.transformResponse(client, (effect) =>
-    Effect.locallyWith(
-      Effect.locally(
-        Effect.locally(
-          Effect.mapInputContext(effect, manualRedirects),
-          HttpClient.currentTracerDisabledWhen,
-          () => !options.spans
-        ),
-        HttpClient.currentTracerPropagation,
-        false
-      ),
-      Headers.currentRedactedNames,
-      (names) => [...names, ...secretHeaders]
-    ))
+  HttpClient.transformResponse(client, (effect) => {
+    const direct = Effect.mapInputContext(effect, manualRedirects)
+    return options.spans
+      ? Effect.locallyWith(
+        Effect.locally(direct, HttpClient.currentTracerPropagation, false),
+        Headers.currentRedactedNames,
+        (names) => [...names, ...secretHeaders]
+      )
+      // Without a span there is no `traceparent` either.
+      : Effect.locally(direct, HttpClient.currentTracerDisabledWhen, always)
+  })
+
+const always = () => true
 
 const manualRedirects = (context: Context.Context<never>): Context.Context<never> => {
   const own = Context.getOption(context, FetchHttpClient.RequestInit)
@@ -146,5 +145,8 @@ const describe = (error: HttpClientError.HttpClientError): string => {
   return seen.length === 0 ? error.description ?? error.reason : seen.join(": ")
 }
 
+const encoder = new TextEncoder()
+
 /** A JSON request body. */
-export const jsonBody = (body: unknown): HttpBody.HttpBody => HttpBody.text(JSON.stringify(body), "application/json")
+export const jsonBody = (body: unknown): HttpBody.HttpBody =>
+  HttpBody.uint8Array(encoder.encode(JSON.stringify(body)), "application/json")

@@ -1,10 +1,11 @@
 /** A streamed body, from bytes to parts: pulls, frames, lets the wire read, and knows when the answer is complete. */
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Request } from "../LLM.ts"
@@ -19,7 +20,8 @@ import { failed, type Host, httpFailed, malformed, newCompletion, type Session, 
 import { settle } from "./settle.ts"
 import * as sse from "./sse.ts"
 
-type BodyPull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<HttpClientError.ResponseError>>
+/** A piece of the body, or the end. */
+type BodyPull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, HttpClientError.ResponseError>
 type Pull<A, R> = Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError.LLMError, R>
 
 /** How long a finished stream may take to end its body, so that the connection can be used again. */
@@ -71,15 +73,17 @@ export class Reader<S, A, R> {
     this.partial = request.output.format.type === "text" ? undefined : new PartialJson()
   }
 
+  /** Starts reading the body; it ends with the scope. */
   static open<S, A, R>(
     host: Host<S>,
     session: Session,
     request: Request<A, R>,
     response: HttpClientResponse.HttpClientResponse,
+    scope: Scope.Scope,
     attemptStartedAt: bigint
-  ): Effect.Effect<Reader<S, A, R>, never, Scope.Scope> {
+  ): Effect.Effect<Reader<S, A, R>> {
     return Effect.map(
-      Stream.toPull(response.stream),
+      Channel.toPullIn(Stream.toChannel(response.stream), scope),
       (body) => new Reader(host, session, request, response, body, attemptStartedAt)
     )
   }
@@ -110,14 +114,16 @@ export class Reader<S, A, R> {
   }
 
   private readonly onBody = {
-    onFailure: (error: Option.Option<HttpClientError.ResponseError>): Pull<A, R> => {
+    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> =>
+      Effect.fail(
+        this.expired === undefined
+          ? httpFailed(this.session, http.broken(error), this.response, this.partialText)
+          : this.timeout(this.expired)
+      ),
+    onSuccess: (piece: Either.Either<Chunk.Chunk<Uint8Array>, unknown>): Pull<A, R> => {
       if (this.expired !== undefined) return Effect.fail(this.timeout(this.expired))
-      if (error._tag === "Some") {
-        return Effect.fail(httpFailed(this.session, http.broken(error.value), this.response, this.partialText))
-      }
-      return this.guarded(() => this.endOfBody())
-    },
-    onSuccess: (chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> => this.guarded(() => this.bytesCame(chunks))
+      return this.guarded(() => piece._tag === "Right" ? this.bytesCame(piece.right) : this.endOfBody())
+    }
   }
 
   private guarded(read: () => Pull<A, R>): Pull<A, R> {
@@ -255,7 +261,7 @@ export class Reader<S, A, R> {
 
   private drain(): Pull<A, R> {
     this.phase = "ended"
-    const rest = Effect.ignore(Effect.forever(this.body))
+    const rest = Effect.ignore(Effect.repeat(this.body, { while: Either.isRight }))
     // On the real clock: this waits for a socket, not for the program's time.
     return Effect.as(Effect.withClock(Effect.timeoutOption(rest, drainLimit), liveClock), undefined)
   }

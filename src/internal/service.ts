@@ -14,7 +14,6 @@ import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -35,7 +34,18 @@ import * as http from "./http.ts"
 import * as json from "./json.ts"
 import { Reader } from "./reader.ts"
 import { repairPrompt } from "./repair.ts"
-import { failed, type Host, httpFailed, malformed, newCompletion, open, type Session, timedOut } from "./session.ts"
+import {
+  failed,
+  gatewayHeaders,
+  type Host,
+  httpFailed,
+  makeBase,
+  malformed,
+  newCompletion,
+  open,
+  type Session,
+  timedOut
+} from "./session.ts"
 import { settle } from "./settle.ts"
 import * as telemetry from "./telemetry.ts"
 
@@ -59,14 +69,18 @@ export const make = <S>(
         description: `the header ${fixed.header} cannot be sent: ${fixed.message}`
       })
     }
-    const urls = { single: driver.url(false), stream: driver.url(true) }
+    const gateway = gatewayHeaders(driver)
+    const url = driver.url(false)
     return makeService({
       driver,
       settings,
       client,
       scopedClient: HttpClient.withScope(client),
-      urls,
       fixedHeaders: fixed.headers,
+      bases: {
+        single: makeBase(url, false, fixed.headers, gateway),
+        stream: makeBase(driver.url(true), true, fixed.headers, gateway)
+      },
       limits: {
         maxResponseBytes: settings.maxResponseBytes ?? defaultLimits.maxResponseBytes,
         maxEventBytes: settings.maxEventBytes ?? defaultLimits.maxEventBytes
@@ -74,7 +88,7 @@ export const make = <S>(
       telemetry: telemetry.make({
         provider: driver.provider,
         model: driver.model,
-        url: new URL(urls.single),
+        url: new URL(url),
         latest: optIn.split(",").includes(telemetry.optIn),
         captureContent: settings.captureContent ?? false
       })
@@ -85,7 +99,7 @@ const makeService = <S>(host: Host<S>): Service => ({
   provider: host.driver.provider,
   model: host.driver.model,
   generate: (request) =>
-    Effect.useSpan("LLM.generate", spanOptions(host, request, false), (span) =>
+    telemetry.withSpan("LLM.generate", () => spanOptions(host, request, false), (span) =>
       Effect.onExit(
         Effect.flatMap(
           open(host, request, false),
@@ -93,17 +107,17 @@ const makeService = <S>(host: Host<S>): Service => ({
         ),
         (exit) => record(host, span, exit)
       )),
-  stream: (request) => Stream.unwrapScoped(streamed(host, request))
+  stream: (request) => streamed(host, request)
 })
 
 const spanOptions = <S>(host: Host<S>, request: Request<unknown, unknown>, stream: boolean) => ({
-  attributes: host.telemetry.requestAttributes(request, request.output.format.type, stream),
-  captureStackTrace: false
+  attributes: host.telemetry.requestAttributes(request, request.output.format.type, stream)
 })
 
 /** One try. */
 interface Attempt {
-  readonly span: Tracer.Span
+  /** Undefined when nobody traces. */
+  readonly span: Tracer.Span | undefined
   readonly startedAt: bigint
 }
 
@@ -114,7 +128,7 @@ const answered = <S, A, R>(
   host: Host<S>,
   session: Session,
   request: Request<A, R>,
-  span: Tracer.Span
+  span: Tracer.Span | undefined
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> => {
   const tries = retried(host, session, span, (attempt) => single(host, session, request, attempt))
   const { repair = 0 } = request
@@ -175,7 +189,7 @@ const send = <S, R>(
   Effect.matchEffect(
     http.send(
       client,
-      host.settings.propagateTrace === true
+      host.settings.propagateTrace === true && attempt.span !== undefined
         ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(attempt.span))
         : session.httpRequest
     ),
@@ -206,37 +220,51 @@ const readText = <S>(host: Host<S>, session: Session, response: HttpClientRespon
 
 // ── streams ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Opens the stream, tries again until the first content is there, and hands over what follows. */
+/** Opens the stream, tries again until the first content is there, then hands over what follows. */
 const streamed = <S, A, R>(
   host: Host<S>,
   request: Request<A, R>
-): Effect.Effect<Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R>, LLMError.LLMError, R | Scope.Scope> =>
-  Effect.gen(function*() {
-    const span = yield* Effect.makeSpanScoped("LLM.stream", spanOptions(host, request, true))
-    const scope = yield* Effect.scope
-    const fail = (error: LLMError.LLMError) => record(host, span, Exit.fail(error))
-    const session = yield* Effect.tapError(open(host, request, true), fail)
-    const opened = yield* Effect.tapError(
-      limited(session, retried(host, session, span, (attempt) => firstParts(host, session, request, attempt, scope))),
-      fail
-    )
-    yield* watch(session, opened)
-    return partsOf(opened, (parts) => {
-      const last = parts[parts.length - 1]
-      return last?._tag === "Finish" ? record(host, span, Exit.succeed(last.response)) : Effect.void
-    }, (error) => {
-      failedAttempt(session, error, opened.startedAt)
-      const final = LLMError.withAttempts(error, session.attempts)
-      return Effect.zipRight(fail(final), Effect.fail(final))
+): Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R> =>
+  Stream.fromChannel(Channel.unwrap(Effect.map(Scope.make(), (scope) => {
+    const parts = Channel.unwrap(Effect.map(opened(host, request, scope), partsOf))
+    return Channel.ensuringWith(parts, (exit) => Scope.close(scope, exit))
+  })))
+
+interface Opened<A, R> {
+  readonly first: ReadonlyArray<Response.StreamPart<A>>
+  readonly pull: Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError.LLMError, R>
+}
+
+const opened = <S, A, R>(
+  host: Host<S>,
+  request: Request<A, R>,
+  scope: Scope.CloseableScope
+): Effect.Effect<Opened<A, R>, LLMError.LLMError, R> =>
+  Effect.withFiberRuntime((fiber) => {
+    const spanned = telemetry.isTraced(fiber)
+      ? Scope.extend(
+        Effect.makeSpanScoped("LLM.stream", { ...spanOptions(host, request, true), captureStackTrace: false }),
+        scope
+      )
+      : Effect.succeed(undefined)
+    return Effect.flatMap(spanned, (span) => {
+      const fail = (error: LLMError.LLMError) => record(host, span, Exit.fail(error))
+      const opening = Effect.flatMap(open(host, request, true), (session) =>
+        Effect.flatMap(
+          limited(session, retried(host, session, span, (attempt) => firstParts(host, session, request, attempt, scope))),
+          (connection) => following(host, session, span, connection, scope)
+        ))
+      return Effect.tapError(opening, fail)
     })
   })
 
-interface Opened<S, A, R> {
+/** A stream whose first content is there. */
+interface Connection<S, A, R> {
   readonly reader: Reader<S, A, R>
   /** Ends the connection. */
-  readonly connection: Scope.CloseableScope
-  /** Ends the reading of the body, then the connection. */
-  readonly scope: Scope.CloseableScope
+  readonly request: Scope.CloseableScope
+  /** Ends the reading of the body. */
+  readonly body: Scope.CloseableScope
   readonly first: ReadonlyArray<Response.StreamPart<A>>
   readonly startedAt: bigint
 }
@@ -248,41 +276,76 @@ const firstParts = <S, A, R>(
   request: Request<A, R>,
   attempt: Attempt,
   parent: Scope.Scope
-): Effect.Effect<Opened<S, A, R>, LLMError.LLMError, R> =>
+): Effect.Effect<Connection<S, A, R>, LLMError.LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.fork(parent, ExecutionStrategy.sequential)
-      const connection = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const sending = Scope.extend(send(host, host.scopedClient, session, attempt), connection)
-      const opening = Effect.flatMap(sending, (response) =>
-        Effect.flatMap(
-          Scope.extend(Reader.open(host, session, request, response, attempt.startedAt), scope),
-          (reader) =>
-            Effect.map(reader.pull, (parts): Opened<S, A, R> => ({
+    Effect.flatMap(Effect.zip(Scope.make(), Scope.make()), ([sending, reading]) => {
+      const opening = Effect.flatMap(
+        Scope.extend(send(host, host.scopedClient, session, attempt), sending),
+        (response) =>
+          Effect.flatMap(Reader.open(host, session, request, response, reading, attempt.startedAt), (reader) =>
+            Effect.map(reader.pull, (parts): Connection<S, A, R> => ({
               reader,
-              connection,
-              scope,
+              request: sending,
+              body: reading,
               first: parts ?? [],
               startedAt: attempt.startedAt
-            }))
-        ))
+            })))
+      )
       const { firstToken } = session.timeouts
       const timed = firstToken === undefined ? opening : Effect.timeoutFail(opening, {
         duration: firstToken,
         onTimeout: () => timedOut(session, "firstToken", firstToken)
       })
-      return yield* Effect.onExit(
+      const close = (exit: Exit.Exit<unknown, unknown>) =>
+        Effect.zipRight(Scope.close(reading, exit), Scope.close(sending, exit))
+      return Effect.onExit(
         restore(timed),
-        (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)
+        (exit) => Exit.isSuccess(exit) ? Scope.addFinalizerExit(parent, close) : close(exit)
       )
     })
   )
 
-const partsOf = <S, A, R>(
-  opened: Opened<S, A, R>,
-  onParts: (parts: ReadonlyArray<Response.StreamPart<A>>) => Effect.Effect<void>,
-  onError: (error: LLMError.LLMError) => Effect.Effect<never, LLMError.LLMError>
-): Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R> => {
+/** What comes after the first content: watched, recorded, never tried again. */
+const following = <S, A, R>(
+  host: Host<S>,
+  session: Session,
+  span: Tracer.Span | undefined,
+  connection: Connection<S, A, R>,
+  scope: Scope.Scope
+): Effect.Effect<Opened<A, R>> => {
+  const { first, reader, startedAt } = connection
+  const finished = (parts: ReadonlyArray<Response.StreamPart<A>> | undefined) => {
+    const last = parts?.[parts.length - 1]
+    return last?._tag === "Finish" ? last.response : undefined
+  }
+  const pull = Effect.matchEffect(reader.pull, {
+    onFailure: (error) => {
+      failedAttempt(session, error, startedAt)
+      const final = LLMError.withAttempts(error, session.attempts)
+      return Effect.zipRight(record(host, span, Exit.fail(final)), Effect.fail(final))
+    },
+    onSuccess: (parts) => {
+      const response = finished(parts)
+      return response === undefined
+        ? Effect.succeed(parts)
+        : Effect.as(record(host, span, Exit.succeed(response)), parts)
+    }
+  })
+  const response = finished(first)
+  if (response !== undefined) return Effect.as(record(host, span, Exit.succeed(response)), { first, pull })
+  let watched = false
+  return Effect.succeed({
+    first,
+    // The first token does not wait for its watchdog.
+    pull: Effect.suspend(() => {
+      if (watched) return pull
+      watched = true
+      return Effect.zipRight(watch(session, connection, scope), pull)
+    })
+  })
+}
+
+const partsOf = <A, R>({ first, pull }: Opened<A, R>) => {
   type Loop = Channel.Channel<
     Chunk.Chunk<Response.StreamPart<A>>,
     unknown,
@@ -292,49 +355,42 @@ const partsOf = <S, A, R>(
     unknown,
     R
   >
-  const write = (parts: ReadonlyArray<Response.StreamPart<A>>): Loop =>
-    Channel.zipRight(Channel.write(Chunk.unsafeFromArray(parts)), loop)
-  const step = Effect.matchEffect(opened.reader.pull, {
-    onFailure: onError,
-    onSuccess: (parts): Effect.Effect<Loop> =>
-      parts === undefined ? Effect.succeed(Channel.void) : Effect.as(onParts(parts), write(parts))
-  })
-  const loop: Loop = Channel.unwrap(step)
-  return Stream.fromChannel(Channel.unwrap(Effect.as(onParts(opened.first), write(opened.first))))
+  const write = (parts: ReadonlyArray<Response.StreamPart<A>> | undefined): Loop =>
+    parts === undefined ? Channel.void : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(parts)), () => loop)
+  const loop: Loop = Channel.flatMap(Channel.fromEffect(pull), write)
+  return write(first)
 }
 
+// Time of the machine, not of the program: a connection is waited for.
 const abortLimit = "100 millis"
 const liveClock = Clock.make()
 
 /** Closes the connection of a stream that falls silent or takes too long; its reader then says which. */
 const watch = <S, A, R>(
   session: Session,
-  { connection, reader, scope }: Opened<S, A, R>
-): Effect.Effect<void, never, Scope.Scope> => {
+  { body, reader, request }: Connection<S, A, R>,
+  scope: Scope.Scope
+): Effect.Effect<void> => {
   const { clock, timeouts } = session
-  const between = timeouts.betweenTokens === undefined ? undefined : Duration.toMillis(timeouts.betweenTokens)
-  const end = timeouts.total === undefined
-    ? undefined
-    : Number(session.startedAt / 1_000_000n) + Duration.toMillis(timeouts.total) - monotonicNow(session) +
-      clock.unsafeCurrentTimeMillis()
-  if (between === undefined && end === undefined) return Effect.void
+  const between = timeouts.betweenTokens === undefined ? Infinity : Duration.toMillis(timeouts.betweenTokens)
+  const total = timeouts.total === undefined ? Infinity : Duration.toMillis(timeouts.total)
+  if (between === Infinity && total === Infinity) return Effect.void
+  const spent = Number((clock.unsafeCurrentTimeNanos() - session.startedAt) / 1_000_000n)
+  const end = clock.unsafeCurrentTimeMillis() + total - spent
   const check: Effect.Effect<void> = Effect.suspend(() => {
     const now = clock.unsafeCurrentTimeMillis()
-    const silentUntil = between === undefined ? Infinity : (reader.waitingSince ?? now) + between
-    const totalUntil = end ?? Infinity
-    const until = Math.min(silentUntil, totalUntil)
+    const silentUntil = (reader.waitingSince ?? now) + between
+    const until = Math.min(silentUntil, end)
     if (now < until) return Effect.zipRight(Effect.sleep(until - now), check)
-    reader.expired = totalUntil <= silentUntil ? "total" : "betweenTokens"
+    reader.expired = end <= silentUntil ? "total" : "betweenTokens"
     // The abort wakes the reader, which fails. A client that ignores the abort is woken by the end of its body.
     return Effect.zipRight(
-      Scope.close(connection, Exit.void),
-      Effect.zipRight(Effect.withClock(Effect.sleep(abortLimit), liveClock), Scope.close(scope, Exit.void))
+      Scope.close(request, Exit.void),
+      Effect.zipRight(Effect.withClock(Effect.sleep(abortLimit), liveClock), Scope.close(body, Exit.void))
     )
   })
-  return Effect.asVoid(Effect.forkScoped(check))
+  return Effect.asVoid(Effect.forkIn(check, scope))
 }
-
-const monotonicNow = (session: Session): number => Number(session.clock.unsafeCurrentTimeNanos() / 1_000_000n)
 
 // ── tries ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -353,21 +409,21 @@ const limited = <A, R>(
 const retried = <S, A, R>(
   host: Host<S>,
   session: Session,
-  parent: Tracer.Span,
+  parent: Tracer.Span | undefined,
   attempt: (attempt: Attempt) => Effect.Effect<A, LLMError.LLMError, R>
 ): Effect.Effect<A, LLMError.LLMError, R> => {
-  const spanOptions = { parent, kind: "client" as const, attributes: {}, captureStackTrace: false }
-  const once = Effect.suspend(() => {
-    const startedAt = session.clock.unsafeCurrentTimeNanos()
-    return Effect.tapError(
-      Effect.useSpan(host.telemetry.spanName, spanOptions, (span) =>
-        Effect.tapError(
-          attempt({ span, startedAt }),
-          (error) => Effect.sync(() => host.telemetry.onError(span, error))
-        )),
-      (error) => Effect.sync(() => failedAttempt(session, error, startedAt))
-    )
-  })
+  const tried = (span: Tracer.Span | undefined) =>
+    Effect.suspend(() => {
+      const startedAt = session.clock.unsafeCurrentTimeNanos()
+      return Effect.tapError(attempt({ span, startedAt }), (error) =>
+        Effect.sync(() => {
+          if (span !== undefined) host.telemetry.onError(span, error)
+          failedAttempt(session, error, startedAt)
+        }))
+    })
+  const once = parent === undefined
+    ? tried(undefined)
+    : Effect.useSpan(host.telemetry.spanName, { parent, kind: "client", captureStackTrace: false }, tried)
   const again = (
     error: LLMError.LLMError,
     driver: Schedule.ScheduleDriver<unknown, LLMError.LLMError> | undefined
@@ -400,17 +456,17 @@ const failedAttempt = (session: Session, error: LLMError.LLMError, startedAt: bi
 
 const record = <S, A>(
   host: Host<S>,
-  span: Tracer.Span,
+  span: Tracer.Span | undefined,
   exit: Exit.Exit<Response.Response<A>, LLMError.LLMError>
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (Exit.isSuccess(exit)) {
-      host.telemetry.onResponse(span, exit.value)
+      if (span !== undefined) host.telemetry.onResponse(span, exit.value)
       return host.telemetry.record({ duration: exit.value.duration, response: exit.value })
     }
     const failure = Exit.causeOption(exit).pipe(Option.flatMap(Cause.failureOption))
     if (Option.isNone(failure)) return Effect.void
-    host.telemetry.onError(span, failure.value)
+    if (span !== undefined) host.telemetry.onError(span, failure.value)
     const total = failure.value.attempts.reduce((sum, attempt) => sum + Duration.toMillis(attempt.duration), 0)
     return host.telemetry.record({ duration: Duration.millis(total), error: LLMError.tagOf(failure.value) })
   })

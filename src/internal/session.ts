@@ -39,9 +39,30 @@ export interface Host<S> {
   readonly telemetry: Telemetry
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap
-  readonly urls: { readonly single: string; readonly stream: string }
+  /** Requests with these headers and no body yet. */
+  readonly bases: { readonly single: Base; readonly stream: Base }
   readonly limits: { readonly maxResponseBytes: number; readonly maxEventBytes: number }
 }
+
+export interface Base {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly headers: headers.HeaderMap
+}
+
+/** A request to this address with these headers and no body yet. */
+export const makeBase = (
+  url: string,
+  stream: boolean,
+  fixed: headers.HeaderMap,
+  gateway: headers.HeaderMap
+): Base => {
+  const sent = withGateway({ accept: stream ? "text/event-stream" : "application/json", ...fixed }, gateway)
+  return { request: HttpClientRequest.make("POST")(url, { headers: sent }), headers: sent }
+}
+
+// A gateway must know whose wire this is.
+const withGateway = (sent: headers.HeaderMap, gateway: headers.HeaderMap): headers.HeaderMap =>
+  sent["x-majordomo-key"] === undefined ? sent : { ...gateway, ...sent }
 
 /** One logical call, shared by its tries. */
 export interface Session {
@@ -63,9 +84,9 @@ export interface Session {
 }
 
 const defaultTimeouts = {
-  // One answer. A stream has no total limit of its own: it may be long, but it must not fall silent.
-  single: { total: Duration.minutes(10) },
-  stream: { firstToken: Duration.minutes(10), betweenTokens: Duration.minutes(5) }
+  single: {},
+  // A stream may be long, but it must not fall silent.
+  stream: { betweenTokens: Duration.minutes(5) }
 }
 
 export const open = <S>(
@@ -145,16 +166,13 @@ const make = <S>(
   }
   const lowered = driver.wire.lower(call)
   const body = request.providerOptions === undefined ? lowered.body : merge(lowered.body, request.providerOptions)
-  const sent = headersOf(host, request, stream, scoped.headers, lowered)
+  const base = baseOf(host, request, stream, scoped.headers, lowered)
   scoped.pricing.preload()
   const millis = clock.unsafeCurrentTimeMillis()
   return {
     call,
     lowered,
-    httpRequest: HttpClientRequest.make("POST")(stream ? host.urls.stream : host.urls.single, {
-      headers: sent,
-      body: http.jsonBody(body)
-    }),
+    httpRequest: HttpClientRequest.setBody(base.request, http.jsonBody(body)),
     requestId: previous?.requestId ?? uuidv7(millis),
     clock,
     pricing: scoped.pricing,
@@ -166,7 +184,7 @@ const make = <S>(
       ...host.settings.timeouts,
       ...request.timeouts
     },
-    scrub: scrubber([host.fixedHeaders, sent]),
+    scrub: scrubber([host.fixedHeaders, base.headers]),
     usage: previous?.usage ?? Usage.empty,
     cost: previous?.cost ?? Cost.zeroUSD,
     firstTokenAt: undefined
@@ -202,35 +220,40 @@ const split = (
   return { messages: head === 0 ? all : all.slice(head), system }
 }
 
-const headersOf = <S>(
+/** The request with the headers of this call, where it has any of its own. */
+const baseOf = <S>(
   host: Host<S>,
   request: Options,
   stream: boolean,
   scoped: headers.HeaderMap,
   lowered: Lowered
-): headers.HeaderMap => {
-  const merged = headers.merge(
-    { accept: stream ? "text/event-stream" : "application/json" },
-    lowered.headers,
-    host.fixedHeaders,
-    scoped,
-    request.extraHeaders
-  )
-  if (merged._tag === "Invalid") {
-    throw new Refusal(
-      new LLMError.InvalidRequestError({
-        ...place(host),
-        reason: "InvalidHeader",
-        parameter: merged.header,
-        description: merged.message
-      })
-    )
+): Base => {
+  const base = stream ? host.bases.stream : host.bases.single
+  const { headers: own } = lowered
+  if (own === undefined && request.extraHeaders === undefined && isEmpty(scoped)) return base
+  const merged = headers.merge(own, host.fixedHeaders, scoped, request.extraHeaders)
+  if (merged._tag === "Ok") {
+    return makeBase(base.request.url, stream, merged.headers, gatewayHeaders(host.driver))
   }
-  // A gateway must know whose wire this is; see the headers of the design.
-  return merged.headers["x-majordomo-key"] === undefined || merged.headers["x-majordomo-provider"] !== undefined
-    ? merged.headers
-    : { ...merged.headers, ...host.driver.gatewayHeaders, "x-majordomo-provider": host.driver.provider }
+  throw new Refusal(
+    new LLMError.InvalidRequestError({
+      ...place(host),
+      reason: "InvalidHeader",
+      parameter: merged.header,
+      description: merged.message
+    })
+  )
 }
+
+const isEmpty = (map: headers.HeaderMap): boolean => {
+  for (const _ in map) return false
+  return true
+}
+
+export const gatewayHeaders = <S>(driver: Driver<S>): headers.HeaderMap => ({
+  ...driver.gatewayHeaders,
+  "x-majordomo-provider": driver.provider
+})
 
 /** Takes the secrets of these headers out of a text, however the provider quotes them. */
 const scrubber = (sources: ReadonlyArray<headers.HeaderMap>) => {

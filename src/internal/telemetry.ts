@@ -1,10 +1,14 @@
 /** Names and values of spans and metrics: OpenTelemetry's GenAI conventions, 1.41 by default, newer ones on request. */
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
-import * as Option from "effect/Option"
-import type * as Tracer from "effect/Tracer"
+import * as MetricLabel from "effect/MetricLabel"
+import * as Tracer from "effect/Tracer"
 import type { Options } from "../LLM.ts"
 import type { LLMError } from "../LLMError.ts"
 import { tagOf } from "../LLMError.ts"
@@ -181,7 +185,7 @@ const makeMetrics = (version: 0 | 1, tags: Readonly<Record<string, string>>): Te
   const tagged = (
     name: string,
     boundaries: MetricBoundaries.MetricBoundaries,
-    extra: ReadonlyArray<[string, string]>
+    extra: ReadonlyArray<readonly [string, string]>
   ) =>
     [...Object.entries(tags), ...extra].reduce(
       (metric, [key, value]) => Metric.tagged(metric, key, value),
@@ -191,20 +195,38 @@ const makeMetrics = (version: 0 | 1, tags: Readonly<Record<string, string>>): Te
   const input = tagged(names.tokensMetric[version], tokens, [["gen_ai.token.type", "input"]])
   const output = tagged(names.tokensMetric[version], tokens, [["gen_ai.token.type", "output"]])
   const firstChunk = tagged(names.firstChunkMetric[version], seconds, [])
-  return ({ duration: elapsed, error, response }) => {
-    const took = Duration.toSeconds(elapsed)
-    if (response === undefined) {
-      return Metric.update(error === undefined ? duration : Metric.tagged(duration, "error.type", error), took)
-    }
-    const updates = Effect.zipRight(
-      Metric.update(duration, took),
-      Effect.zipRight(
-        Metric.update(input, response.usage.inputTokens),
-        Metric.update(output, response.usage.outputTokens)
-      )
-    )
-    return Option.isNone(response.timeToFirstToken)
-      ? updates
-      : Effect.zipRight(updates, Metric.update(firstChunk, Duration.toSeconds(response.timeToFirstToken.value)))
-  }
+  return ({ duration: elapsed, error, response }) =>
+    Effect.withFiberRuntime((fiber) => {
+      // What `Metric.update` would do, several at once.
+      const labels = Array.from(fiber.getFiberRef(FiberRef.currentMetricLabels))
+      const took = Duration.toSeconds(elapsed)
+      if (response === undefined) {
+        duration.unsafeUpdate(took, error === undefined ? labels : [...labels, MetricLabel.make("error.type", error)])
+        return Effect.void
+      }
+      duration.unsafeUpdate(took, labels)
+      input.unsafeUpdate(response.usage.inputTokens, labels)
+      output.unsafeUpdate(response.usage.outputTokens, labels)
+      if (response.timeToFirstToken._tag === "Some") {
+        firstChunk.unsafeUpdate(Duration.toSeconds(response.timeToFirstToken.value), labels)
+      }
+      return Effect.void
+    })
 }
+
+// Nobody reads the spans of the tracer that is there when no other is given.
+const nativeTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+/** Runs with a span, or without one when nobody would see it. */
+export const withSpan = <A, E, R>(
+  name: string,
+  options: () => Tracer.SpanOptions,
+  use: (span: Tracer.Span | undefined) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime((fiber) =>
+    isTraced(fiber) ? Effect.useSpan(name, { ...options(), captureStackTrace: false }, use) : use(undefined)
+  )
+
+export const isTraced = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  fiber.getFiberRef(FiberRef.currentTracerEnabled) &&
+  Context.get(fiber.currentDefaultServices, Tracer.Tracer) !== nativeTracer

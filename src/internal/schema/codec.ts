@@ -5,16 +5,17 @@ import type { Dialect, Limits } from "./dialect.ts"
 import {
   allowsNull,
   asList,
+  childrenOf,
   isJsonObject,
   isType,
   itemsOf,
   lookup,
+  mapChildren,
   membersOf,
-  referencesOf,
   resolve,
   typeOf
 } from "./nodes.ts"
-import { restore } from "./restore.ts"
+import { fits, restore } from "./restore.ts"
 
 export interface Codec {
   readonly schema: JsonObject
@@ -45,7 +46,9 @@ const make = (original: JsonObject, dialect: Dialect): Codec | undefined => {
     const body: JsonObject = wrapped
       ? { type: "object", properties: { value: lowered }, required: ["value"], additionalProperties: false }
       : asJsonObject(lowered)
-    const definitions = lowering.definitions()
+    const definitions = dialect.references === "optional"
+      ? openCycles(lowering.definitions())
+      : lowering.definitions()
     const schema = Object.keys(definitions).length === 0 ? body : { ...body, $defs: definitions }
     if (dialect.limits !== undefined && exceeds(schema, dialect.limits)) return undefined
     // In any dialect: models like to write null for what is absent.
@@ -53,7 +56,7 @@ const make = (original: JsonObject, dialect: Dialect): Codec | undefined => {
     return wrapped
       ? {
         schema,
-        restore: (value) => back(isJsonObject(value) && Object.hasOwn(value, "value") ? value["value"] ?? null : value),
+        restore: (value) => back(isWrapper(original, value) ? value["value"] ?? null : value),
         partial: (value) => isJsonObject(value) ? value["value"] : undefined
       }
       : { schema, restore: back, partial: (value) => value }
@@ -62,6 +65,11 @@ const make = (original: JsonObject, dialect: Dialect): Codec | undefined => {
     throw error
   }
 }
+
+/** A model that leaves the wrapper out is understood too, also where its answer has a field of that name. */
+const isWrapper = (original: JsonObject, value: JsonValue): value is JsonObject =>
+  isJsonObject(value) && Object.hasOwn(value, "value") &&
+  (Object.keys(value).length === 1 || !fits(original, original, value))
 
 const isPlainObject = (schema: JsonObject): boolean => schema["type"] === "object" && membersOf(schema).length === 0
 
@@ -81,6 +89,9 @@ const telling: ReadonlyArray<string> = [
   "uniqueItems",
   "examples"
 ]
+
+/** Those of them that hold a schema. */
+const inner: ReadonlyArray<string> = ["propertyNames", "not", "contentSchema"]
 
 class Lowering {
   private readonly root: JsonObject
@@ -121,7 +132,7 @@ class Lowering {
   private reference(ref: string, beside: JsonObject): JsonValue {
     const { references } = this.dialect
     const cyclic = this.open.has(ref)
-    if (cyclic && references !== "recursive") throw new Unsayable()
+    if (cyclic && (references === "acyclic" || references === "none")) throw new Unsayable()
     // Dialects differ on what may stand beside a reference, so what refines it is merged with what it refers to.
     if (references === "none" || (Object.keys(beside).length > 0 && !cyclic)) {
       this.open.add(ref)
@@ -155,7 +166,7 @@ class Lowering {
     const told: Array<string> = []
     for (const [key, value] of Object.entries(schema)) {
       const sent = keywords.has(key) && (key !== "format" || formats === undefined || formats.has(String(value)))
-      if (sent) out[key] = value
+      if (sent) out[key] = isJsonObject(value) && inner.includes(key) ? this.lower(value) : value
       else if (telling.includes(key)) {
         told.push(`${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
       }
@@ -186,9 +197,10 @@ class Lowering {
     const names = Object.keys(properties)
     const required = new Set(asList(schema["required"]).filter((name) => names.includes(String(name))))
     const extra = schema["additionalProperties"]
-    const isOpen = (extra !== undefined && extra !== false) || schema["patternProperties"] !== undefined ||
+    const patterns = Object.entries(asJsonObject(schema["patternProperties"]))
+    const isOpen = (extra !== undefined && extra !== false) || patterns.length > 0 ||
       (names.length === 0 && extra === undefined)
-    const { closed, requiresOne } = this.dialect
+    const { closed, keywords, requiresOne } = this.dialect
     if (closed && isOpen) throw new Unsayable()
     if (requiresOne && names.length === 0) throw new Unsayable()
     const all = closed || (requiresOne && required.size === 0)
@@ -198,8 +210,20 @@ class Lowering {
     }))
     if (all) out["required"] = names
     else if (required.size > 0) out["required"] = names.filter((name) => required.has(name))
-    if (closed) out["additionalProperties"] = false
-    else if (extra !== undefined) out["additionalProperties"] = isJsonObject(extra) ? this.lower(extra) : extra
+    if (closed) {
+      out["additionalProperties"] = false
+      return
+    }
+    const byPattern = patterns.map(([pattern, value]) => [pattern, this.lower(value)] as const)
+    const others = isJsonObject(extra) ? this.lower(extra) : extra
+    if (keywords.has("patternProperties")) {
+      if (byPattern.length > 0) out["patternProperties"] = Object.fromEntries(byPattern)
+      if (others !== undefined) out["additionalProperties"] = others
+    } else if (byPattern.length > 0) {
+      // Whatever the name is, the value is of one of these.
+      const any = distinct([...byPattern.map(([, value]) => value), ...(isJsonObject(others) ? [others] : [])])
+      out["additionalProperties"] = others === true || any.length === 0 ? true : oneOf(any)
+    } else if (others !== undefined) out["additionalProperties"] = others
   }
 
   private array(schema: JsonObject, out: Record<string, JsonValue>): void {
@@ -216,10 +240,7 @@ class Lowering {
       else if (rest === false) out["items"] = false
       return
     }
-    const any = [...members, ...others].filter((member, i, all) =>
-      all.findIndex((other) => JSON.stringify(other) === JSON.stringify(member)) === i
-    )
-    out["items"] = any.length === 1 ? any[0] ?? {} : { anyOf: any }
+    out["items"] = oneOf(distinct([...members, ...others]))
     if (rest === false && this.dialect.keywords.has("maxItems")) out["maxItems"] = prefix.length
   }
 
@@ -234,6 +255,43 @@ class Lowering {
     const any = Array.isArray(rest["anyOf"]) && Object.keys(rest).length === 1 ? rest["anyOf"] : [rest]
     return { ...(description === undefined ? {} : { description }), anyOf: [...any, { type: "null" }] }
   }
+}
+
+const distinct = (schemas: ReadonlyArray<JsonValue>): ReadonlyArray<JsonValue> => {
+  const texts = schemas.map((schema) => JSON.stringify(schema))
+  return schemas.filter((_, i) => texts.indexOf(texts[i] ?? "") === i)
+}
+
+const oneOf = (schemas: ReadonlyArray<JsonValue>): JsonValue =>
+  schemas.length === 1 ? schemas[0] ?? {} : { anyOf: schemas }
+
+/** Every way from a definition back to itself gets a property that may be left out; decoding still asks for it. */
+const openCycles = (definitions: JsonObject): JsonObject => {
+  const open = { ...definitions }
+  const next = (name: string) => requiredReferences(asJsonObject(open[name]))
+  const reaches = (from: ReadonlyArray<string>, name: string, seen: Set<string>): boolean =>
+    from.some((other) => other === name || (!seen.has(other) && reaches(next(other), name, seen.add(other))))
+  const relax = (node: JsonValue, name: string): JsonValue => {
+    if (!isJsonObject(node)) return node
+    const { required, ...rest } = mapChildren(node, (child) => relax(child, name))
+    const properties = asJsonObject(rest["properties"])
+    const kept = asList(required).filter((field) =>
+      !reaches(requiredReferences(asJsonObject(properties[String(field)])), name, new Set())
+    )
+    return kept.length === 0 ? rest : { ...rest, required: kept }
+  }
+  const isCyclic = (name: string) => reaches(next(name), name, new Set())
+  for (const name of Object.keys(open)) if (isCyclic(name)) open[name] = relax(open[name] ?? {}, name)
+  if (Object.keys(open).some(isCyclic)) throw new Unsayable()
+  return open
+}
+
+/** The definitions that a value of this schema cannot do without. */
+const requiredReferences = (schema: JsonObject): ReadonlyArray<string> => {
+  const required = asList(schema["required"])
+  const fields = Object.entries(asJsonObject(schema["properties"])).filter(([name]) => required.includes(name))
+  const own = typeof schema["$ref"] === "string" ? [schema["$ref"].slice("#/$defs/".length)] : []
+  return [...own, ...childrenOf({ ...schema, properties: Object.fromEntries(fields) }).flatMap(requiredReferences)]
 }
 
 /** A member of a union also has what stands beside the union: `properties` next to `anyOf`. */
@@ -252,43 +310,40 @@ const withShared = (schema: JsonObject, member: JsonValue): JsonValue => {
 }
 
 const exceeds = (schema: JsonObject, limits: Limits): boolean => {
-  let properties = 0
-  let enumValues = 0
-  let characters = 0
-  let large = false
-  const length = (value: JsonValue) => typeof value === "string" ? value.length : JSON.stringify(value).length
-  const walk = (node: JsonValue, depth: number): number => {
-    if (Array.isArray(node)) return Math.max(depth, ...node.map((item) => walk(item, depth)))
-    if (!isJsonObject(node)) return depth
-    const options = node["enum"]
-    if (Array.isArray(options)) {
-      const size = options.reduce<number>((sum, option) => sum + length(option), 0)
-      enumValues += options.length
-      characters += size
-      if (options.length > 250 && size > limits.largeEnumCharacters) large = true
-    }
-    if (node["const"] !== undefined) characters += length(node["const"])
-    const fields = asJsonObject(node["properties"])
-    for (const name of Object.keys(fields)) {
-      properties++
-      characters += name.length
-    }
-    const inner = isType(node["type"], "object") || isType(node["type"], "array") ? depth + 1 : depth
-    const below = [...Object.values(fields), node["items"] ?? null, ...membersOf(node)]
-    return Math.max(inner, ...below.map((child) => walk(child, inner)))
-  }
   const definitions = asJsonObject(schema["$defs"])
-  characters += Object.keys(definitions).reduce((sum, name) => sum + name.length, 0)
-  const depths = new Map(Object.entries(definitions).map(([name, node]) => [`#/$defs/${name}`, walk(node, 0)]))
+  const texts = Object.keys(definitions)
+  let properties = 0
+  let unions = 0
+  let enumValues = 0
+  let largeEnum = 0
+  const textOf = (value: JsonValue) => typeof value === "string" ? value : JSON.stringify(value)
+  const count = (node: JsonObject): void => {
+    const names = Object.keys(asJsonObject(node["properties"]))
+    const options = asList(node["enum"]).map(textOf)
+    properties += names.length
+    enumValues += options.length
+    if (membersOf(node).length > 0 || Array.isArray(node["type"])) unions++
+    if (options.length > 250) largeEnum = Math.max(largeEnum, options.join("").length)
+    texts.push(...names, ...options, ...(node["const"] === undefined ? [] : [textOf(node["const"])]))
+    childrenOf(node).forEach(count)
+  }
+  for (const node of [schema, ...Object.values(definitions).map(asJsonObject)]) count(node)
   // A definition counts where it is referred to; one that refers to itself counts once.
-  const reach = (node: JsonValue, seen: ReadonlySet<string>): number =>
-    Math.max(
-      0,
-      ...referencesOf(node).filter((ref) => !seen.has(ref)).map((ref) =>
-        (depths.get(ref) ?? 0) + reach(lookup(schema, ref), new Set([...seen, ref]))
-      )
-    )
-  const depth = walk(schema, 0) + reach(schema, new Set())
-  return depth > limits.depth || properties > limits.properties || enumValues > limits.enumValues ||
-    characters > limits.characters || large
+  const depths = new Map<string, number>()
+  const depthOf = (node: JsonObject): number => {
+    const ref = node["$ref"]
+    if (typeof ref === "string") {
+      if (!depths.has(ref)) {
+        depths.set(ref, 0)
+        depths.set(ref, depthOf(lookup(schema, ref)))
+      }
+      return depths.get(ref) ?? 0
+    }
+    const own = isType(node["type"], "object") || isType(node["type"], "array") ? 1 : 0
+    return own + Math.max(0, ...childrenOf(node).map(depthOf))
+  }
+  const over = (size: number, limit: number | undefined) => limit !== undefined && size > limit
+  return over(properties, limits.properties) || over(unions, limits.unions) || over(enumValues, limits.enumValues) ||
+    over(largeEnum, limits.largeEnumCharacters) || over(texts.join("").length, limits.characters) ||
+    over(depthOf(schema), limits.depth)
 }

@@ -12,8 +12,11 @@ export interface Dialect {
   readonly requiresOne: boolean
   /** The root must be a plain object; anything else is wrapped in one. */
   readonly rootObject: boolean
-  /** Whether `$ref` may be sent, and whether a schema may refer to itself. */
-  readonly references: "recursive" | "acyclic" | "none"
+  /**
+   * Whether `$ref` may be sent, and whether a schema may refer to itself; `optional`: through a property that may be
+   * left out, so such a property is not required.
+   */
+  readonly references: "recursive" | "optional" | "acyclic" | "none"
   /** `const` may be sent; else it becomes a one-value `enum`. */
   readonly constants: boolean
   /** Types of values an `enum` may hold. */
@@ -25,13 +28,15 @@ export interface Dialect {
 
 /** Sizes beyond which a provider rejects a schema. */
 export interface Limits {
-  readonly depth: number
-  readonly properties: number
-  readonly enumValues: number
+  readonly depth?: number
+  readonly properties?: number
+  /** Schemas that are unions: `anyOf`, or more than one type. */
+  readonly unions?: number
+  readonly enumValues?: number
   /** Characters of all names and enum values together. */
-  readonly characters: number
+  readonly characters?: number
   /** Characters of an enum with more than 250 values. */
-  readonly largeEnumCharacters: number
+  readonly largeEnumCharacters?: number
 }
 
 const set = (...keywords: ReadonlyArray<string>): ReadonlySet<string> => new Set(keywords)
@@ -55,7 +60,7 @@ export const openAIStrict: Dialect = {
   limits: { depth: 10, properties: 5000, enumValues: 1000, characters: 120_000, largeEnumCharacters: 15_000 }
 }
 
-/** Source: platform.claude.com, structured outputs, JSON Schema limitations, 2026-11. */
+/** Source: platform.claude.com, structured outputs, JSON Schema limitations and complexity limits, 2026-11. */
 export const anthropicConstrained: Dialect = {
   name: "anthropic-constrained",
   keywords: set("description", "title"),
@@ -65,10 +70,11 @@ export const anthropicConstrained: Dialect = {
   references: "acyclic",
   constants: true,
   enums: scalar,
-  tuples: false
+  tuples: false,
+  limits: { unions: 16 }
 }
 
-/** Source: ai.google.dev, structured output, JSON Schema support, 2026-11. */
+/** Source: ai.google.dev, structured output, and the reference of `responseJsonSchema`, 2026-11. */
 export const gemini: Dialect = {
   name: "gemini",
   keywords: set("description", "title", "format", "minimum", "maximum", "minItems", "maxItems"),
@@ -76,7 +82,7 @@ export const gemini: Dialect = {
   closed: false,
   requiresOne: false,
   rootObject: false,
-  references: "recursive",
+  references: "optional",
   constants: false,
   enums: set("string", "number"),
   tuples: true

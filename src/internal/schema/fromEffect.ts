@@ -3,17 +3,22 @@ import * as JSONSchema from "effect/JSONSchema"
 import type * as Schema from "effect/Schema"
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
 import { asJsonObject } from "../json.ts"
-import { isJsonObject } from "./nodes.ts"
+import { isJsonObject, mapChildren } from "./nodes.ts"
 
 /** Throws, with the path, for what no model can be asked for: functions, symbols, values without an encoding. */
-export const fromEffect = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonObject =>
+export const fromEffect = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonObject => {
+  const $defs: Record<string, JSONSchema.JsonSchema7> = {}
+  // Not `make`: of JSON in text at the root it gives the schema of the JSON, but the decoder takes the text.
+  const root = JSONSchema.fromAST(schema.ast, { definitions: $defs })
   // Through text, so that it is plain JSON: what is undefined goes away.
-  asJsonObject(clean(JSON.parse(JSON.stringify(JSONSchema.make(schema)))))
+  return asJsonObject(
+    clean(JSON.parse(JSON.stringify({ ...root, ...(Object.keys($defs).length > 0 ? { $defs } : {}) })))
+  )
+}
 
 const clean = (node: JsonValue): JsonValue => {
-  if (Array.isArray(node)) return node.map(clean)
   if (!isJsonObject(node)) return node
-  const { $comment: _, $id, $schema: __, ...rest } = node
+  const { $comment: _, $id, ...rest } = node
   const described = rest["description"] === undefined ? {} : { description: rest["description"] }
   switch ($id) {
     case "/schemas/%7B%7D":
@@ -23,16 +28,17 @@ const clean = (node: JsonValue): JsonValue => {
     case "/schemas/void":
       return described
     default:
-      return Object.fromEntries(
-        Object.entries(rest).map(([key, value]) => [key, key === "properties" ? cleanFields(value) : clean(value)])
-      )
+      return mapChildren(withoutNever(rest), clean)
   }
 }
 
-// A field that may never have a value is no field to ask for; and a field may be named like a keyword.
-const cleanFields = (fields: JsonValue): JsonValue =>
-  Object.fromEntries(
-    Object.entries(asJsonObject(fields))
-      .filter(([, field]) => asJsonObject(field)["$id"] !== "/schemas/never")
-      .map(([name, field]) => [name, clean(field)])
-  )
+// A field that may never have a value is no field to ask for.
+const withoutNever = (node: JsonObject): JsonObject =>
+  isJsonObject(node["properties"])
+    ? {
+      ...node,
+      properties: Object.fromEntries(
+        Object.entries(node["properties"]).filter(([, field]) => asJsonObject(field)["$id"] !== "/schemas/never")
+      )
+    }
+    : node

@@ -31,9 +31,11 @@ export const itemsOf = (
 export const lookup = (root: JsonObject, ref: string): JsonObject => {
   let node: JsonValue = root
   for (const step of ref.replace(/^#\/?/, "").split("/").filter((step) => step !== "")) {
-    const name = decoded(step).replaceAll("~1", "/").replaceAll("~0", "~")
-    const next: JsonValue | undefined = isJsonObject(node) && Object.hasOwn(node, name) ? node[name] : undefined
-    node = next ?? {}
+    // Some writers encode for a URI, others do not: a name is taken as it is written first.
+    const names = [step, decoded(step)].map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"))
+    const container: JsonObject = asJsonObject(node)
+    const name = names.find((name) => Object.hasOwn(container, name))
+    node = name === undefined ? {} : container[name] ?? {}
   }
   return asJsonObject(node)
 }
@@ -75,16 +77,37 @@ const flatten = (root: JsonObject, schema: JsonObject): JsonObject => {
   }, rest)
 }
 
+const constrains = ["type", "enum", "const", "not"]
+
 export const allowsNull = (root: JsonObject, schema: JsonObject): boolean => {
   const node = resolve(root, schema)
   if (node["const"] === null || isType(node["type"], "null") || asList(node["enum"]).includes(null)) return true
-  return membersOf(node).some((member) => allowsNull(root, asJsonObject(member)))
+  const members = membersOf(node)
+  if (members.length === 0) return !constrains.some((key) => node[key] !== undefined)
+  return members.some((member) => allowsNull(root, asJsonObject(member)))
 }
 
-/** Names that references in a schema use, directly. */
-export const referencesOf = (node: JsonValue): ReadonlyArray<string> => {
-  if (Array.isArray(node)) return node.flatMap(referencesOf)
-  if (!isJsonObject(node)) return []
-  const own = typeof node["$ref"] === "string" ? [node["$ref"]] : []
-  return [...own, ...Object.entries(node).flatMap(([key, value]) => key === "$defs" ? [] : referencesOf(value))]
-}
+/** Keywords that hold a schema, a list of schemas, and schemas by name. What is in any other is a value. */
+const schemaKeywords = ["items", "additionalItems", "additionalProperties", "propertyNames", "not", "contentSchema"]
+const listKeywords = ["anyOf", "oneOf", "allOf", "prefixItems", "items"]
+const mapKeywords = ["properties", "patternProperties"]
+
+/** The schemas directly inside a schema. */
+export const childrenOf = (schema: JsonObject): ReadonlyArray<JsonObject> =>
+  [
+    ...schemaKeywords.map((key) => schema[key]),
+    ...listKeywords.flatMap((key) => asList(schema[key])),
+    ...mapKeywords.flatMap((key) => Object.values(asJsonObject(schema[key])))
+  ].filter(isJsonObject)
+
+/** The same schema with each schema inside it replaced. */
+export const mapChildren = (schema: JsonObject, f: (child: JsonValue) => JsonValue): JsonObject =>
+  Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => {
+      if (Array.isArray(value) && listKeywords.includes(key)) return [key, value.map(f)]
+      if (isJsonObject(value) && (mapKeywords.includes(key) || key === "$defs" || key === "definitions")) {
+        return [key, Object.fromEntries(Object.entries(value).map(([name, child]) => [name, f(child)]))]
+      }
+      return [key, isJsonObject(value) && schemaKeywords.includes(key) ? f(value) : value]
+    })
+  )

@@ -6,55 +6,100 @@ import { allowsNull, asList, isJsonObject, isType, itemsOf, membersOf, resolve, 
 export const restore = (root: JsonObject, node: JsonObject, value: JsonValue): JsonValue => {
   if (value === null || typeof value !== "object") return value
   const schema = resolve(root, node)
-  const members = membersOf(schema)
+  const members = membersOf(schema).map(asJsonObject)
   if (members.length > 0) {
-    const member = members.find((member) => fits(root, asJsonObject(member), value))
-    return member === undefined ? value : restore(root, asJsonObject(member), value)
+    const member = members.find((member) => fits(root, member, value)) ??
+      members.find((member) => fits(root, member, value, false))
+    return member === undefined ? value : restore(root, member, value)
   }
   if (Array.isArray(value)) {
     const { prefix = [], rest } = itemsOf(schema)
     return value.map((item, i) => restore(root, asJsonObject(prefix[i] ?? rest), item))
   }
-  const properties = asJsonObject(schema["properties"])
   const required = asList(schema["required"])
   return Object.fromEntries(
     Object.entries(value).flatMap(([name, field]) => {
-      if (!Object.hasOwn(properties, name)) return [[name, field]]
-      const property = asJsonObject(properties[name])
-      if (field === null && !required.includes(name) && !allowsNull(root, property)) return []
+      const { named, schema: property } = propertyOf(schema, name)
+      if (!isJsonObject(property)) return [[name, field]]
+      if (field === null && named && !required.includes(name) && !allowsNull(root, property)) return []
       return [[name, restore(root, property, field)]]
     })
   )
 }
 
-/** Whether a value could be of this schema, told by types, constants and the fields that must be there. */
-const fits = (root: JsonObject, node: JsonObject, value: JsonValue): boolean => {
+/** The schema of a property, and whether it is one that has a name in the schema. */
+const propertyOf = (
+  schema: JsonObject,
+  name: string
+): { readonly named: boolean; readonly schema: JsonValue | undefined } => {
+  const properties = asJsonObject(schema["properties"])
+  if (Object.hasOwn(properties, name)) return { named: true, schema: properties[name] }
+  const matching = Object.entries(asJsonObject(schema["patternProperties"])).find(([pattern]) => matches(pattern, name))
+  return { named: false, schema: matching === undefined ? schema["additionalProperties"] : matching[1] }
+}
+
+/**
+ * Whether a value could be of this schema; `exact` looks at the bounds and patterns of scalars too. A null for a field
+ * that may be absent is no reason against.
+ */
+export const fits = (root: JsonObject, node: JsonObject, value: JsonValue, exact = true): boolean => {
   const schema = resolve(root, node)
   const members = membersOf(schema)
-  if (members.length > 0) return members.some((member) => fits(root, asJsonObject(member), value))
+  if (members.length > 0) return members.some((member) => fits(root, asJsonObject(member), value, exact))
   if (schema["const"] !== undefined) return schema["const"] === value
   const options = schema["enum"]
   if (Array.isArray(options)) return options.includes(value)
   const type = schema["type"]
   const name = typeOf(value)
   if (type !== undefined && !isType(type, name) && !(isType(type, "integer") && Number.isInteger(value))) return false
-  if (Array.isArray(value)) return fitsItems(root, schema, value)
+  if (typeof value === "string") return !exact || fitsText(schema, value)
+  if (typeof value === "number") return !exact || fitsNumber(schema, value)
+  if (Array.isArray(value)) return fitsItems(root, schema, value, exact)
   if (!isJsonObject(value)) return true
-  const properties = asJsonObject(schema["properties"])
   const required = asList(schema["required"])
   if (required.some((name) => typeof name === "string" && !Object.hasOwn(value, name))) return false
   return Object.entries(value).every(([name, field]) => {
-    if (!Object.hasOwn(properties, name)) return schema["additionalProperties"] !== false
-    return (field === null && !required.includes(name)) || fits(root, asJsonObject(properties[name]), field)
+    const { named, schema: property } = propertyOf(schema, name)
+    if (!isJsonObject(property)) return property !== false
+    return (field === null && named && !required.includes(name)) || fits(root, property, field, exact)
   })
 }
 
-const fitsItems = (root: JsonObject, schema: JsonObject, value: ReadonlyArray<JsonValue>): boolean => {
+const fitsItems = (
+  root: JsonObject,
+  schema: JsonObject,
+  value: ReadonlyArray<JsonValue>,
+  exact: boolean
+): boolean => {
   const { prefix = [], rest } = itemsOf(schema)
-  const least = schema["minItems"]
-  if (typeof least === "number" && value.length < least) return false
+  const { maxItems, minItems } = schema
+  if (typeof minItems === "number" && value.length < minItems) return false
+  if (typeof maxItems === "number" && value.length > maxItems) return false
   return value.every((item, i) => {
     const node = prefix[i] ?? rest
-    return isJsonObject(node) ? fits(root, node, item) : node !== false
+    return isJsonObject(node) ? fits(root, node, item, exact) : node !== false
   })
+}
+
+const fitsText = ({ maxLength, minLength, pattern }: JsonObject, value: string): boolean =>
+  !(typeof minLength === "number" && value.length < minLength) &&
+  !(typeof maxLength === "number" && value.length > maxLength) &&
+  !(typeof pattern === "string" && !matches(pattern, value))
+
+const fitsNumber = (
+  { exclusiveMaximum, exclusiveMinimum, maximum, minimum }: JsonObject,
+  value: number
+): boolean =>
+  !(typeof minimum === "number" && value < minimum) &&
+  !(typeof maximum === "number" && value > maximum) &&
+  !(typeof exclusiveMinimum === "number" && value <= exclusiveMinimum) &&
+  !(typeof exclusiveMaximum === "number" && value >= exclusiveMaximum)
+
+/** A pattern that is no regular expression here excludes nothing. */
+const matches = (pattern: string, text: string): boolean => {
+  try {
+    return new RegExp(pattern, "u").test(text)
+  } catch {
+    return true
+  }
 }
