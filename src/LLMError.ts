@@ -8,15 +8,39 @@ import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type { Cost } from "./Cost.ts"
+import { type Cost, make as makeCost } from "./Cost.ts"
 import { Attempt } from "./Response.ts"
 import type { Usage } from "./Usage.ts"
 
-// Usage and cost travel with an error in memory; they are plain data that the program made itself.
-const UsageField = Schema.declare((value: unknown): value is Usage =>
-  Predicate.hasProperty(value, "inputTokens") && Predicate.hasProperty(value, "outputTokens")
+const UsageField: Schema.Schema<Usage> = Schema.Struct({
+  inputTokens: Schema.Number,
+  outputTokens: Schema.Number,
+  cachedInputTokens: Schema.Number,
+  cacheCreationTokens: Schema.Number,
+  reasoningTokens: Schema.Number,
+  totalTokens: Schema.Number
+})
+
+const CostInMemory = Schema.declare((value: unknown): value is Cost => Predicate.hasProperty(value, "exact"))
+
+// Stored as exact decimals.
+const CostField = Schema.transform(
+  Schema.Struct({
+    input: Schema.BigDecimal,
+    output: Schema.BigDecimal,
+    tools: Schema.BigDecimal,
+    total: Schema.BigDecimal,
+    source: Schema.Literal("prices", "override", "provider")
+  }),
+  CostInMemory,
+  { strict: true, decode: makeCost, encode: ({ exact, source }) => ({ ...exact, source }) }
 )
-const CostField = Schema.declare((value: unknown): value is Cost => Predicate.hasProperty(value, "exact"))
+
+// The tree of a schema's complaint lives in memory only.
+const InMemory = Schema.optionalToOptional(Schema.Unknown, Schema.Unknown, {
+  decode: (value) => value,
+  encode: () => Option.none()
+})
 
 const where = {
   provider: Schema.String,
@@ -396,7 +420,7 @@ export class ResponseParsingError
       text: Schema.String,
       candidate: Schema.optional(Schema.String),
       issues: Schema.Array(Issue),
-      parseIssue: Schema.optional(Schema.Unknown)
+      parseIssue: InMemory
     }
   )
 {
@@ -533,15 +557,22 @@ export const retryAfterOf = (error: LLMError): Option.Option<Duration.Duration> 
   error._tag === "ProviderError" ? Option.fromNullable(error.retryAfter) : Option.none()
 
 /**
- * The same error with the given tries on it.
+ * The same error with the given tries on it, and what all of them together were billed.
  *
  * @since 0.1.0
  * @category combining
  */
-export const withAttempts = <E extends LLMError>(error: E, attempts: ReadonlyArray<Attempt>): E => {
+export const withAttempts = <E extends LLMError>(
+  error: E,
+  attempts: ReadonlyArray<Attempt>,
+  billed?: { readonly usage: Usage; readonly cost: Cost } | undefined
+): E => {
   // A copy through the prototype keeps class, cause and stack; the constructor would validate everything again.
   const copy = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error)) as E
-  Object.defineProperty(copy, "attempts", { value: attempts, enumerable: true, configurable: true, writable: true })
+  const fields = { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) }
+  for (const [name, value] of Object.entries(fields)) {
+    Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true })
+  }
   return copy
 }
 

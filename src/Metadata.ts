@@ -1,5 +1,5 @@
 /**
- * Who a call is for: labels that go to the log, to hooks and, as headers, to a gateway.
+ * Who a call is for: labels for the log and for hooks, and the headers that tell a gateway the same.
  *
  * @since 0.1.0
  */

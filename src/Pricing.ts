@@ -125,7 +125,7 @@ export const make = (options?: Options): Service => {
     preload: options?.base === "none" ? () => {} : () => void load(),
     cost: (query) => {
       const price = overrides.size === 0 ? undefined : own(query)
-      if (price !== undefined) return Effect.succeed(Option.some(calculate(query, fromPrice(price), "override")))
+      if (price !== undefined) return Effect.succeed(calculate(query, fromPrice(price), "override"))
       if (options?.base === "none") return Effect.succeedNone
       if (list !== undefined) return Effect.succeed(fromList(list, query))
       return Effect.map(Effect.promise(load), (loaded) => fromList(loaded, query))
@@ -140,7 +140,7 @@ export const make = (options?: Options): Service => {
  * @category conversions
  */
 export const costAt = (price: Price, usage: Usage): Cost.Cost =>
-  calculate({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), "override")
+  tokensAt({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), "override")
 
 type GenaiPrices = typeof import("@pydantic/genai-prices")
 
@@ -190,7 +190,7 @@ const lookUp = (prices: GenaiPrices, query: Query): ModelPrice | undefined => {
 
 const fromList = (prices: GenaiPrices, query: Query): Option.Option<Cost.Cost> => {
   const price = lookUp(prices, query)
-  return price === undefined ? Option.none() : Option.some(calculate(query, price, "prices"))
+  return price === undefined ? Option.none() : calculate(query, price, "prices")
 }
 
 const fromPrice = (price: Price): ModelPrice => ({
@@ -216,7 +216,26 @@ const per = (amount: number, price: BigDecimal.BigDecimal, digits: number): BigD
   // Tokens are whole; a fractional count can only come from a provider's own arithmetic.
   BigDecimal.multiply(price, BigDecimal.make(BigInt(Math.round(amount)), digits))
 
-const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Cost.Cost => {
+/** USD per thousand web searches, where the list has none. Source: vendors' price pages, 2026-11. */
+const searchPrices: Readonly<Record<string, number>> = { anthropic: 10, gemini: 35, vertex: 35, openai: 10 }
+
+/** What a tier costs of the list price. Source: developers.openai.com, ai.google.dev, 2026-11. */
+const tiers: Readonly<Record<string, number>> = { flex: 0.5, batch: 0.5 }
+
+/** Tiers whose price differs from model to model. */
+const unpricedTiers: ReadonlyArray<string> = ["priority", "scale"]
+
+/** None where a part of the bill has no known price: never a made-up 0. */
+const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Option.Option<Cost.Cost> => {
+  const tier = query.serviceTier ?? "default"
+  if (source === "prices" && unpricedTiers.includes(tier)) return Option.none()
+  const perSearch = price["web_searches_kcount"] ?? searchPrices[query.provider]
+  if ((query.webSearches ?? 0) > 0 && perSearch === undefined) return Option.none()
+  const listed = { ...price, web_searches_kcount: perSearch }
+  return Option.some(tokensAt(query, listed, source, source === "prices" ? tiers[tier] : undefined))
+}
+
+const tokensAt = (query: Query, price: ModelPrice, source: Cost.Source, share?: number): Cost.Cost => {
   const { usage } = query
   // A tier applies to the whole call, chosen by its input.
   const rate = (key: string): BigDecimal.BigDecimal | undefined => {
@@ -226,6 +245,8 @@ const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Cost.C
     for (const tier of value.tiers) if (usage.inputTokens > tier.start) chosen = tier.price
     return decimal(chosen)
   }
+  const scaled = (amount: BigDecimal.BigDecimal) =>
+    share === undefined ? amount : BigDecimal.multiply(amount, decimal(share))
   const zero = BigDecimal.make(0n, 0)
   const inputRate = rate("input_mtok") ?? zero
   const write1h = Math.min(query.cacheCreation1hTokens ?? 0, usage.cacheCreationTokens)
@@ -252,5 +273,5 @@ const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Cost.C
   const perRequest = rate("requests_kcount")
   let tools = searches === 0 ? zero : per(searches, rate("web_searches_kcount") ?? zero, 3)
   if (perRequest !== undefined) tools = BigDecimal.sum(tools, per(1, perRequest, 3))
-  return Cost.make({ input, output, tools, source })
+  return Cost.make({ input: scaled(input), output: scaled(output), tools, source })
 }

@@ -215,8 +215,8 @@ export const ToolResultPart = Schema.Struct({
 export type ToolResultPart = typeof ToolResultPart.Type
 
 /**
- * Something only one wire knows (a hosted tool's call or result). It is sent back to that wire as it came and left
- * out towards any other.
+ * Something only one provider knows (a hosted tool's call or result). It goes back to the provider and wire it came
+ * from (`wire` names both) as it came, and is left out towards any other.
  *
  * @since 0.1.0
  * @category schemas
@@ -357,6 +357,15 @@ export const toMessages = (input: Input): ReadonlyArray<Message> =>
   typeof input === "string" ? [{ role: "user", content: input }] : input
 
 /**
+ * The text parts of a system message.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const textsOf = (message: SystemMessage): ReadonlyArray<TextPart> =>
+  typeof message.content === "string" ? [text(message.content)] : message.content
+
+/**
  * @since 0.1.0
  * @category constructors
  */
@@ -473,7 +482,8 @@ const toMedia = (source: Uint8Array | string | URL): { readonly media: Media; re
     return { media: { type: "base64", base64: inline[2] ?? "" }, mediaType: inline[1] ?? "application/octet-stream" }
   }
   if (/^[a-z][a-z0-9+.-]*:/i.test(address)) return { media: { type: "url", url: address } }
-  return { media: { type: "base64", base64: address } }
+  const mediaType = base64Starts.find(([start]) => address.startsWith(start))?.[1]
+  return { media: { type: "base64", base64: address }, ...(mediaType === undefined ? {} : { mediaType }) }
 }
 
 const signatures: ReadonlyArray<readonly [mediaType: string, offset: number, bytes: ReadonlyArray<number>]> = [
@@ -481,6 +491,13 @@ const signatures: ReadonlyArray<readonly [mediaType: string, offset: number, byt
   ["image/jpeg", 0, [0xff, 0xd8, 0xff]],
   ["image/gif", 0, [0x47, 0x49, 0x46, 0x38]],
   ["image/webp", 8, [0x57, 0x45, 0x42, 0x50]]
+]
+
+const base64Starts: ReadonlyArray<readonly [start: string, mediaType: string]> = [
+  ["iVBOR", "image/png"],
+  ["/9j/", "image/jpeg"],
+  ["R0lG", "image/gif"],
+  ["UklGR", "image/webp"]
 ]
 
 const sniff = (bytes: Uint8Array): string | undefined =>

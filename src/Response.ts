@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import { dual } from "effect/Function"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Cost } from "./Cost.ts"
@@ -216,10 +217,10 @@ export const isFinish = <A>(part: StreamPart<A>): part is Finish<A> => part._tag
  * @since 0.1.0
  * @category mapping
  */
-export const map = <A, B>(self: Response<A>, f: (content: A) => B): Response<B> => ({
-  ...self,
-  content: f(self.content)
-})
+export const map: {
+  <A, B>(f: (content: A) => B): (self: Response<A>) => Response<B>
+  <A, B>(self: Response<A>, f: (content: A) => B): Response<B>
+} = dual(2, <A, B>(self: Response<A>, f: (content: A) => B): Response<B> => ({ ...self, content: f(self.content) }))
 
 /**
  * The tries of a call in one line: `"anthropic/claude-sonnet-4-5 Overloaded 210 ms, openai/gpt-4.1 ok 830 ms"`.

@@ -47,16 +47,8 @@ export interface Executable<out E, out R> extends Tool {
   readonly execute: (
     input: JsonValue,
     context: Context
-  ) => Effect.Effect<Result, E | Output.DecodeFailure, R>
+  ) => Effect.Effect<unknown, E | Output.DecodeFailure | Output.SchemaFailure, R>
 }
-
-/**
- * What a handler gives the model: any JSON value or text, `undefined` for nothing.
- *
- * @since 0.1.0
- * @category models
- */
-export type Result = JsonValue | undefined
 
 /**
  * @since 0.1.0
@@ -65,7 +57,7 @@ export type Result = JsonValue | undefined
 export type Any = Tool | Executable<unknown, unknown>
 
 /**
- * Defines a tool. With a `handler` it can be run by `LLM.runTools`; without, its calls come back to the program in
+ * Defines a tool. What the handler gives is shown to the model as JSON. With a `handler` it can be run by `LLM.runTools`; without, its calls come back to the program in
  * `toolCalls`.
  *
  * @since 0.1.0
@@ -88,7 +80,7 @@ export function make<A, I, R, E, R2>(options: {
   readonly description?: string | undefined
   readonly parameters: Schema.Schema<A, I, R>
   readonly strict?: boolean | undefined
-  readonly handler: (parameters: A, context: Context) => Effect.Effect<Result, E, R2>
+  readonly handler: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
 }): Executable<E, R | R2>
 export function make<A, I, R>(options: {
   readonly name: string
@@ -101,7 +93,7 @@ export function make<A, I, R, E, R2>(options: {
   readonly description?: string | undefined
   readonly parameters: Schema.Schema<A, I, R>
   readonly strict?: boolean | undefined
-  readonly handler?: (parameters: A, context: Context) => Effect.Effect<Result, E, R2>
+  readonly handler?: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
 }): Tool | Executable<E, R | R2> {
   const output = Output.object(options.parameters)
   const { handler } = options

@@ -23,6 +23,10 @@ export const anthropicStructured = (model: string): boolean => anthropicNative.t
 export const anthropicAdaptive = (model: string): boolean =>
   /^claude-(opus-5|fable-5|sonnet-5|opus-4-[678]|sonnet-4-6)/.test(model)
 
+/** The Anthropic model thinks adaptively only: it takes no token budget, and need not be told not to think. */
+export const anthropicAdaptiveOnly = (model: string): boolean =>
+  /^claude-(opus-5|fable-5|sonnet-5|opus-4-[78])/.test(model)
+
 const anthropicThinks = /^claude-(3-7|opus-4|sonnet-4|haiku-4-5|opus-5|sonnet-5|fable-5)/
 
 /** The Anthropic model can think at all. */
@@ -34,14 +38,14 @@ export const anthropicMaxTokens = (model: string): number | undefined =>
     ? 4096
     : /^claude-3-5/.test(model)
     ? 8192
-    : /^claude-opus-4-(1|2025)/.test(model)
+    : /^claude-opus-4-(0|1|2025)/.test(model)
     ? 32000
     : undefined
 
 /** The OpenAI model reasons; undefined when it is not one of OpenAI's own names. */
 export const openAIReasons = (model: string): boolean | undefined =>
   /^(o\d|gpt-5|codex)/.test(model) ? !/^gpt-5(\.\d)?-chat/.test(model)
-    : /^(gpt-|chatgpt-)/.test(model) ? false : undefined
+    : /^(gpt-(?!oss)|chatgpt-)/.test(model) ? false : undefined
 
 /** Hosted web search: false where it is known to be missing. */
 export const webSearch = (wire: "openai" | "anthropic" | "gemini", model: string): boolean => {

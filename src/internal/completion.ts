@@ -87,12 +87,15 @@ export class Completion {
   private readonly blocks: Array<Block> = []
   private readonly open = new Map<Key, Block>()
   private parts: Array<ContentPart> = []
+  private readonly owner: string
   private readonly callIdPrefix: string
   private readonly emitting: boolean
   private readonly answerTool: string | undefined
   private readonly restoreArguments: (tool: string, value: JsonValue) => JsonValue
 
   constructor(options: {
+    /** The provider that answers. */
+    readonly owner: string
     readonly callIdPrefix: string
     readonly emitting: boolean
     /** Calls of this tool are the answer: their arguments are its text. */
@@ -100,6 +103,7 @@ export class Completion {
     /** From the arguments a model writes to those the tool's own schema expects. */
     readonly restoreArguments?: ((tool: string, value: JsonValue) => JsonValue) | undefined
   }) {
+    this.owner = options.owner
     this.callIdPrefix = options.callIdPrefix
     this.emitting = options.emitting
     this.answerTool = options.answerTool
@@ -158,7 +162,8 @@ export class Completion {
 
   /** Replaces the arguments gathered so far by the whole text, where a wire repeats it at the end. */
   setToolArguments(key: Key, text: string): void {
-    if (this.open.get(key)?.type === "text") return
+    const answer = this.open.get(key)
+    if (answer?.type === "text") return answer.text === "" ? this.text(key, text) : undefined
     const block = this.at(key, "tool-call")
     if (block.text === text) return
     if (block.text === "" && this.emitting && text !== "") {
@@ -167,10 +172,10 @@ export class Completion {
     block.text = text
   }
 
-  /** Something only this wire knows, kept for the next turn. */
+  /** Something only this wire and provider know, kept for the next turn. */
   provider(wire: string, value: JsonObject): void {
     const block = this.push("provider")
-    block.name = wire
+    block.name = `${wire}:${this.owner}`
     block.value = value
     block.closed = true
   }

@@ -3,7 +3,7 @@ import type * as Redacted from "effect/Redacted"
 import type { Options } from "../LLM.ts"
 import type { LLMError } from "../LLMError.ts"
 import type { Format } from "../Output.ts"
-import type { JsonObject, Message } from "../Prompt.ts"
+import type { JsonObject, Message, TextPart } from "../Prompt.ts"
 import type { Warning } from "../Response.ts"
 import type { Completion, ErrorFacts } from "./completion.ts"
 import type { Framing, WireEvent } from "./framing.ts"
@@ -29,7 +29,7 @@ export interface Call {
   /** The prompt without system messages at its head; those are in `system`. */
   readonly messages: ReadonlyArray<Message>
   /** `options.system` and the leading system messages. */
-  readonly system: ReadonlyArray<string>
+  readonly system: ReadonlyArray<TextPart>
   readonly tools: ReadonlyArray<LoweredTool>
   readonly format: Format
   /** How to ask for structured answers, when the user overrides the driver's choice. */

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Options, Service } from "../LLM.ts"
-import * as LLMError from "../LLMError.ts"
+import type { LLMError } from "../LLMError.ts"
 import * as Output from "../Output.ts"
 import type { JsonValue } from "../Prompt.ts"
 
@@ -11,35 +11,34 @@ export const of = <A, I, R>(
   llm: Service,
   options: Options,
   schema: Schema.Schema<A, I, R>
-): Stream.Stream<A, LLMError.LLMError, R> =>
+): Stream.Stream<A, LLMError, R> =>
   Stream.suspend(() => {
     const element = Output.object(schema)
     let given = 0
+    let waiting = false
 
-    const decode = (value: JsonValue, index: number): Effect.Effect<A, LLMError.LLMError, R> =>
-      Effect.mapError(element.decode(value), (failure) =>
-        new LLMError.ResponseParsingError({
-          provider: llm.provider,
-          model: llm.model,
-          reason: "Mismatch",
-          text: JSON.stringify(value),
-          issues: failure._tag === "SchemaFailure"
-            ? [{ path: [index], message: failure.message }]
-            : failure.issues.map((issue) => ({ ...issue, path: [index, ...issue.path] })),
-          parseIssue: failure._tag === "SchemaFailure" ? undefined : failure.parseIssue
-        }))
+    /** One that cannot be decoded yet waits for the end of the list, which decides what is wrong with it. */
+    const decode = (values: ReadonlyArray<JsonValue>): Effect.Effect<ReadonlyArray<A>, never, R> =>
+      Effect.gen(function*() {
+        const decoded: Array<A> = []
+        for (const value of values) {
+          const one = waiting ? undefined : yield* Effect.option(element.decode(value))
+          if (one?._tag !== "Some") {
+            waiting = true
+            break
+          }
+          decoded.push(one.value)
+        }
+        given += decoded.length
+        return decoded
+      })
 
     return llm.stream({ ...options, output: Output.array(schema) }).pipe(
-      Stream.mapConcat((part): ReadonlyArray<Effect.Effect<A, LLMError.LLMError, R>> => {
-        if (part._tag === "Finish") return part.response.content.slice(given).map(Effect.succeed)
-        if (part._tag !== "ObjectDelta" || !Array.isArray(part.partial)) return []
+      Stream.mapConcatEffect((part) => {
+        if (part._tag === "Finish") return Effect.succeed(part.response.content.slice(given))
+        if (part._tag !== "ObjectDelta" || !Array.isArray(part.partial)) return Effect.succeed([])
         // The last one is still growing.
-        const from = given
-        const complete: ReadonlyArray<JsonValue> = part.partial.slice(from, -1)
-        given += complete.length
-        return complete.map((value, i) => decode(value, from + i))
-      }),
-      // One by one, so that those before a wrong one are given.
-      Stream.mapEffect((element) => element)
+        return decode(part.partial.slice(given, -1))
+      })
     )
   })

@@ -21,6 +21,11 @@ export const parseBase = (baseUrl: string, prefix: string): Base => {
   if (url.username !== "" || url.password !== "") {
     return { _tag: "Invalid", message: "baseUrl must not hold credentials; use defaultHeaders" }
   }
+  for (const name of url.searchParams.keys()) {
+    if (/^(key|api[-_]?key|access[-_]?token|token|sig)$/i.test(name)) {
+      return { _tag: "Invalid", message: `baseUrl must not hold a secret (${name}); use apiKey or defaultHeaders` }
+    }
+  }
   url.hash = ""
   url.pathname = url.pathname.replace(/\/+$/, "") || prefix
   return { _tag: "Ok", url }

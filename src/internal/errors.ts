@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as LLMError from "../LLMError.ts"
 import type { ErrorFacts } from "./completion.ts"
-import { asArray, asNumber, asObject, asString, isObject, parse } from "./json.ts"
+import { asArray, asNumber, asObject, asString, isObject, type Loose, parse } from "./json.ts"
 
 type HeaderMap = Readonly<Record<string, string>>
 
@@ -44,14 +44,13 @@ export const readErrorBody = (body: unknown): ErrorFacts | undefined => {
     const inner = raw === undefined ? undefined : readErrorBody(parse(raw))
     return {
       type: asString(error["type"]) ?? asString(error["status"]) ?? inner?.type,
-      code: code(error["code"]) ?? inner?.code,
+      code: [code(error["code"]) ?? inner?.code, ...reasonsOf(error)].filter((part) => part !== undefined).join(" ") ||
+        undefined,
       message: [asString(error["message"]), inner?.message ?? raw].filter((part) => part !== undefined).join(": "),
       parameter: asString(error["param"]),
       status: asNumber(error["code"]) ?? asNumber(error["status"]),
       requestId: asString(body["request_id"]),
-      filter: error["code"] === "content_filter" || error["code"] === "content_policy_violation"
-        ? filterCategories(error) ?? String(error["code"])
-        : undefined
+      filter: filterOf(error)
     }
   }
   if (typeof error === "string") {
@@ -77,7 +76,19 @@ const detailOf = (detail: unknown): string | undefined =>
   asString(detail) ?? (Array.isArray(detail) ? asString(asObject(detail[0])["msg"]) : undefined) ??
     asString(asObject(detail)["message"])
 
-const filterCategories = (error: { readonly [key: string]: unknown }): string | undefined => {
+/** Why Google refuses, beside the status. */
+const reasonsOf = (error: Loose): ReadonlyArray<string> =>
+  asArray(error["details"]).flatMap((detail) => asString(asObject(detail)["reason"]) ?? [])
+
+const filterCodes: ReadonlyArray<unknown> = ["content_filter", "content_policy_violation", "invalid_prompt"]
+
+/** The provider's word for a safety block. */
+const filterOf = (error: Loose): string | undefined => {
+  if (filterCodes.includes(error["code"])) return filterCategories(error) ?? String(error["code"])
+  return /blocked by content filtering policy/i.test(asString(error["message"]) ?? "") ? "content_filter" : undefined
+}
+
+const filterCategories = (error: Loose): string | undefined => {
   const result = asObject(asObject(error["innererror"])["content_filter_result"])
   const hit = Object.keys(result).filter((name) => asObject(result[name])["filtered"] === true)
   return hit.length === 0 ? undefined : hit.join(", ")
@@ -95,69 +106,86 @@ export const retryInfoOf = (error: unknown): number | undefined => {
 
 type Kind = LLMError.Reason["_tag"] | "ContextLengthExceeded" | "InvalidRequest"
 
-const contextLength =
-  /context[_ ](length|window|size)|maximum context|prompt is too long|too[_ ]many[_ ](prompt[_ ])?tokens|exceeds the (maximum|available)[^.]{0,40}(token|context)|input (is )?too long|total length of all messages is too long|exceed_context/i
-const quota =
-  /insufficient[_ ](quota|balance|funds|credits?)|credit balance is too low|billing|exceeded your (current |monthly )?spend|payment required|out of credits/i
-const badKey =
-  /invalid[_ ]api[_ ]key|incorrect api key|api key not valid|api[_ ]key[_ ]invalid|invalid x-api-key|authentication_error|unauthenticated|unrecognizedclient|invalid authentication|expired (api )?(key|token)/i
-const noModel =
-  /model_not_found|invalid_model|invalid model|deploymentnotfound|not_found_error|(model|deployment)[^.]{0,80}(not found|does not exist|not exist|has been (retired|deprecated))|model identifier is invalid|supported api model names|no such model|unknown model/i
-const overloaded = /overloaded|unavailable|slow[_ ]down|at capacity|over capacity|no healthy upstream/i
-const rateLimited = /rate[_ ]?limit|resource_exhausted|throttl|too many requests/i
-const timedOut = /deadline_exceeded|timeout|timed out/i
+// Labels are a provider's own words for the error, so they are searched first and freely. Messages may quote the
+// caller, so only whole phrases count there.
+const label = {
+  quota: /insufficient_(quota|balance|funds|credits?)|budget_exceeded|billing_|quota_?exceeded|payment_required/i,
+  badKey: /invalid[_-]api[_-]key|api_key_invalid|authentication|unauthenticated|unauthorized|unrecognizedclient/i,
+  permission: /permission|forbidden|accessdenied|access_denied/i,
+  noModel: /model_(not_found|not_available|decommissioned)|invalid_model|deploymentnotfound|not_found_error|resourcenotfound/i,
+  overloaded: /overloaded|service_?unavailable|\bunavailable\b|modelnotready/i,
+  rate: /rate_?limit|resource_exhausted|throttl|too_?many_?requests/i,
+  timeout: /deadline_exceeded|timeout/i,
+  context: /context_length|exceed_context|too_many_prompt_tokens/i,
+  invalid: /invalid_request|invalid_argument|invalid-argument|validation|bad_request/i
+} as const
+
+const phrase = {
+  quota:
+    /credit balance is too low|out of credits|all available credits|insufficient (quota|balance|funds|credits?)|payment required|spend(ing)? limit|specified api usage limits|credits are depleted/i,
+  badKey:
+    /(incorrect|invalid) (x-)?api[ -]?key|api key (not valid|not found|expired|is invalid)|invalid authentication credentials|no auth credentials/i,
+  noModel:
+    /\b(model|deployment)\b[^.]{0,80}(not found|does not exist|not exist|has been (retired|deprecated|decommissioned))|is not a valid model|^invalid model:|model identifier is invalid|supported api model names|no such model|unknown model/i,
+  context:
+    /maximum context|context (length|window|limit|size)|prompt is too long|too many (prompt )?tokens|exceeds the (maximum|available)[^.]{0,40}(token|context)|input (is )?too long|total length of all messages is too long|tokens \+ `?max_(new_)?tokens`? must be/i,
+  rate: /rate limit|too many requests/i,
+  overloaded: /overloaded|slow down|at capacity|over capacity|no healthy upstream/i
+} as const
 
 /** Which kind of failure an error is. */
 export const classify = (status: number, facts: ErrorFacts): Kind => {
-  const label = `${facts.type ?? ""} ${facts.code ?? ""}`
+  const name = `${facts.type ?? ""} ${facts.code ?? ""}`
   const message = facts.message ?? ""
-  const all = `${label} ${message}`
   const effective = status >= 400 ? status : facts.status ?? status
-  if (contextLength.test(all) && effective < 500 && effective !== 429) return "ContextLengthExceeded"
-  if (badKey.test(all)) return "Authentication"
-  if (effective === 402 || (effective < 500 && quota.test(all))) return "QuotaExceeded"
-  if (effective === 401) return "Authentication"
-  if (/permission|forbidden|accessdenied/i.test(label)) return "PermissionDenied"
-  if (noModel.test(label) || (effective < 500 && noModel.test(message))) return "ModelNotFound"
-  if (/overloaded_error|serviceunavailable|^unavailable/i.test(label.trim())) return "Overloaded"
-  if (rateLimited.test(label)) return "RateLimited"
-  if (timedOut.test(label)) return "Timeout"
-  if (/invalid_request_error|invalid_argument|validationexception|bad_request/i.test(label) && effective < 500) {
-    return effective === 404 || effective === 410
-      ? "ModelNotFound"
-      : effective === 403
-      ? "PermissionDenied"
-      : effective === 429
-      ? "RateLimited"
-      : "InvalidRequest"
+  const isClients = effective < 500
+  if (label.quota.test(name) || (isClients && facts.retryAfter === undefined && phrase.quota.test(message))) {
+    return "QuotaExceeded"
   }
-  switch (effective) {
+  if (label.badKey.test(name) || (isClients && phrase.badKey.test(message))) return "Authentication"
+  if (label.permission.test(name)) return "PermissionDenied"
+  if (label.noModel.test(name) || (isClients && effective !== 429 && phrase.noModel.test(message))) {
+    return "ModelNotFound"
+  }
+  if (label.overloaded.test(name)) return "Overloaded"
+  if (label.rate.test(name)) return "RateLimited"
+  if (label.timeout.test(name)) return "Timeout"
+  if (label.context.test(name) || (isClients && effective !== 429 && phrase.context.test(message))) {
+    return "ContextLengthExceeded"
+  }
+  if (effective >= 400) return byStatus(effective, message)
+  if (label.invalid.test(name)) return "InvalidRequest"
+  if (phrase.rate.test(message)) return "RateLimited"
+  if (phrase.overloaded.test(message)) return "Overloaded"
+  // An error inside a 200 that names nothing we know: the provider failed, not the request.
+  return "ServerError"
+}
+
+const byStatus = (status: number, message: string): Kind => {
+  switch (status) {
+    case 401:
+      return "Authentication"
+    case 402:
+      return "QuotaExceeded"
     case 403:
       return "PermissionDenied"
     case 404:
     case 410:
       return "ModelNotFound"
-    case 429:
-      return "RateLimited"
     case 408:
     case 504:
     case 524:
       return "Timeout"
+    case 409:
+      return "ServerError"
+    case 429:
+      return "RateLimited"
     case 503:
     case 529:
       return "Overloaded"
-    case 409:
-    case 500:
-    case 502:
-      return "ServerError"
+    default:
+      return status < 500 ? "InvalidRequest" : phrase.overloaded.test(message) ? "Overloaded" : "ServerError"
   }
-  if (/api_error|server_error|internal/i.test(label)) return "ServerError"
-  if (effective >= 500) return "ServerError"
-  if (rateLimited.test(message)) return "RateLimited"
-  if (overloaded.test(all)) return "Overloaded"
-  if (effective >= 400) return "InvalidRequest"
-  // An error inside a 200 that names nothing we know: the provider failed, not the request.
-  return "ServerError"
 }
 
 export interface Failure {
@@ -184,8 +212,9 @@ export const toLLMError = (failure: Failure): LLMError.LLMError => {
     status: failure.status,
     requestId: facts.requestId ?? requestIdOf(headers)
   }
-  const description = scrub(clip(facts.message ?? "no message", 2000))
-  const body = failure.body === undefined ? undefined : scrub(clip(failure.body, maxBody))
+  // Scrubbed before it is cut: half of a key would not be found.
+  const description = clip(scrub(facts.message ?? "no message"), 2000)
+  const body = failure.body === undefined ? undefined : clip(scrub(failure.body), maxBody)
   if (facts.filter !== undefined) {
     return new LLMError.ContentFilteredError({ ...common, category: facts.filter, text: failure.partial ?? "" })
   }

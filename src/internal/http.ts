@@ -40,14 +40,17 @@ export class HttpFailure {
  * The client as providers use it. Its own span records key headers and queries in clear and its `traceparent` would go
  * to the provider, so both are off; `fetch` follows redirects to anywhere, so it is told not to.
  */
-export const prepare = (client: HttpClient.HttpClient, options: { readonly spans: boolean }): HttpClient.HttpClient =>
+export const prepare = (
+  client: HttpClient.HttpClient,
+  options: { readonly spans: boolean; readonly secretHeaders: ReadonlyArray<string> }
+): HttpClient.HttpClient =>
   HttpClient.transformResponse(client, (effect) => {
     const direct = Effect.mapInputContext(effect, manualRedirects)
     return options.spans
       ? Effect.locallyWith(
         Effect.locally(direct, HttpClient.currentTracerPropagation, false),
         Headers.currentRedactedNames,
-        (names) => [...names, ...secretHeaders]
+        (names) => [...names, ...secretHeaders, ...options.secretHeaders]
       )
       // Without a span there is no `traceparent` either.
       : Effect.locally(direct, HttpClient.currentTracerDisabledWhen, always)

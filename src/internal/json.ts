@@ -50,6 +50,7 @@ export const merge = (left: Loose, right: Loose): Loose => {
 export const maxDepth = 500
 
 export const isTooDeep = (text: string): boolean => {
+  if (text.length <= maxDepth) return false
   let depth = 0
   let inString = false
   for (let i = 0; i < text.length; i++) {
@@ -70,38 +71,59 @@ export type Found =
   | { readonly _tag: "NotFound"; readonly candidate: string; readonly message: string }
 
 /**
- * Finds the JSON in an answer: the text as it is, then inside a Markdown fence, then the first balanced object or
- * array. Nothing inside a string is touched.
+ * Finds the JSON in an answer: the text as it is, then inside a Markdown fence, then the first balanced object or array
+ * that is JSON. Where an object is wanted, another value found on the way counts only if no object follows. Nothing
+ * inside a string is touched.
  */
-export const find = (text: string): Found => {
+export const find = (text: string, options?: { readonly wantsObject?: boolean }): Found => {
   const trimmed = text.trim()
-  let message = "no JSON value in the answer"
-  let candidate = trimmed
-  for (const next of candidates(trimmed)) {
-    if (next === undefined) continue
-    candidate = next
-    if (isTooDeep(next)) return { _tag: "NotFound", candidate: next, message: `nested deeper than ${maxDepth} levels` }
-    try {
-      return { _tag: "Found", value: JSON.parse(next) as JsonValue, candidate: next }
-    } catch (error) {
-      // V8 quotes the input in its message; the position is enough.
-      const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined
-      message = position === undefined ? "not valid JSON" : `not valid JSON at position ${position}`
-    }
+  let failure: Found | undefined
+  let other: Found | undefined
+  for (const candidate of candidates(trimmed)) {
+    const found = read(candidate)
+    if (found._tag === "NotFound") failure ??= found
+    else if (options?.wantsObject !== true || isObject(found.value)) return found
+    else other ??= found
   }
-  return { _tag: "NotFound", candidate, message }
+  return other ?? failure ?? { _tag: "NotFound", candidate: trimmed, message: "no JSON value in the answer" }
 }
 
-function* candidates(text: string): Generator<string | undefined> {
+const read = (candidate: string): Found => {
+  if (isTooDeep(candidate)) {
+    return { _tag: "NotFound", candidate, message: `nested deeper than ${maxDepth} levels` }
+  }
+  try {
+    return { _tag: "Found", value: JSON.parse(candidate) as JsonValue, candidate }
+  } catch (error) {
+    // V8 quotes the input in its message; the position is enough.
+    const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined
+    const message = position === undefined ? "not valid JSON" : `not valid JSON at position ${position}`
+    return { _tag: "NotFound", candidate, message }
+  }
+}
+
+const maxCandidates = 20
+
+function* candidates(text: string): Generator<string> {
   yield text
-  yield /```[a-zA-Z0-9]*[ \t]*\r?\n?([\s\S]*?)```/.exec(text)?.[1]?.trim()
-  yield balanced(text)
+  const fenced = /```[a-zA-Z0-9]*[ \t]*\r?\n?([\s\S]*?)```/.exec(text)?.[1]
+  if (fenced !== undefined) yield fenced.trim()
+  let from = 0
+  for (let n = 0; n < maxCandidates; n++) {
+    const range = balanced(text, from)
+    if (range === undefined) return
+    const [start, end] = range
+    const candidate = text.slice(start, end)
+    yield candidate
+    from = end
+  }
 }
 
-/** The first `{…}` or `[…]` that closes, brackets inside strings not counted. */
-const balanced = (text: string): string | undefined => {
-  const start = text.search(/[{[]/)
-  if (start < 0) return undefined
+/** Where the next `{…}` or `[…]` that closes begins and ends; brackets inside strings do not count. */
+const balanced = (text: string, from: number): readonly [start: number, end: number] | undefined => {
+  const offset = text.slice(from).search(/[{[]/)
+  if (offset < 0) return undefined
+  const start = from + offset
   let depth = 0
   let inString = false
   for (let i = start; i < text.length; i++) {
@@ -111,7 +133,7 @@ const balanced = (text: string): string | undefined => {
       else if (code === 34) inString = false
     } else if (code === 34) inString = true
     else if (code === 123 || code === 91) depth++
-    else if ((code === 125 || code === 93) && --depth === 0) return text.slice(start, i + 1)
+    else if ((code === 125 || code === 93) && --depth === 0) return [start, i + 1]
   }
   return undefined
 }

@@ -22,6 +22,9 @@ export const toText = (media: Exclude<Media, { type: "url" }>): string =>
 export const resultText = (part: ToolResultPart): string =>
   typeof part.result === "string" ? part.result : JSON.stringify(part.result)
 
+/** Chat Completions takes ids of 40 characters; other providers make longer ones. */
+export const shortId = (id: string): string => id.length <= 40 ? id : id.slice(-40)
+
 /** Arguments as the model wrote them, where that is known: what the program sees may have been unwrapped. */
 export const writtenArguments = (part: ToolCallPart): Loose => {
   const written = part.rawArguments === undefined ? undefined : parse(part.rawArguments)

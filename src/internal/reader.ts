@@ -165,8 +165,10 @@ export class Reader<S, A, R> {
   private endOfBody(): Pull<A, R> {
     if (this.format === "json") return this.wholeBody()
     const failure = this.read(this.framing.end())
-    if (failure !== undefined) return this.fail(failure)
-    if (this.completion.done || this.host.driver.wire.isComplete(this.completion)) {
+    // What the end cuts in two is no malformed event but a broken connection.
+    const cut = this.completion.malformed !== undefined
+    if (failure !== undefined && !cut) return this.fail(failure)
+    if (!cut && (this.completion.done || this.host.driver.wire.isComplete(this.completion))) {
       this.phase = "complete"
       return this.finish(this.takeParts())
     }

@@ -36,6 +36,7 @@ import { Reader } from "./reader.ts"
 import { repairPrompt } from "./repair.ts"
 import {
   failed,
+  final,
   gatewayHeaders,
   type Host,
   httpFailed,
@@ -56,7 +57,10 @@ export const make = <S>(
   settings: Settings
 ): Effect.Effect<Service, LLMError.ConfigurationError, HttpClient.HttpClient> =>
   Effect.gen(function*() {
-    const client = http.prepare(yield* HttpClient.HttpClient, { spans: settings.httpSpans ?? false })
+    const client = http.prepare(yield* HttpClient.HttpClient, {
+      spans: settings.httpSpans ?? false,
+      secretHeaders: Object.keys(driver.auth)
+    })
     const optIn = yield* Effect.orElseSucceed(Config.string("OTEL_SEMCONV_STABILITY_OPT_IN"), () => "")
     const fixed = headers.merge(
       Object.fromEntries(Object.entries(driver.auth).map(([name, value]) => [name, Redacted.value(value)])),
@@ -321,8 +325,8 @@ const following = <S, A, R>(
   const pull = Effect.matchEffect(reader.pull, {
     onFailure: (error) => {
       failedAttempt(session, error, startedAt)
-      const final = LLMError.withAttempts(error, session.attempts)
-      return Effect.zipRight(record(host, span, Exit.fail(final)), Effect.fail(final))
+      const failure = final(session, error)
+      return Effect.zipRight(record(host, span, Exit.fail(failure)), Effect.fail(failure))
     },
     onSuccess: (parts) => {
       const response = finished(parts)
@@ -402,7 +406,15 @@ const limited = <A, R>(
   const { total } = session.timeouts
   return total === undefined
     ? tries
-    : Effect.timeoutFail(tries, { duration: total, onTimeout: () => timedOut(session, "total", total) })
+    : Effect.timeoutFail(tries, {
+      duration: total,
+      onTimeout: () => {
+        const error = timedOut(session, "total", total)
+        // The try that was running ends here; between two tries there is none.
+        if (session.tryingSince !== undefined) failedAttempt(session, error, session.tryingSince)
+        return error
+      }
+    })
 }
 
 /** Tries, each in its span, until one answers or the policy has enough. */
@@ -415,6 +427,7 @@ const retried = <S, A, R>(
   const tried = (span: Tracer.Span | undefined) =>
     Effect.suspend(() => {
       const startedAt = session.clock.unsafeCurrentTimeNanos()
+      session.tryingSince = startedAt
       return Effect.tapError(attempt({ span, startedAt }), (error) =>
         Effect.sync(() => {
           if (span !== undefined) host.telemetry.onError(span, error)
@@ -428,7 +441,7 @@ const retried = <S, A, R>(
     error: LLMError.LLMError,
     driver: Schedule.ScheduleDriver<unknown, LLMError.LLMError> | undefined
   ): Effect.Effect<A, LLMError.LLMError, R> => {
-    const giveUp = Effect.suspend(() => Effect.fail(LLMError.withAttempts(error, session.attempts)))
+    const giveUp = Effect.suspend(() => Effect.fail(final(session, error)))
     if (!error.isRetryable) return giveUp
     if (driver === undefined) {
       return Effect.flatMap(Schedule.driver(host.settings.retry ?? Retry.standard), (driver) => again(error, driver))
@@ -442,6 +455,7 @@ const retried = <S, A, R>(
 }
 
 const failedAttempt = (session: Session, error: LLMError.LLMError, startedAt: bigint): void => {
+  session.tryingSince = undefined
   session.attempts.push({
     provider: session.call.provider,
     model: session.call.model,

@@ -23,7 +23,7 @@ import * as errors from "./errors.ts"
 import * as headers from "./headers.ts"
 import * as http from "./http.ts"
 import { uuidv7 } from "./ids.ts"
-import { merge } from "./json.ts"
+import { type Loose, merge } from "./json.ts"
 import { codec } from "./schema/codec.ts"
 import { type Dialect, plain } from "./schema/dialect.ts"
 import type { Telemetry } from "./telemetry.ts"
@@ -81,6 +81,8 @@ export interface Session {
   usage: Usage.Usage
   cost: Cost.Cost
   firstTokenAt: bigint | undefined
+  /** When the try that runs now began. */
+  tryingSince: bigint | undefined
 }
 
 const defaultTimeouts = {
@@ -142,6 +144,9 @@ const make = <S>(
   const invalid: Call["invalid"] = (reason, description, parameter) => {
     throw new Refusal(new LLMError.InvalidRequestError({ ...place(host), reason, description, parameter }))
   }
+  const warn: Call["warn"] = (code, message) => {
+    if (!warnings.some((warning) => warning.message === message)) warnings.push({ code, message })
+  }
   const { messages, system } = split(request)
   validate.options(request, driver.wire.toolName, invalid)
   validate.prompt(messages, system, invalid)
@@ -151,12 +156,10 @@ const make = <S>(
     options: request,
     messages,
     system,
-    tools: (request.tools ?? []).map((tool) => lowerTool(tool, driver.wire.strictTools)),
+    tools: (request.tools ?? []).map((tool) => lowerTool(tool, driver.wire.strictTools, warn)),
     format: request.output.format,
     structured: host.settings.structured,
-    warn: (code, message) => {
-      if (!warnings.some((warning) => warning.message === message)) warnings.push({ code, message })
-    },
+    warn,
     unsupported: (feature) => {
       throw new Refusal(
         new LLMError.ProviderError({ ...place(host), reason: new LLMError.Unsupported({ feature }) })
@@ -172,32 +175,36 @@ const make = <S>(
   return {
     call,
     lowered,
-    httpRequest: HttpClientRequest.setBody(base.request, http.jsonBody(body)),
+    httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, invalid)),
     requestId: previous?.requestId ?? uuidv7(millis),
     clock,
     pricing: scoped.pricing,
     startedAt: previous?.startedAt ?? clock.unsafeCurrentTimeNanos(),
     warnings,
     attempts: previous?.attempts ?? [],
-    timeouts: {
-      ...(stream ? defaultTimeouts.stream : defaultTimeouts.single),
-      ...host.settings.timeouts,
-      ...request.timeouts
-    },
-    scrub: scrubber([host.fixedHeaders, base.headers]),
+    timeouts: timeoutsOf(
+      stream ? defaultTimeouts.stream : defaultTimeouts.single,
+      host.settings.timeouts,
+      request.timeouts
+    ),
+    scrub: scrubber([host.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)]),
     usage: previous?.usage ?? Usage.empty,
     cost: previous?.cost ?? Cost.zeroUSD,
-    firstTokenAt: undefined
+    firstTokenAt: undefined,
+    tryingSince: undefined
   }
 }
 
-const lowerTool = (tool: Tool.Any, strict: Dialect | undefined): LoweredTool => {
-  const made = (tool.strict === true && strict !== undefined ? codec(tool.parameters, strict) : undefined) ??
-    codec(tool.parameters, plain)
+const lowerTool = (tool: Tool.Any, dialect: Dialect | undefined, warn: Call["warn"]): LoweredTool => {
+  const strict = tool.strict === true && dialect !== undefined ? codec(tool.parameters, dialect) : undefined
+  if (tool.strict === true && strict === undefined) {
+    warn("dropped-parameter", `the schema of the tool ${tool.name} cannot be held to strictly; it is sent as it is`)
+  }
+  const made = strict ?? codec(tool.parameters, plain)
   return {
     name: tool.name,
     description: tool.description,
-    strict: tool.strict,
+    strict: tool.strict === true ? strict !== undefined : tool.strict,
     schema: made?.schema ?? tool.parameters,
     codec: made
   }
@@ -206,18 +213,25 @@ const lowerTool = (tool: Tool.Any, strict: Dialect | undefined): LoweredTool => 
 /** System messages at the head of the prompt are the system prompt; later ones stay where they are. */
 const split = (
   options: Options
-): { readonly messages: ReadonlyArray<Prompt.Message>; readonly system: Array<string> } => {
+): { readonly messages: ReadonlyArray<Prompt.Message>; readonly system: ReadonlyArray<Prompt.TextPart> } => {
   const all = Prompt.toMessages(options.prompt)
-  const system = options.system === undefined || options.system === "" ? [] : [options.system]
+  const system = options.system === undefined ? [] : [Prompt.text(options.system)]
   let head = 0
   for (; head < all.length; head++) {
     const message = all[head]
     if (message?.role !== "system") break
-    system.push(
-      typeof message.content === "string" ? message.content : message.content.map((part) => part.text).join("\n")
-    )
+    system.push(...Prompt.textsOf(message))
   }
-  return { messages: head === 0 ? all : all.slice(head), system }
+  return { messages: head === 0 ? all : all.slice(head), system: system.filter((part) => part.text !== "") }
+}
+
+const bodyOf = (body: Loose, invalid: Call["invalid"]) => {
+  try {
+    return http.jsonBody(body)
+  } catch (error) {
+    // A bigint or a cycle, which only the caller's own values can bring.
+    return invalid("InvalidParameter", `the request cannot be written as JSON: ${String(error)}`, "providerOptions")
+  }
 }
 
 /** The request with the headers of this call, where it has any of its own. */
@@ -245,6 +259,16 @@ const baseOf = <S>(
   )
 }
 
+/** Later ones win; an undefined one says nothing. */
+const timeoutsOf = (...all: ReadonlyArray<Timeouts | undefined>): Timeouts => ({
+  total: lastOf(all.map((timeouts) => timeouts?.total)),
+  firstToken: lastOf(all.map((timeouts) => timeouts?.firstToken)),
+  betweenTokens: lastOf(all.map((timeouts) => timeouts?.betweenTokens))
+})
+
+const lastOf = <A>(values: ReadonlyArray<A | undefined>): A | undefined =>
+  values.reduce((last, value) => value ?? last, undefined)
+
 const isEmpty = (map: headers.HeaderMap): boolean => {
   for (const _ in map) return false
   return true
@@ -256,19 +280,22 @@ export const gatewayHeaders = <S>(driver: Driver<S>): headers.HeaderMap => ({
 })
 
 /** Takes the secrets of these headers out of a text, however the provider quotes them. */
-const scrubber = (sources: ReadonlyArray<headers.HeaderMap>) => {
+const scrubber = (sources: ReadonlyArray<headers.HeaderMap>, names: ReadonlyArray<string>) => {
   let secrets: ReadonlyArray<string> | undefined
   return (text: string): string => {
-    secrets ??= secretsOf(sources)
+    secrets ??= secretsOf(sources, names)
     return secrets.reduce((clean, secret) => clean.replaceAll(secret, "<redacted>"), text)
   }
 }
 
-const secretsOf = (sources: ReadonlyArray<headers.HeaderMap>): ReadonlyArray<string> => {
+const secretsOf = (
+  sources: ReadonlyArray<headers.HeaderMap>,
+  names: ReadonlyArray<string>
+): ReadonlyArray<string> => {
   const found = new Set<string>()
   for (const source of sources) {
-    for (const name of http.secretHeaders) {
-      for (const word of (source[name] ?? "").split(/[\s;,]+/)) {
+    for (const name of names) {
+      for (const word of (source[name.toLowerCase()] ?? "").split(/[\s;,]+/)) {
         // Shorter words would shred ordinary text, and are no keys.
         if (word.length < 6 || /^(bearer|basic)$/i.test(word)) continue
         found.add(word)
@@ -282,7 +309,9 @@ const secretsOf = (sources: ReadonlyArray<headers.HeaderMap>): ReadonlyArray<str
 
 export const newCompletion = ({ call, lowered, requestId }: Session, emitting: boolean): Completion =>
   new Completion({
-    callIdPrefix: `call_${requestId}_`,
+    owner: call.provider,
+    // Short: some wires take ids of 40 characters at most.
+    callIdPrefix: `call_${requestId.slice(-12)}_`,
     emitting,
     answerTool: lowered.answerTool,
     restoreArguments: (name, value) => call.tools.find((tool) => tool.name === name)?.codec?.restore(value) ?? value
@@ -325,7 +354,7 @@ export const malformed = (
   providerError(session, new LLMError.MalformedResponse(), description, {
     status: answer.status,
     requestId: errors.requestIdOf(answer.headers),
-    body: body === undefined ? undefined : session.scrub(errors.clip(body, errors.maxBody)),
+    body: body === undefined ? undefined : errors.clip(session.scrub(body), errors.maxBody),
     partial
   })
 
@@ -355,8 +384,18 @@ export const timedOut = (
   providerError(
     session,
     new LLMError.Timeout({ phase }),
-    limit === undefined ? undefined : `nothing after ${Duration.format(limit)}`,
+    limit === undefined
+      ? undefined
+      : `${phase === "total" ? "not done" : "nothing came"} after ${Duration.format(limit)}`,
     { partial, attempts: session.attempts }
+  )
+
+/** The failure of the whole call: with every try, and what all of them were billed. */
+export const final = <E extends LLMError.LLMError>(session: Session, error: E): E =>
+  LLMError.withAttempts(
+    error,
+    session.attempts,
+    session.usage === Usage.empty ? undefined : { usage: session.usage, cost: session.cost }
   )
 
 const providerError = (

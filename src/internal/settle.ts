@@ -7,6 +7,7 @@ import * as Cost from "../Cost.ts"
 import type { Request } from "../LLM.ts"
 import * as LLMError from "../LLMError.ts"
 import type { Output, SchemaFailure } from "../Output.ts"
+import type * as Prompt from "../Prompt.ts"
 import type * as Response from "../Response.ts"
 import * as Usage from "../Usage.ts"
 import type { Completion, ProviderCost } from "./completion.ts"
@@ -56,7 +57,7 @@ export const settle = <A, R>(
         reasoning: Option.fromNullable(completion.reasoningText),
         toolCalls: completion.toolCalls,
         message: { role: "assistant", content: completion.content },
-        finishReason: completion.finishReason ?? "other",
+        finishReason: finishReasonOf(completion),
         rawFinishReason: Option.fromNullable(completion.rawFinishReason),
         usage: Usage.add(session.usage, usage ?? Usage.empty),
         cost: Option.map(cost, (own) => Cost.add(session.cost, own)),
@@ -75,6 +76,13 @@ export const settle = <A, R>(
       }
     })
   })
+}
+
+/** Wires say "stop" on tool calls, and "tool calls" when the answer came through one. */
+const finishReasonOf = (completion: Completion): Response.FinishReason => {
+  const reason = completion.finishReason ?? "other"
+  const calls = completion.toolCalls.length > 0
+  return reason === "stop" && calls ? "tool-calls" : reason === "tool-calls" && !calls ? "stop" : reason
 }
 
 interface Facts {
@@ -158,8 +166,8 @@ const verdict = (
       finishReason: completion.rawFinishReason
     })
   }
-  const useful = (call.format.type === "text" || output.onToolCalls !== undefined) &&
-    (text.trim() !== "" || completion.toolCalls.length > 0)
+  const calls = completion.toolCalls.length > 0
+  const useful = call.format.type === "text" ? text.trim() !== "" || calls : output.onToolCalls !== undefined && calls
   if (completion.finishReason === "length" && !useful) {
     return new LLMError.ResponseTruncatedError({
       ...common(session, facts),
@@ -211,7 +219,7 @@ const decode = <A, R>(
         : parsing("Empty", [{ path: [], message: "no text in the answer" }])
     )
   }
-  const found = json.find(text)
+  const found = json.find(text, { wantsObject: output.format.type === "schema" && wantsObject(output.format.schema) })
   if (found._tag === "NotFound") {
     return Effect.fail(parsing("NotJson", [{ path: [], message: found.message }], found.candidate))
   }
@@ -226,6 +234,8 @@ const decode = <A, R>(
       ? invalidSchema(failure)
       : parsing(isEmpty(value) ? "Empty" : "Mismatch", failure.issues, found.candidate, failure.parseIssue))
 }
+
+const wantsObject = (schema: Prompt.JsonObject): boolean => schema["type"] === "object" || schema["$ref"] !== undefined
 
 /** `{}`, or an object of nothing but nulls: the model had nothing to say. */
 const isEmpty = (value: unknown): boolean =>

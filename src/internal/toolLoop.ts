@@ -1,6 +1,7 @@
 /** The tool loop: ask, run the tools that were called side by side, tell the model, until it answers. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Cost from "../Cost.ts"
 import type { RunToolsOptions, Service, ToolsResponse } from "../LLM.ts"
@@ -42,7 +43,7 @@ export const run = <A, R, E, R2>(
       return Effect.succeed(failure(toolCall, "the arguments are not valid JSON"))
     }
     return Effect.matchEffect(tool.execute(toolCall.arguments, { id: toolCall.id, step: steps.length }), {
-      onSuccess: (result) => Effect.succeed(Prompt.toolResult(toolCall, result ?? null)),
+      onSuccess: (result) => Effect.succeed(Prompt.toolResult(toolCall, toJson(result))),
       onFailure: (error) =>
         error instanceof Output.DecodeFailure
           ? Effect.succeed(failure(toolCall, `the arguments are wrong: ${describeIssues(error.issues)}`))
@@ -61,7 +62,7 @@ export const run = <A, R, E, R2>(
     Effect.flatMap(
       llm.generate({
         ...request,
-        prompt: messages,
+        prompt: [...messages],
         // A forced call is forced once: else there would never be an answer.
         ...(steps.length === 0 ? {} : { toolChoice: options.toolChoice === "none" ? "none" : "auto" }),
         output: Output.orToolCalls(output)
@@ -86,11 +87,24 @@ export const run = <A, R, E, R2>(
   return Effect.mapError(step, (error) => error instanceof HandlerFailure ? error.error : error)
 }
 
+/** What the model is shown of a result; what JSON cannot say is shown as text. */
+const toJson = (result: unknown): Prompt.JsonValue => {
+  if (result === undefined) return null
+  try {
+    const plain: Prompt.JsonValue | undefined = JSON.parse(JSON.stringify(result))
+    return plain ?? null
+  } catch {
+    return Inspectable.toStringUnknown(result, 0)
+  }
+}
+
 const failure = (call: Response.ToolCall, message: string): Prompt.ToolResultPart =>
   Prompt.toolResult(call, `Error: ${message}`, { isError: true })
 
-const describe = (error: unknown): string =>
-  error instanceof Error ? error.message : typeof error === "string" ? error : JSON.stringify(error)
+const describe = (error: unknown): string => {
+  if (error === undefined || error === null) return "the tool failed"
+  return error instanceof Error ? error.message : typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0)
+}
 
 const describeIssues = (issues: ReadonlyArray<LLMError.Issue>): string =>
   issues.map(({ message, path }) => path.length === 0 ? message : `${LLMError.formatPath(path)}: ${message}`).join("; ")

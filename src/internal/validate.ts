@@ -1,6 +1,6 @@
 /** Checks a request before anything is sent. */
 import type { Options } from "../LLM.ts"
-import type { Message } from "../Prompt.ts"
+import type { Message, TextPart } from "../Prompt.ts"
 import type { Call } from "./driver.ts"
 
 type Invalid = Call["invalid"]
@@ -62,8 +62,8 @@ const text = (invalid: Invalid, value: string, parameter: string) => {
   }
 }
 
-export const prompt = (messages: ReadonlyArray<Message>, system: ReadonlyArray<string>, invalid: Invalid): void => {
-  for (const part of system) text(invalid, part, "system")
+export const prompt = (messages: ReadonlyArray<Message>, system: ReadonlyArray<TextPart>, invalid: Invalid): void => {
+  for (const part of system) text(invalid, part.text, "system")
   let content = false
   for (const [i, message] of messages.entries()) {
     const at = `prompt[${i}]`

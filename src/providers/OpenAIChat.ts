@@ -28,6 +28,7 @@ export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
   baseUrl: "https://api.openai.com",
   keyVariable: "OPENAI_API_KEY",
   maxTokens: "max_completion_tokens",
+  reasons: (model) => capabilities.openAIReasons(model) !== false,
   // Reasoning models take no stop sequences.
   stop: (model) => capabilities.openAIReasons(model) !== true
 })

@@ -43,6 +43,8 @@ export interface Preset {
   readonly maxTokens?: "max_tokens" | "max_completion_tokens" | undefined
   /** Body fields that turn reasoning on or off. Default `reasoning_effort`. */
   readonly reasoning?: ((reasoning: Reasoning, model: string) => Readonly<Record<string, unknown>>) | undefined
+  /** False for models that do not reason: asking them to is `Unsupported`. */
+  readonly reasons?: ((model: string) => boolean) | undefined
   /** Body fields that turn web search on; without it, web search is `Unsupported`. */
   readonly webSearch?: ((model: string) => Readonly<Record<string, unknown>>) | undefined
   /** False when the host rejects `stream_options`. Default true. */
@@ -73,7 +75,7 @@ export interface Options extends Settings {
  * @category models
  */
 export interface CompatibleOptions extends Options, Partial<Omit<Preset, "name" | "baseUrl" | "structured">> {
-  /** Where the host is. Default: `OPENAI_COMPATIBLE_BASE_URL` in `layerConfig`. */
+  /** Where the host is. */
   readonly baseUrl: string
   /** Provider name on answers. Default `"openai-compatible"`. */
   readonly provider?: string | undefined
@@ -110,6 +112,7 @@ const quirks = (row: Preset): chatCompletions.Quirks => {
     streamUsage: row.streamUsage ?? true,
     webSearch: webSearch === undefined ? undefined : (call: Call): Loose => webSearch(call.model),
     sampling: row.sampling ?? ((model) => capabilities.sampling(row.name, model)),
+    reasons: row.reasons ?? (() => true),
     stop: row.stop ?? (() => true)
   }
 }

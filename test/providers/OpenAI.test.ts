@@ -153,7 +153,9 @@ describe("OpenAI requests", () => {
       const { content } = yield* LLM.generateJson({ prompt: "Anything" }).pipe(Effect.provide(live(http)))
       assert.deepStrictEqual(content, { a: [1] })
       assert.deepStrictEqual(body(http, 0)["text"], { format: { type: "json_object" } })
-      assert.match(String(body(http, 0)["instructions"]), /JSON/)
+      // In the input: the API does not look for it in the instructions.
+      assert.strictEqual(Object(body(http, 0)["input"])[0].role, "developer")
+      assert.match(Object(body(http, 0)["input"])[0].content, /JSON/)
     }))
 })
 

@@ -2,6 +2,7 @@
  * What providers say of the schemas they take, written down a second time and apart from the library, so that the two
  * can be held against each other. A checker gives the rules that a schema breaks; none is right.
  */
+import type { ValidateFunction } from "ajv"
 import formats from "ajv-formats"
 import { Ajv2020 } from "ajv/dist/2020.js"
 
@@ -16,8 +17,17 @@ export const isRecord = (value: unknown): value is JsonRecord =>
 const recordOf = (value: Json | undefined): JsonRecord => isRecord(value) ? value : {}
 const listOf = (value: Json | undefined): ReadonlyArray<Json> => Array.isArray(value) ? value : []
 
-export const makeAjv = () =>
-  formats.default(new Ajv2020({ strict: false, logger: false, validateFormats: false, ownProperties: true }))
+const ajv = formats.default(
+  new Ajv2020({ strict: false, logger: false, validateFormats: false, ownProperties: true })
+)
+
+const compiled = new WeakMap<JsonRecord, ValidateFunction>()
+
+export const validatorOf = (schema: JsonRecord): ValidateFunction => {
+  const known = compiled.get(schema) ?? ajv.compile(schema)
+  compiled.set(schema, known)
+  return known
+}
 
 interface Place {
   readonly path: string
@@ -73,7 +83,7 @@ const formatsIn = (allowed: ReadonlyArray<string>): Checker => (root) =>
 
 const validJsonSchema: Checker = (root) => {
   try {
-    makeAjv().compile(root)
+    validatorOf(root)
     return []
   } catch (error) {
     return [`no JSON Schema: ${String(error)}`]

@@ -1,5 +1,5 @@
 /** Answers as a model would whose words are held to a schema: what it writes fits the schema that was sent. */
-import { definitionOf, isRecord, type Json, type JsonRecord, makeAjv } from "./checkers.ts"
+import { definitionOf, isRecord, type Json, type JsonRecord, validatorOf } from "./checkers.ts"
 
 const impossible = Symbol("impossible")
 type Written = Json | typeof impossible
@@ -9,7 +9,7 @@ type Written = Json | typeof impossible
  * member is taken that can hold the value. Throws when the schema that was sent has no room for the value.
  */
 export const makeModel = (sent: JsonRecord, wrapped: boolean): (value: Json) => Json => {
-  const validate = makeAjv().compile(sent)
+  const validate = validatorOf(sent)
   return (value) => {
     const written = write(sent, sent, wrapped ? { value } : value)
     if (written === impossible) throw new Error(`no room for ${JSON.stringify(value)} in ${JSON.stringify(sent)}`)

@@ -20,6 +20,8 @@ export interface Sample {
 export interface Entry {
   readonly name: string
   readonly asked: JsonRecord
+  /** Its values were chosen by hand. */
+  readonly few: boolean
   readonly samples: (count: number, seed?: number) => ReadonlyArray<Sample>
 }
 
@@ -61,10 +63,12 @@ export const entry = <A, I, R extends Factor = never>(
     Effect.runSync(Effect.either(given(effect as Effect.Effect<B, E, Factor>)))
   const encode = (value: A): Either.Either<I, unknown> => attempt(Schema.encode(schema)(value))
   const json = (value: A): Json => JSON.parse(JSON.stringify(Either.getOrThrow(encode(value))))
+  // A field that is undefined comes back absent.
+  const alike = (left: A, right: A) => same(left, right) || JSON.stringify(json(left)) === JSON.stringify(json(right))
   const differs = (value: A) => (answer: Json): string | undefined => {
     const decoded = attempt(decode(answer))
     if (Either.isLeft(decoded)) return `${JSON.stringify(answer)}: ${JSON.stringify(Object(decoded.left).issues)}`
-    if (same(decoded.right, value)) return undefined
+    if (alike(decoded.right, value)) return undefined
     const [now, then] = [json(decoded.right), json(value)]
     if (options.nullish === true && JSON.stringify(withoutNulls(now)) === JSON.stringify(withoutNulls(then))) {
       return undefined
@@ -74,19 +78,20 @@ export const entry = <A, I, R extends Factor = never>(
   const made = new Map<string, ReadonlyArray<Sample>>()
   const make = (count: number, seed: number): ReadonlyArray<Sample> => {
     const values = options.values ??
-      FastCheck.sample(Arbitrary.make(schema), { numRuns: count * 3, seed })
+      FastCheck.sample(Arbitrary.make(schema), { numRuns: count * 2, seed })
     return values.flatMap((value): ReadonlyArray<Sample> => {
       const encoded = encode(value)
       if (Either.isLeft(encoded) || !carries(encoded.right)) return []
       // A schema that does not get its own value back through JSON is not for us to mend.
       const plain = json(value)
       const back = attempt(Schema.decodeUnknown(schema)(plain))
-      if (Either.isLeft(back) || !same(back.right, value)) return []
+      if (Either.isLeft(back) || !alike(back.right, value)) return []
       return [{ encoded: plain, decoded: value, differs: differs(value) }]
     }).slice(0, options.values === undefined ? count : undefined)
   }
   return {
     name,
+    few: options.values !== undefined,
     get asked() {
       return format.schema
     },

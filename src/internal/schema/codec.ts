@@ -15,7 +15,7 @@ import {
   resolve,
   typeOf
 } from "./nodes.ts"
-import { fits, restore } from "./restore.ts"
+import { fits, restore, restoreGrowing } from "./restore.ts"
 
 export interface Codec {
   readonly schema: JsonObject
@@ -53,13 +53,15 @@ const make = (original: JsonObject, dialect: Dialect): Codec | undefined => {
     if (dialect.limits !== undefined && exceeds(schema, dialect.limits)) return undefined
     // In any dialect: models like to write null for what is absent.
     const back = (value: JsonValue) => restore(original, original, value)
+    const growing = (value: JsonValue) => restoreGrowing(original, original, value)
     return wrapped
       ? {
         schema,
         restore: (value) => back(isWrapper(original, value) ? value["value"] ?? null : value),
-        partial: (value) => isJsonObject(value) ? value["value"] : undefined
+        partial: (value) =>
+          isJsonObject(value) && Object.hasOwn(value, "value") ? growing(value["value"] ?? null) : undefined
       }
-      : { schema, restore: back, partial: (value) => value }
+      : { schema, restore: back, partial: growing }
   } catch (error) {
     if (error instanceof Unsayable) return undefined
     throw error

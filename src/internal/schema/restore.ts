@@ -103,3 +103,40 @@ const matches = (pattern: string, text: string): boolean => {
     return true
   }
 }
+
+/**
+ * The same for a value that is still growing. Which member of a union it will be is not known yet, so a null is held
+ * back while any of them could take it for an absent field: what is shown never goes away again.
+ */
+export const restoreGrowing = (root: JsonObject, node: JsonObject, value: JsonValue): JsonValue => {
+  if (value === null || typeof value !== "object") return value
+  const nodes = flatMembers(root, node)
+  if (Array.isArray(value)) {
+    return value.map((item, i) => {
+      const items = nodes.map(itemsOf).flatMap(({ prefix = [], rest }) => prefix[i] ?? rest ?? [])
+      return restoreGrowing(root, unionOf(items), item)
+    })
+  }
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, field]) => {
+      const known = nodes.flatMap((schema) => {
+        const properties = asJsonObject(schema["properties"])
+        return Object.hasOwn(properties, name)
+          ? [{ property: asJsonObject(properties[name]), required: asList(schema["required"]).includes(name) }]
+          : []
+      })
+      const absent = field === null &&
+        known.some(({ property, required }) => !required && !allowsNull(root, property))
+      return absent ? [] : [[name, restoreGrowing(root, unionOf(known.map(({ property }) => property)), field)]]
+    })
+  )
+}
+
+const unionOf = (nodes: ReadonlyArray<JsonValue>): JsonObject =>
+  nodes.length === 1 ? asJsonObject(nodes[0]) : nodes.length === 0 ? {} : { anyOf: nodes }
+
+const flatMembers = (root: JsonObject, node: JsonObject): ReadonlyArray<JsonObject> => {
+  const schema = resolve(root, node)
+  const members = membersOf(schema)
+  return members.length === 0 ? [schema] : members.flatMap((member) => flatMembers(root, asJsonObject(member)))
+}

@@ -29,6 +29,8 @@ export interface Quirks {
   readonly webSearch: ((call: Call) => Loose) | undefined
   /** The model takes temperature and topP. */
   readonly sampling: (model: string) => boolean
+  /** The model reasons, as far as that is known. */
+  readonly reasons: (model: string) => boolean
   /** The model takes stop sequences. */
   readonly stop: (model: string) => boolean
 }
@@ -36,6 +38,7 @@ export interface Quirks {
 export interface State {
   readonly tools: Map<number, { key: string; id: string }>
   last: string | undefined
+  lastId: string | undefined
   count: number
 }
 
@@ -47,11 +50,11 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: () => ({ tools: new Map(), last: undefined, count: 0 }),
+  initial: () => ({ tools: new Map(), last: undefined, lastId: undefined, count: 0 }),
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body) =>
-    isObject(body) && body["choices"] !== undefined && !isObject(body["error"]) ? undefined : readErrorBody(body)
+    isObject(body) && Array.isArray(body["choices"]) && !isObject(body["error"]) ? undefined : readErrorBody(body)
 })
 
 // ── request ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,7 +62,10 @@ export const wire = (quirks: Quirks): Wire<State> => ({
 const lower = (call: Call, quirks: Quirks): Lowered => {
   const { options } = call
   const structured = lowerFormat(call, quirks)
-  const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
+  const system = [
+    ...call.system.map((part) => part.text),
+    ...(structured.instruction === undefined ? [] : [structured.instruction])
+  ]
   const sampling = quirks.sampling(call.model)
   if (!sampling && options.temperature !== undefined) {
     call.warn("dropped-parameter", `${call.model} takes no temperature; it was not sent`)
@@ -69,6 +75,9 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
   }
   if (options.stop !== undefined && options.stop.length > 0 && !quirks.stop(call.model)) {
     call.unsupported("stop sequences")
+  }
+  if (options.reasoning?.effort !== undefined && options.reasoning.effort !== "none" && !quirks.reasons(call.model)) {
+    call.unsupported("reasoning")
   }
   if (options.webSearch === true && quirks.webSearch === undefined) call.unsupported("web search")
   const tools = [
@@ -93,7 +102,7 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     [quirks.maxTokens]: options.maxTokens,
     stop: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
     seed: options.seed,
-    ...(options.reasoning === undefined ? {} : quirks.reasoning(options.reasoning, call)),
+    ...(options.reasoning === undefined || !quirks.reasons(call.model) ? {} : quirks.reasoning(options.reasoning, call)),
     ...(tools.length === 0 ? {} : { tools }),
     tool_choice: structured.tool !== undefined
       ? call.tools.length > 0 ? "required" : { type: "function", function: { name: answerTool } }
@@ -198,7 +207,7 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
       return [lowerAssistant(message, call)]
     case "tool":
       return [
-        ...message.content.map((part) => ({ role: "tool", tool_call_id: part.id, content: parts.resultText(part) })),
+        ...message.content.map((part) => ({ role: "tool", tool_call_id: parts.shortId(part.id), content: parts.resultText(part) })),
         ...lowerToolMedia(message.content, call)
       ]
   }
@@ -261,7 +270,7 @@ const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: 
     else if (part.type === "tool-call") {
       const extra = part.providerMetadata?.[name]?.["extra_content"]
       calls.push({
-        id: part.id,
+        id: parts.shortId(part.id),
         type: "function",
         function: { name: part.name, arguments: part.rawArguments ?? JSON.stringify(part.arguments ?? {}) },
         ...(extra === undefined ? {} : { extra_content: extra })
@@ -295,7 +304,7 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
   const choice = asObject(asArray(body["choices"])[0])
   const message = choice["message"]
   if (!isObject(message)) return
-  const state: State = { tools: new Map(), last: undefined, count: 0 }
+  const state: State = { tools: new Map(), last: undefined, lastId: undefined, count: 0 }
   readDelta(message, state, completion, call)
   readFinish(choice, completion)
   completion.done = true
@@ -319,7 +328,6 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
     const delta = choice["delta"] ?? choice["message"]
     if (isObject(delta)) readDelta(delta, state, completion, call)
     readFinish(choice, completion)
-    if (isObject(choice["error"])) completion.failure = readErrorBody(choice)
   }
   if (isObject(chunk["error"]) || typeof chunk["error"] === "string" || event.event === "error") {
     completion.failure = readErrorBody(chunk) ?? { message: "the provider sent an error event" }
@@ -332,7 +340,8 @@ const readEnvelope = (body: Loose, completion: Completion): void => {
   completion.serviceTier = asString(body["service_tier"]) ?? completion.serviceTier
   const usage = isObject(body["usage"]) ? body["usage"] : asObject(body["x_groq"])["usage"]
   if (isObject(usage)) {
-    completion.rawUsage = readUsage(usage)
+    const counts = readUsage(usage)
+    if (counts.input !== undefined || counts.output !== undefined) completion.rawUsage = counts
     completion.serviceTier = asString(usage["service_tier"]) ?? completion.serviceTier
     completion.webSearches = asNumber(asObject(usage["server_tool_use_details"])["web_search_requests"]) ??
       completion.webSearches
@@ -480,13 +489,14 @@ const readToolCall = (item: Loose, state: State, completion: Completion): void =
   let key: string
   // Some hosts number every call 0, some leave the number out: then a new id with a name begins a call.
   const isNew = index === undefined
-    ? id !== undefined || called !== undefined || state.last === undefined
-    : known === undefined || (id !== undefined && called !== undefined && known.id !== "" && known.id !== id)
+    ? state.last === undefined || (id !== undefined && id !== state.lastId) || (id === undefined && called !== undefined)
+    : known === undefined || (called !== undefined && (known.id !== (id ?? "") || isWhole(completion, known.key)))
   if (isNew) {
     key = `tool-${state.count++}`
     if (index !== undefined) state.tools.set(index, { key, id: id ?? "" })
   } else key = known?.key ?? state.last ?? "tool-0"
   state.last = key
+  state.lastId = id ?? state.lastId
   const extra = item["extra_content"]
   completion.toolCall(key, {
     id,
@@ -497,6 +507,9 @@ const readToolCall = (item: Loose, state: State, completion: Completion): void =
   if (typeof args === "string") completion.toolArguments(key, args)
   else if (isObject(args)) completion.toolArguments(key, JSON.stringify(args))
 }
+
+/** The arguments so far are complete: what comes with a name is another call. */
+const isWhole = (completion: Completion, key: string): boolean => isObject(parse(completion.textOf(key)))
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   stop: "stop",
@@ -511,6 +524,8 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
 }
 
 const readFinish = (choice: Loose, completion: Completion): void => {
+  // OpenRouter: an upstream that failed, beside what it had said.
+  if (isObject(choice["error"])) completion.failure = readErrorBody(choice)
   const raw = asString(choice["finish_reason"])
   if (raw === undefined || raw === "") return
   completion.rawFinishReason = raw

@@ -2,7 +2,7 @@
  * Google's generateContent wire, as Gemini and Vertex speak it. Source: ai.google.dev/api/generate-content, recorded
  * traffic, 2026-11.
  */
-import type { JsonObject, Message } from "../../Prompt.ts"
+import { type JsonObject, type Message, text, textsOf } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion, ErrorFacts } from "../completion.ts"
@@ -51,8 +51,15 @@ const isThree = (model: string): boolean => /^gemini-3/.test(model)
 const lower = (call: Call): Lowered => {
   const { model, options } = call
   if (options.webSearch === true && !capabilities.webSearch("gemini", model)) call.unsupported("web search")
+  if (options.webSearch === true && call.tools.length > 0 && !isThree(model)) {
+    call.unsupported("web search together with tools")
+  }
   const structured = lowerFormat(call)
-  const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
+  const system = [
+    ...call.system,
+    ...call.messages.flatMap((message) => message.role === "system" ? textsOf(message) : []),
+    ...(structured.instruction === undefined ? [] : [text(structured.instruction)])
+  ]
   const declarations = [
     ...call.tools.map(({ description, name, schema }) => ({
       name,
@@ -82,7 +89,7 @@ const lower = (call: Call): Lowered => {
     codec: structured.codec,
     ...(structured.tool === undefined ? {} : { answerTool }),
     body: {
-      ...(system.length === 0 ? {} : { systemInstruction: { parts: system.map((text) => ({ text })) } }),
+      ...(system.length === 0 ? {} : { systemInstruction: { parts: system.map((part) => ({ text: part.text })) } }),
       contents: lowerMessages(call),
       ...(tools.length === 0 ? {} : { tools }),
       ...(functionCalling === undefined ? {} : { toolConfig: { functionCallingConfig: functionCalling } }),
@@ -198,9 +205,11 @@ const lowerToolChoice = ({ options, tools }: Call): Loose | undefined => {
 
 const lowerMessages = (call: Call): ReadonlyArray<Loose> => {
   const turns: Array<{ readonly role: "user" | "model"; readonly parts: Array<Loose> }> = []
+  const ids = ownIds(call)
   for (const message of call.messages) {
+    if (message.role === "system") continue
     const role = message.role === "assistant" ? "model" : "user"
-    const lowered = lowerParts(message, call)
+    const lowered = lowerParts(message, call, ids)
     if (lowered.length === 0) continue
     const last = turns[turns.length - 1]
     if (last?.role === role) last.parts.push(...lowered)
@@ -209,7 +218,17 @@ const lowerMessages = (call: Call): ReadonlyArray<Loose> => {
   return turns
 }
 
-const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
+/** Ids of calls that came from Gemini itself; those made here mean nothing to it. */
+const ownIds = ({ messages }: Call): ReadonlySet<string> =>
+  new Set(messages.flatMap(({ content }) =>
+    typeof content === "string"
+      ? []
+      : content.flatMap((part) =>
+        part.type === "tool-call" && part.providerMetadata?.[name]?.["id"] !== undefined ? [part.id] : []
+      )
+  ))
+
+const lowerParts = (message: Message, call: Call, ids: ReadonlySet<string>): ReadonlyArray<Loose> => {
   if (typeof message.content === "string") return message.content === "" ? [] : [{ text: message.content }]
   let calls = 0
   return message.content.flatMap((part): ReadonlyArray<Loose> => {
@@ -248,6 +267,7 @@ const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
         return [
           {
             functionResponse: {
+              ...(ids.has(part.id) ? { id: part.id } : {}),
               name: part.name,
               response: part.isError === true
                 ? { error: part.result }
@@ -259,7 +279,7 @@ const lowerParts = (message: Message, call: Call): ReadonlyArray<Loose> => {
           ...(part.media ?? []).map((item) => lowerMedia(item.media, item.mediaType ?? "image/png"))
         ]
       case "provider":
-        return part.wire === name ? [part.value] : []
+        return part.wire === `${name}:${call.provider}` ? [part.value] : []
     }
   })
 }
@@ -336,15 +356,15 @@ const readPart = (state: State, part: JsonObject, completion: Completion): void 
     completion.close(key)
     return
   }
-  const text = part["text"]
-  if (typeof text === "string") {
+  const written = part["text"]
+  if (typeof written === "string") {
     const kind = part["thought"] === true ? "reasoning" : "text"
     if (state.kind !== kind) {
       state.kind = kind
       state.block++
     }
-    if (kind === "reasoning") completion.reasoning(state.block, text, { [name]: { ...metadata?.[name] } })
-    else completion.text(state.block, text, metadata)
+    if (kind === "reasoning") completion.reasoning(state.block, written, { [name]: { ...metadata?.[name] } })
+    else completion.text(state.block, written, metadata)
     return
   }
   // Code, its result, a picture: only this wire knows what to do with them.
@@ -381,6 +401,9 @@ const readFinish = (candidate: Loose, completion: Completion): void => {
   completion.finishReason = finishReasonOf(raw)
   if (completion.finishReason === "content-filter") completion.filter = raw
   const message = asString(candidate["finishMessage"])
+  if (raw.startsWith("MALFORMED_") && !completion.hasText && completion.toolCalls.length === 0) {
+    completion.malformed = `the model stopped with ${raw}${message === undefined ? "" : `: ${message}`}`
+  }
   if (completion.finishReason === "other") {
     completion.warn("other", `the model stopped with ${raw}${message === undefined ? "" : `: ${message}`}`)
   }

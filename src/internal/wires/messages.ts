@@ -1,7 +1,7 @@
 /**
  * Anthropic's Messages wire. Source: platform.claude.com/docs/en/api/messages, recorded traffic, 2026-11.
  */
-import type { JsonObject, Message } from "../../Prompt.ts"
+import { type JsonObject, type Message, text, type TextPart, textsOf } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as capabilities from "../capabilities.ts"
 import type { Completion } from "../completion.ts"
@@ -54,18 +54,18 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
   if (options.seed !== undefined) call.warn("dropped-parameter", "Anthropic takes no seed; it was not sent")
   if (options.webSearch === true && !capabilities.webSearch("anthropic", model)) call.unsupported("web search")
   const ceiling = capabilities.anthropicMaxTokens(model)
-  const wanted = options.maxTokens ?? (call.stream ? defaultMaxTokens.stream : defaultMaxTokens.single)
+  const answer = call.stream ? defaultMaxTokens.stream : defaultMaxTokens.single
+  // What is thought counts too: the default leaves room for a whole answer beside it.
+  const wanted = call.stream ? answer : answer + budgetOf(call)
   const maxTokens = options.maxTokens ?? Math.min(wanted, ceiling ?? wanted)
   const reasoning = lowerReasoning(call, maxTokens)
   const structured = lowerFormat(call, reasoning.thinks)
   const system = [
     ...call.system,
     ...call.messages.flatMap((message) =>
-      message.role !== "system"
-        ? []
-        : [typeof message.content === "string" ? message.content : message.content.map((part) => part.text).join("\n")]
+      message.role === "system" ? textsOf(message).filter((part) => part.text !== "") : []
     ),
-    ...(structured.instruction === undefined ? [] : [structured.instruction])
+    ...(structured.instruction === undefined ? [] : [text(structured.instruction)])
   ]
   const tools = [
     ...call.tools.map(({ description, name, schema, strict }) => ({
@@ -85,12 +85,12 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     body: {
       model,
       max_tokens: maxTokens,
-      ...(system.length === 0 ? {} : { system: lowerSystem(system, quirks) }),
+      ...(system.length === 0 ? {} : { system: lowerSystem(system, breakpointOf(call, quirks)) }),
       messages: lowerMessages(call),
       ...lowerSampling(call, reasoning.thinks),
       stop_sequences: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
       ...(tools.length === 0 ? {} : { tools }),
-      tool_choice: structured.toolChoice ?? lowerToolChoice(call),
+      tool_choice: structured.toolChoice ?? lowerToolChoice(call, reasoning.thinks),
       ...thinking,
       ...(Object.keys(output).length === 0 ? {} : { output_config: output }),
       ...(call.stream ? { stream: true } : {})
@@ -98,12 +98,26 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
   }
 }
 
-const lowerSystem = (system: ReadonlyArray<string>, quirks: Quirks): ReadonlyArray<Loose> =>
-  system.map((text, i) => ({
-    type: "text",
-    text,
-    ...(quirks.promptCaching === false || i < system.length - 1 ? {} : cacheControl(quirks.promptCaching))
-  }))
+const lowerSystem = (system: ReadonlyArray<TextPart>, breakpoint: "5m" | "1h" | undefined): ReadonlyArray<Loose> =>
+  system.map(({ cache, text }, i) => {
+    const ttl = cache ?? (i === system.length - 1 ? breakpoint : undefined)
+    return { type: "text", text, ...(ttl === undefined ? {} : cacheControl(ttl)) }
+  })
+
+/** The API takes four breakpoints, longer-lived ones first. */
+const maxBreakpoints = 4
+
+/** How long the system prompt is cached by itself, if it is. */
+const breakpointOf = (call: Call, quirks: Quirks): "5m" | "1h" | undefined => {
+  if (quirks.promptCaching === false) return undefined
+  const own: Array<"5m" | "1h"> = call.system.flatMap((part) => part.cache ?? [])
+  for (const { content } of call.messages) {
+    if (typeof content === "string") continue
+    for (const part of content) if ("cache" in part && part.cache !== undefined) own.push(part.cache)
+  }
+  if (own.length >= maxBreakpoints) return undefined
+  return own.includes("1h") ? "1h" : quirks.promptCaching
+}
 
 const cacheControl = (ttl: "5m" | "1h"): Loose => ({
   cache_control: { type: "ephemeral", ...(ttl === "1h" ? { ttl } : {}) }
@@ -132,17 +146,34 @@ const budgets: Readonly<Record<string, number>> = {
   max: 49_152
 }
 
+/** What a model that takes a budget may think for, in tokens. */
+const budgetOf = ({ model, options: { reasoning } }: Call): number => {
+  if (reasoning === undefined || reasoning.effort === "none" || capabilities.anthropicAdaptive(model)) return 0
+  return reasoning.budgetTokens ?? (reasoning.effort === undefined ? 0 : budgets[reasoning.effort] ?? 0)
+}
+
+/** The effort that spends about so many tokens. */
+const effortOf = (budget: number): string =>
+  Object.entries(budgets).find(([effort, tokens]) => effort !== "minimal" && budget <= tokens)?.[0] ?? "max"
+
 const lowerReasoning = (call: Call, maxTokens: number): { readonly body: Loose; readonly thinks: boolean } => {
   const reasoning = call.options.reasoning
   if (reasoning === undefined || (reasoning.effort === undefined && reasoning.budgetTokens === undefined)) {
     return { body: {}, thinks: false }
   }
   if (reasoning.effort === "none" || reasoning.budgetTokens === 0) {
-    return { body: capabilities.anthropicReasons(call.model) ? { thinking: { type: "disabled" } } : {}, thinks: false }
+    // The newest models only think when they are asked to, and reject the word.
+    const word = capabilities.anthropicReasons(call.model) && !capabilities.anthropicAdaptiveOnly(call.model)
+    return { body: word ? { thinking: { type: "disabled" } } : {}, thinks: false }
   }
   if (!capabilities.anthropicReasons(call.model)) call.unsupported("reasoning")
-  if (reasoning.budgetTokens === undefined && capabilities.anthropicAdaptive(call.model)) {
-    const effort = reasoning.effort === "minimal" ? "low" : reasoning.effort
+  const only = capabilities.anthropicAdaptiveOnly(call.model)
+  if (only || (reasoning.budgetTokens === undefined && capabilities.anthropicAdaptive(call.model))) {
+    const wanted = reasoning.effort ?? effortOf(reasoning.budgetTokens ?? 0)
+    if (reasoning.budgetTokens !== undefined) {
+      call.warn("dropped-parameter", `${call.model} takes no thinking budget; it was given an effort instead`)
+    }
+    const effort = wanted === "minimal" ? "low" : wanted === "xhigh" && !only ? "high" : wanted
     return { body: { thinking: { type: "adaptive" }, output_config: { effort } }, thinks: true }
   }
   const budget = reasoning.budgetTokens ?? budgets[reasoning.effort ?? "medium"] ?? 8192
@@ -193,9 +224,13 @@ const lowerFormat = (call: Call, thinks: boolean): Structured => {
   }
 }
 
-const lowerToolChoice = ({ options, tools }: Call): Loose | undefined => {
+const lowerToolChoice = ({ options, tools, warn }: Call, thinks: boolean): Loose | undefined => {
   const choice = options.toolChoice
   if (choice === undefined || tools.length === 0) return undefined
+  if (thinks && choice !== "auto" && choice !== "none") {
+    warn("dropped-parameter", "a thinking Anthropic model may not be forced to call a tool; toolChoice became auto")
+    return { type: "auto" }
+  }
   if (typeof choice === "object") return { type: "tool", name: choice.tool }
   return { type: choice === "required" ? "any" : choice }
 }
@@ -247,7 +282,7 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
           ...(part.isError === true ? { is_error: true } : {})
         }]
       case "provider":
-        return part.wire === name ? [part.value] : []
+        return part.wire === `${name}:${call.provider}` ? [part.value] : []
     }
   })
 }

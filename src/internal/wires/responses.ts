@@ -56,7 +56,10 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     }
   }
   const structured = lowerFormat(call)
-  const system = [...call.system, ...(structured.instruction === undefined ? [] : [structured.instruction])]
+  const system = [
+    ...call.system.map((part) => part.text),
+    ...(structured.instruction === undefined ? [] : [structured.instruction])
+  ]
   const tools = [
     ...call.tools.map(({ description, name, schema, strict }) => ({
       type: "function",
@@ -75,7 +78,10 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     body: {
       model,
       ...(system.length === 0 ? {} : { instructions: system.join("\n\n") }),
-      input: call.messages.flatMap((message) => lowerMessage(message, call)),
+      input: [
+        ...(structured.hint === undefined ? [] : [{ role: "developer", content: structured.hint }]),
+        ...call.messages.flatMap((message) => lowerMessage(message, call, quirks))
+      ],
       ...(sampling ? { temperature: options.temperature, top_p: options.topP } : {}),
       max_output_tokens: options.maxTokens,
       ...(tools.length === 0 ? {} : { tools }),
@@ -92,8 +98,9 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
 
 const lowerReasoning = (call: Call, quirks: Quirks): Loose => {
   const reasons = capabilities.openAIReasons(call.model)
-  const include = reasons === true && !quirks.store ? { include: ["reasoning.encrypted_content"] } : {}
   const { reasoning } = call.options
+  const asked = reasons === true || (reasons === undefined && reasoning !== undefined && reasoning.effort !== "none")
+  const include = asked && !quirks.store ? { include: ["reasoning.encrypted_content"] } : {}
   if (reasoning === undefined) return include
   if (reasoning.budgetTokens !== undefined) {
     call.warn("dropped-parameter", "OpenAI takes no reasoning budget; use reasoning.effort")
@@ -121,6 +128,8 @@ interface Structured {
   readonly codec?: Codec | undefined
   readonly text?: Loose | undefined
   readonly instruction?: string | undefined
+  /** The same as a message: JSON mode wants JSON to be spoken of in the input, where instructions do not count. */
+  readonly hint?: string | undefined
   readonly tool?: Loose | undefined
 }
 
@@ -129,10 +138,10 @@ const lowerFormat = (call: Call): Structured => {
   if (format.type === "text") return {}
   const way = call.structured ?? "native"
   if (format.type === "json") {
-    return {
-      ...(way === "prompt" || way === "tool" ? {} : { text: { format: { type: "json_object" } } }),
-      instruction: schemaInstruction(undefined)
-    }
+    const hint = schemaInstruction(undefined)
+    return way === "prompt" || way === "tool"
+      ? { instruction: hint }
+      : { text: { format: { type: "json_object" } }, hint }
   }
   const plain = codec(format.schema, dialect.plain)
   const schema = plain?.schema ?? format.schema
@@ -156,7 +165,7 @@ const lowerFormat = (call: Call): Structured => {
       return {
         codec: plain,
         text: { format: { type: "json_object" } },
-        instruction: schemaInstruction(schema)
+        hint: schemaInstruction(schema)
       }
     case "prompt":
       return { codec: plain, instruction: schemaInstruction(schema) }
@@ -174,7 +183,7 @@ const lowerFormat = (call: Call): Structured => {
   }
 }
 
-const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
+const lowerMessage = (message: Message, call: Call, quirks: Quirks): ReadonlyArray<Loose> => {
   switch (message.role) {
     case "system":
       return [{
@@ -191,7 +200,7 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
           : message.content.map((part) => lowerUserPart(part, call))
       }]
     case "assistant":
-      return lowerAssistant(message)
+      return lowerAssistant(message, call, quirks)
     case "tool":
       return message.content.map((part) => ({
         type: "function_call_output",
@@ -235,7 +244,11 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
   }
 }
 
-const lowerAssistant = (message: Extract<Message, { role: "assistant" }>): ReadonlyArray<Loose> => {
+const lowerAssistant = (
+  message: Extract<Message, { role: "assistant" }>,
+  call: Call,
+  quirks: Quirks
+): ReadonlyArray<Loose> => {
   if (typeof message.content === "string") return [{ role: "assistant", content: message.content }]
   return message.content.flatMap((part): ReadonlyArray<Loose> => {
     switch (part.type) {
@@ -249,8 +262,13 @@ const lowerAssistant = (message: Extract<Message, { role: "assistant" }>): Reado
         }]
       }
       case "reasoning": {
-        const item = part.providerMetadata?.[name]?.["item"]
-        return isObject(item) ? [item] : []
+        const own = part.providerMetadata?.[name]
+        const item = own?.["item"]
+        // Only who wrote it can read it; what is neither stored nor encrypted, nobody can.
+        return isObject(item) && own?.["provider"] === call.provider &&
+            (quirks.store || typeof item["encrypted_content"] === "string")
+          ? [item]
+          : []
       }
       case "tool-call":
         return [
@@ -264,7 +282,7 @@ const lowerAssistant = (message: Extract<Message, { role: "assistant" }>): Reado
             }
         ]
       case "provider":
-        return part.wire === name ? [part.value] : []
+        return part.wire === `${name}:${call.provider}` ? [part.value] : []
     }
   })
 }
@@ -276,22 +294,21 @@ const readError = (body: unknown): ErrorFacts | undefined => {
   return isObject(body) || Array.isArray(body) ? readErrorBody(body) : undefined
 }
 
-const read = (body: Loose, completion: Completion): void => {
-  readItems(new Set(), asArray(body["output"]), completion)
+const read = (body: Loose, completion: Completion, call: Call): void => {
+  for (const [i, item] of asArray(body["output"]).entries()) {
+    readItem(new Set(), String(i), asJsonObject(item), completion, call)
+  }
   readResponse(body, completion)
   if (Array.isArray(body["output"])) completion.done = true
-}
-
-const readItems = (streamed: ReadonlySet<string>, items: ReadonlyArray<unknown>, completion: Completion): void => {
-  for (const [i, item] of items.entries()) readItem(streamed, i, asJsonObject(item), completion)
 }
 
 /** A whole output item; of one whose deltas were seen, only what they lack. */
 const readItem = (
   streamed: ReadonlySet<string>,
-  index: number,
+  index: string,
   item: JsonObject,
-  completion: Completion
+  completion: Completion,
+  call: Call
 ): void => {
   switch (item["type"]) {
     case "message": {
@@ -312,7 +329,7 @@ const readItem = (
         const shown = asArray(item["summary"]).length > 0 ? asArray(item["summary"]) : asArray(item["content"])
         for (const part of shown) completion.reasoning(key, asString(asObject(part)["text"]) ?? "")
       }
-      completion.metadata(key, "reasoning", { [name]: { item: carried(item) } })
+      completion.metadata(key, "reasoning", { [name]: { provider: call.provider, item: carried(item) } })
       return completion.close(key)
     }
     case "function_call":
@@ -324,14 +341,17 @@ const readItem = (
       return completion.close(key)
     }
     default:
-      if (item["type"] === "web_search_call" && asString(asObject(item["action"])["type"]) !== "open_page") {
+      if (item["type"] === "web_search_call" && isSearch(item)) {
         completion.webSearches++
       }
-      if (typeof item["type"] === "string") completion.provider(name, carried(item))
+      if (typeof item["type"] === "string") completion.provider(name, item)
   }
 }
 
-/** What goes back on the next turn: `status` belongs to the answer only. */
+/** Opening a page or looking in one is not billed. */
+const isSearch = (item: JsonObject): boolean => (asString(asObject(item["action"])["type"]) ?? "search") === "search"
+
+/** What goes back on the next turn: the status of reasoning belongs to the answer only. */
 const carried = (item: JsonObject): JsonObject => {
   const { status: _, ...rest } = item
   return rest
@@ -344,11 +364,15 @@ const announce = (key: string, item: JsonObject, completion: Completion): void =
     ...(item["type"] === "custom_tool_call" ? { plain: true, metadata: { [name]: { custom: true } } } : {})
   })
 
-const textKey = (output: number) => `text-${output}`
-const reasoningKey = (output: number) => `reasoning-${output}`
-const callKey = (output: number) => `call-${output}`
+const textKey = (output: string) => `text-${output}`
+const reasoningKey = (output: string) => `reasoning-${output}`
+const callKey = (output: string) => `call-${output}`
 
-const step = (state: State, event: WireEvent, completion: Completion): void => {
+/** Which output item an event is about: its number, or its id where a host leaves the number out. */
+const outputOf = (data: Loose): string =>
+  String(asNumber(data["output_index"]) ?? asString(data["item_id"]) ?? asString(asObject(data["item"])["id"]) ?? 0)
+
+const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
   if (event.data.trim() === "[DONE]") return
   const data = parse(event.data)
   if (!isObject(data)) {
@@ -356,7 +380,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
     return
   }
   const type = asString(data["type"]) ?? event.event
-  const output = asNumber(data["output_index"]) ?? 0
+  const output = outputOf(data)
   const delta = asString(data["delta"]) ?? ""
   switch (type) {
     case "response.output_text.delta": {
@@ -387,7 +411,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
     }
     case "response.output_item.done": {
       state.streamed.add(`item-${output}`)
-      return readItem(state.streamed, output, asJsonObject(data["item"]), completion)
+      return readItem(state.streamed, output, asJsonObject(data["item"]), completion, call)
     }
     case "response.created":
     case "response.in_progress":
@@ -399,7 +423,9 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       const response = asObject(data["response"])
       // Some hosts leave the item events out.
       for (const [i, item] of asArray(response["output"]).entries()) {
-        if (!state.streamed.has(`item-${i}`)) readItem(state.streamed, i, asJsonObject(item), completion)
+        const { id } = asObject(item)
+        if (state.streamed.has(`item-${i}`) || state.streamed.has(`item-${String(id)}`)) continue
+        readItem(state.streamed, String(i), asJsonObject(item), completion, call)
       }
       readResponse(response, completion)
       if (type === "response.failed") completion.failure ??= { message: "the provider says the response failed" }

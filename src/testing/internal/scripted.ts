@@ -70,7 +70,7 @@ export const finish = <A, R>(
   })
 
 const completionOf = (script: Script): Completion => {
-  const completion = new Completion({ callIdPrefix: "call_test_", emitting: false })
+  const completion = new Completion({ callIdPrefix: "call_test_", emitting: false, owner: "test" })
   // Text after something else is a block of its own, as on the wires.
   let block = 0
   let last: string | undefined
@@ -147,5 +147,6 @@ const sessionOf = (
   scrub: (text) => text,
   usage: Usage.empty,
   cost: Cost.zeroUSD,
+  tryingSince: undefined,
   firstTokenAt: streamed ? clock.unsafeCurrentTimeNanos() : undefined
 })

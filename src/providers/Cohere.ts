@@ -1,0 +1,62 @@
+/**
+ * Cohere over its chat API, version 2. Source: docs.cohere.com, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as ConfigError from "effect/ConfigError"
+import type * as Layer from "effect/Layer"
+import * as provider from "../internal/provider.ts"
+import * as cohere from "../internal/wires/cohere.ts"
+import type { LLM } from "../LLM.ts"
+import type { ConfigurationError } from "../LLMError.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends provider.Options {
+  /** Provider name on answers, for another host of this API. Default `"cohere"`. */
+  readonly provider?: string | undefined
+}
+
+const spec = (options: Options): provider.Spec<cohere.State> => ({
+  provider: options.provider ?? "cohere",
+  wire: cohere.wire,
+  baseUrl: "https://api.cohere.com",
+  prefix: "/v2",
+  path: () => "/chat",
+  keyVariables: ["CO_API_KEY", "COHERE_API_KEY"],
+  keyOptional: options.provider !== undefined,
+  auth: provider.bearer
+})
+
+/**
+ * The key comes from `CO_API_KEY` or `COHERE_API_KEY` when it is not given. Text files go along as documents; the
+ * citations of an answer are in its `message`, as metadata of the text.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Cohere, LLM } from "effect-majordomo"
+ * import { NodeHttpClient } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = Cohere.layer({ model: "command-a-03-2025" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
+ * ```
+ */
+export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
+  provider.layer(spec(options), options)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: provider.Configurable<Options>
+): Layer.Layer<LLM, ConfigurationError | ConfigError.ConfigError, HttpClient.HttpClient> =>
+  provider.layerConfig(layer, options)

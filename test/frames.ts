@@ -1,0 +1,40 @@
+/** Frames of an Amazon event stream, written by Amazon's own codec. */
+import { EventStreamCodec } from "@smithy/eventstream-codec"
+
+const encoder = new TextEncoder()
+
+const codec = new EventStreamCodec(
+  (bytes) => typeof bytes === "string" ? bytes : new TextDecoder().decode(bytes),
+  (text) => encoder.encode(text)
+)
+
+export type Value = Parameters<typeof codec.encode>[0]["headers"][string]
+
+const string = (value: string): Value => ({ type: "string", value })
+
+export const frame = (headers: Readonly<Record<string, Value>>, payload: string): Uint8Array =>
+  codec.encode({ headers, body: encoder.encode(payload) })
+
+export const event = (type: string, payload: unknown): Uint8Array =>
+  frame({
+    ":event-type": string(type),
+    ":content-type": string("application/json"),
+    ":message-type": string("event")
+  }, JSON.stringify(payload))
+
+export const exception = (type: string, payload: unknown): Uint8Array =>
+  frame({
+    ":exception-type": string(type),
+    ":content-type": string("application/json"),
+    ":message-type": string("exception")
+  }, JSON.stringify(payload))
+
+export const join = (pieces: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
