@@ -412,7 +412,7 @@ const limited = <A, R>(
         const error = timedOut(session, "total", total)
         // The try that was running ends here; between two tries there is none.
         if (session.tryingSince !== undefined) failedAttempt(session, error, session.tryingSince)
-        return error
+        return final(session, error)
       }
     })
 }

@@ -121,7 +121,8 @@ const costOf = (
     cacheCreation1hTokens: completion.rawUsage?.cacheCreation1h,
     inputAudioTokens: completion.rawUsage?.inputAudio,
     outputAudioTokens: completion.rawUsage?.outputAudio,
-    webSearches: completion.webSearches,
+    // What a provider bills in one sum is compared with the tokens alone.
+    webSearches: completion.providerCost === undefined ? completion.webSearches : 0,
     serviceTier: completion.serviceTier,
     at: new Date(session.clock.unsafeCurrentTimeMillis())
   })

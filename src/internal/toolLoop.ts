@@ -91,7 +91,9 @@ export const run = <A, R, E, R2>(
 const toJson = (result: unknown): Prompt.JsonValue => {
   if (result === undefined) return null
   try {
-    const plain: Prompt.JsonValue | undefined = JSON.parse(JSON.stringify(result))
+    const plain: Prompt.JsonValue | undefined = JSON.parse(
+      JSON.stringify(result, (_, value: unknown) => typeof value === "bigint" ? String(value) : value)
+    )
     return plain ?? null
   } catch {
     return Inspectable.toStringUnknown(result, 0)
@@ -103,7 +105,7 @@ const failure = (call: Response.ToolCall, message: string): Prompt.ToolResultPar
 
 const describe = (error: unknown): string => {
   if (error === undefined || error === null) return "the tool failed"
-  return error instanceof Error ? error.message : typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0)
+  return error instanceof Error ? error.message : typeof error === "string" ? error : JSON.stringify(toJson(error))
 }
 
 const describeIssues = (issues: ReadonlyArray<LLMError.Issue>): string =>

@@ -168,20 +168,18 @@ const lowerFormat = (call: Call): Structured => {
   }
   const plain = codec(format.schema, dialect.plain)
   const schema = plain?.schema ?? format.schema
+  const own = way === "native" ? codec(format.schema, dialect.gemini) : undefined
   switch (way) {
-    case "native": {
-      const own = codec(format.schema, dialect.gemini)
-      return {
-        codec: own ?? plain,
-        config: { responseMimeType: "application/json", responseJsonSchema: own?.schema ?? schema }
-      }
-    }
+    case "native":
     case "json-mode":
-      return {
-        codec: plain,
-        config: { responseMimeType: "application/json" },
-        instruction: schemaInstruction(schema)
-      }
+      return own === undefined
+        // What the dialect cannot say is told in words.
+        ? {
+          codec: plain,
+          config: { responseMimeType: "application/json" },
+          instruction: schemaInstruction(schema)
+        }
+        : { codec: own, config: { responseMimeType: "application/json", responseJsonSchema: own.schema } }
     case "tool":
       return {
         codec: plain,
