@@ -21,11 +21,11 @@ export const anthropicStructured = (model: string): boolean => anthropicNative.t
 
 /** The Anthropic model thinks adaptively, steered by an effort; older ones need a token budget. */
 export const anthropicAdaptive = (model: string): boolean =>
-  /^claude-(opus-5|fable-5|sonnet-5|opus-4-[678]|sonnet-4-6)/.test(model)
+  /^claude-(opus-5|fable-5|mythos|sonnet-5|opus-4-[678]|sonnet-4-6)/.test(model)
 
 /** The Anthropic model thinks adaptively only: it takes no token budget, and need not be told not to think. */
 export const anthropicAdaptiveOnly = (model: string): boolean =>
-  /^claude-(opus-5|fable-5|sonnet-5|opus-4-[78])/.test(model)
+  /^claude-(opus-5|fable-5|mythos|sonnet-5|opus-4-[78])/.test(model)
 
 const anthropicThinks = /^claude-(3-7|opus-4|sonnet-4|haiku-4-5|opus-5|sonnet-5|fable-5)/
 

@@ -110,12 +110,13 @@ type Kind = LLMError.Reason["_tag"] | "ContextLengthExceeded" | "InvalidRequest"
 // caller, so only whole phrases count there.
 const label = {
   quota: /insufficient_(quota|balance|funds|credits?)|budget_exceeded|billing_|quota_?exceeded|payment_required/i,
-  badKey: /invalid[_-]api[_-]key|api_key_invalid|authentication|unauthenticated|unauthorized|unrecognizedclient/i,
+  badKey: /invalid[_-]api[_-]key|api_key_invalid|authentication|unauthenticated|unauthorized|unrecognizedclient|expiredtoken|invalidsignature|incompletesignature/i,
   permission: /permission|forbidden|accessdenied|access_denied/i,
   noModel: /model_(not_found|not_available|decommissioned)|invalid_model|deploymentnotfound|not_found_error|resourcenotfound/i,
   overloaded: /overloaded|service_?unavailable|\bunavailable\b|modelnotready/i,
   rate: /rate_?limit|resource_exhausted|throttl|too_?many_?requests/i,
   timeout: /deadline_exceeded|timeout/i,
+  failed: /modelerror|modelstreamerror/i,
   context: /context_length|exceed_context|too_many_prompt_tokens/i,
   invalid: /invalid_request|invalid_argument|invalid-argument|validation|bad_request/i
 } as const
@@ -126,7 +127,7 @@ const phrase = {
   badKey:
     /(incorrect|invalid) (x-)?api[ -]?key|api key (not valid|not found|expired|is invalid)|invalid authentication credentials|no auth credentials/i,
   noModel:
-    /\b(model|deployment)\b[^.]{0,80}(not found|does not exist|not exist|has been (retired|deprecated|decommissioned))|is not a valid model|^invalid model:|model identifier is invalid|supported api model names|no such model|unknown model/i,
+    /\b(model|deployment)\b[^.]{0,80}(not found|does not exist|not exist|has been (retired|deprecated|decommissioned))|is not a valid model|^invalid model:|model identifier is invalid|supported api model names|no such model|unknown model|on-demand throughput/i,
   context:
     /maximum context|context (length|window|limit|size)|prompt is too long|too many (prompt )?tokens|exceeds the (maximum|available)[^.]{0,40}(token|context)|input (is )?too long|total length of all messages is too long|tokens \+ `?max_(new_)?tokens`? must be/i,
   rate: /rate limit|too many requests/i,
@@ -150,6 +151,7 @@ export const classify = (status: number, facts: ErrorFacts): Kind => {
   if (label.overloaded.test(name)) return "Overloaded"
   if (label.rate.test(name)) return "RateLimited"
   if (label.timeout.test(name)) return "Timeout"
+  if (label.failed.test(name)) return "ServerError"
   if (label.context.test(name) || (isClients && effective !== 429 && phrase.context.test(message))) {
     return "ContextLengthExceeded"
   }
@@ -177,6 +179,7 @@ const byStatus = (status: number, message: string): Kind => {
     case 524:
       return "Timeout"
     case 409:
+    case 424:
       return "ServerError"
     case 429:
       return "RateLimited"

@@ -67,17 +67,40 @@ const manualRedirects = (context: Context.Context<never>): Context.Context<never
   }) as Context.Context<never>
 }
 
+/** An answer with its headers read once: the client's own response reads them anew for every look. */
+export class Received {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  private readonly response: HttpClientResponse.HttpClientResponse
+
+  constructor(response: HttpClientResponse.HttpClientResponse) {
+    this.status = response.status
+    this.headers = response.headers
+    this.response = response
+  }
+
+  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
+    return this.response.text
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+    return this.response.stream
+  }
+}
+
 const maxRedirects = 3
+const maxRedirectBytes = 65_536
 
 /** Sends; follows a 307 or 308 within the same origin only. */
 export const send = <R>(
   client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   request: HttpClientRequest.HttpClientRequest,
   hops = 0
-): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpFailure, R> =>
-  Effect.flatMap(
-    Effect.mapError(client.execute(request), (error) => new HttpFailure("transport", describe(error))),
-    (response) => {
+): Effect.Effect<Received, HttpFailure, R> =>
+  Effect.matchEffect(client.execute(request), {
+    onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error))),
+    onSuccess: (answer) => {
+      const response = new Received(answer)
       if (response.status < 300 || response.status >= 400) return Effect.succeed(response)
       const target = Option.getOrUndefined(parseUrl(response.headers["location"], request.url))
       const origin = Option.getOrUndefined(parseUrl(request.url))?.origin
@@ -85,7 +108,7 @@ export const send = <R>(
         target.origin === origin && hops < maxRedirects
       return Effect.zipRight(
         // An unread body would keep its connection.
-        Effect.ignore(response.text),
+        Effect.ignore(readText(response, maxRedirectBytes)),
         next
           ? send(client, HttpClientRequest.setUrl(request, target.toString()), hops + 1)
           : Effect.fail(
@@ -98,14 +121,14 @@ export const send = <R>(
           )
       )
     }
-  )
+  })
 
 const parseUrl = (url: string | undefined, base?: string): Option.Option<URL> =>
   url === undefined ? Option.none() : Either.getRight(Either.try(() => new URL(url, base)))
 
 /** The body as text; fails when it is larger than the limit. Memory stays within the limit. */
 export const readText = (
-  response: HttpClientResponse.HttpClientResponse,
+  response: Received,
   maxBytes: number
 ): Effect.Effect<string, HttpFailure> => {
   const length = response.headers["content-length"]

@@ -1,6 +1,5 @@
 /** A streamed body, from bytes to parts: pulls, frames, lets the wire read, and knows when the answer is complete. */
 import type * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
@@ -37,7 +36,7 @@ export class Reader<S, A, R> {
   private readonly host: Host<S>
   private readonly session: Session
   private readonly request: Request<A, R>
-  private readonly response: HttpClientResponse.HttpClientResponse
+  private readonly response: http.Received
   private readonly body: BodyPull
   private readonly attemptStartedAt: bigint
   private readonly completion: Completion
@@ -56,7 +55,7 @@ export class Reader<S, A, R> {
     host: Host<S>,
     session: Session,
     request: Request<A, R>,
-    response: HttpClientResponse.HttpClientResponse,
+    response: http.Received,
     body: BodyPull,
     attemptStartedAt: bigint
   ) {
@@ -78,7 +77,7 @@ export class Reader<S, A, R> {
     host: Host<S>,
     session: Session,
     request: Request<A, R>,
-    response: HttpClientResponse.HttpClientResponse,
+    response: http.Received,
     scope: Scope.Scope,
     attemptStartedAt: bigint
   ): Effect.Effect<Reader<S, A, R>> {

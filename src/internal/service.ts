@@ -5,7 +5,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
@@ -166,7 +165,7 @@ const single = <S, A, R>(
 const readWhole = <S>(
   { driver: { wire } }: Host<S>,
   session: Session,
-  response: HttpClientResponse.HttpClientResponse,
+  response: http.Received,
   text: string,
   completion: Completion
 ): LLMError.LLMError | undefined => {
@@ -189,7 +188,7 @@ const send = <S, R>(
   client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   session: Session,
   attempt: Attempt
-): Effect.Effect<HttpClientResponse.HttpClientResponse, LLMError.LLMError, R> =>
+): Effect.Effect<http.Received, LLMError.LLMError, R> =>
   Effect.matchEffect(
     http.send(
       client,
@@ -216,7 +215,7 @@ const textOfHtml = (text: string): string =>
     ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim()
     : text
 
-const readText = <S>(host: Host<S>, session: Session, response: HttpClientResponse.HttpClientResponse) =>
+const readText = <S>(host: Host<S>, session: Session, response: http.Received) =>
   Effect.mapError(
     http.readText(response, host.limits.maxResponseBytes),
     (failure) => httpFailed(session, failure, response)

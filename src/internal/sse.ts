@@ -31,10 +31,11 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
     const field = colon < 0 ? text : text.slice(0, colon)
     if (field !== "data" && field !== "event") return
     const value = colon < 0 ? "" : text.slice(text.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
-    if (field === "event") {
-      event = value
-      return
-    }
+    if (field === "event") event = value
+    else addData(value)
+  }
+
+  const addData = (value: string) => {
     size += value.length
     checkSize(size)
     data = data === undefined ? value : `${data}\n${value}`
@@ -73,9 +74,13 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
     let cr = text.indexOf("\r", from)
     while (lf >= 0 || cr >= 0) {
       const end = lf < 0 || (cr >= 0 && cr < lf) ? cr : lf
-      const current = line === "" ? text.slice(from, end) : line + text.slice(from, end)
-      line = ""
-      endOfLine(current, events)
+      // Most lines are whole and hold data: those are cut out once.
+      if (line === "" && text.startsWith("data: ", from)) addData(text.slice(from + 6, end))
+      else {
+        const current = line === "" ? text.slice(from, end) : line + text.slice(from, end)
+        line = ""
+        endOfLine(current, events)
+      }
       from = end + 1
       if (end === cr) {
         if (from === text.length) afterCR = true

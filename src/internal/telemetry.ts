@@ -7,6 +7,7 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Tracer from "effect/Tracer"
 import type { Options } from "../LLM.ts"
@@ -182,14 +183,17 @@ const tokens = MetricBoundaries.fromIterable([
 ])
 
 const makeMetrics = (version: 0 | 1, tags: Readonly<Record<string, string>>): Telemetry["record"] => {
+  // The labels are part of the key: a metric that is tagged afterwards makes a new key for every update.
   const tagged = (
     name: string,
     boundaries: MetricBoundaries.MetricBoundaries,
     extra: ReadonlyArray<readonly [string, string]>
   ) =>
-    [...Object.entries(tags), ...extra].reduce(
-      (metric, [key, value]) => Metric.tagged(metric, key, value),
-      Metric.histogram(name, boundaries)
+    Metric.fromMetricKey(
+      MetricKey.taggedWithLabels(
+        MetricKey.histogram(name, boundaries),
+        [...Object.entries(tags), ...extra].map(([key, value]) => MetricLabel.make(key, value))
+      )
     )
   const duration = tagged(names.durationMetric[version], seconds, [])
   const input = tagged(names.tokensMetric[version], tokens, [["gen_ai.token.type", "input"]])

@@ -429,7 +429,7 @@ describe("Bedrock answers", () => {
       assert.strictEqual(yield* failing(404, "ResourceNotFoundException"), "ModelNotFound")
       assert.strictEqual(yield* failing(408, "ModelTimeoutException"), "Timeout")
       assert.strictEqual(yield* failing(503, "ServiceUnavailableException"), "Overloaded")
-      assert.strictEqual(yield* failing(500, "InternalServerException"), "ServerError")
+      assert.strictEqual(yield* failing(500, "InternalServerException:http://example.com/throttling/"), "ServerError")
       assert.strictEqual(yield* failing(429, "ModelNotReadyException"), "Overloaded")
       assert.strictEqual(yield* failing(400, "ServiceQuotaExceededException"), "QuotaExceeded")
     }))
@@ -584,6 +584,19 @@ describe("Bedrock streams", () => {
         ...end("end_turn").map((piece) => piece.slice(0, 20))
       ])
       assert.deepStrictEqual([short.seen, short.reason], ["Hal", "Transport"])
+    }))
+
+  it.effect("finish with the last frame, though the connection stays open", () =>
+    Effect.gen(function*() {
+      const http = stub(() =>
+        new Response(new ReadableStream({ start: (controller) => controller.enqueue(join(whole)) }))
+      )
+      const parts = yield* LLM.streamText({ prompt: "Hello" }).pipe(
+        Stream.takeUntil((part) => part._tag === "Finish"),
+        Stream.runCollect,
+        Effect.provide(live(http))
+      )
+      assert.strictEqual(Array.from(parts).at(-1)?._tag, "Finish")
     }))
 
   it.effect("an answer without its last frame counts, without usage", () =>

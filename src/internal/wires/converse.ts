@@ -1,14 +1,5 @@
 /** Amazon Bedrock's Converse wire. Source: docs.aws.amazon.com/bedrock, Converse, recorded traffic, 2026-11. */
-import {
-  type FilePart,
-  type ImagePart,
-  type JsonObject,
-  type Message,
-  text,
-  type TextPart,
-  textsOf,
-  type ToolResultPart
-} from "../../Prompt.ts"
+import { type JsonObject, text, type TextPart, textsOf } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import * as aws from "../aws.ts"
 import * as capabilities from "../capabilities.ts"
@@ -17,11 +8,12 @@ import type { Call, Lowered, Wire } from "../driver.ts"
 import * as eventStream from "../eventStream.ts"
 import type { WireEvent } from "../framing.ts"
 import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../json.ts"
-import * as parts from "../parts.ts"
 import type { Codec } from "../schema/codec.ts"
 import { codec } from "../schema/codec.ts"
 import * as dialect from "../schema/dialect.ts"
 import { answerTool, schemaInstruction } from "../structured.ts"
+import { cachePoint, lowerMessages, name } from "./converseMessages.ts"
+import { lowerReasoning } from "./converseReasoning.ts"
 
 export interface Quirks {
   /** A cache point after the system prompt, and how long it lasts. */
@@ -37,8 +29,6 @@ interface OpenBlock {
 }
 
 export type State = Map<number, OpenBlock>
-
-const name = "bedrock"
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -98,8 +88,6 @@ const lowerSystem = (system: ReadonlyArray<TextPart>, quirks: Quirks): ReadonlyA
     return ttl === undefined ? [{ text }] : [{ text }, cachePoint(ttl)]
   })
 
-const cachePoint = (ttl: "5m" | "1h"): Loose => ({ cachePoint: { type: "default", ...(ttl === "1h" ? { ttl } : {}) } })
-
 /** Output ceilings, in tokens, beyond which a request is rejected. Elsewhere the model's own maximum is the default. */
 const ceilings: ReadonlyArray<readonly [model: RegExp, maxTokens: number]> = [
   [/meta\.llama4-(maverick|scout)-17b-instruct/, 8192],
@@ -125,95 +113,6 @@ const lowerSampling = (call: Call, thinks: boolean): Loose => {
     return {}
   }
   return { temperature, topP }
-}
-
-interface Reasoning {
-  readonly fields?: Loose | undefined
-  readonly thinks: boolean
-  /** The model takes no `inferenceConfig` beside this. */
-  readonly excludesInference?: boolean | undefined
-}
-
-const noReasoning: Reasoning = { thinks: false }
-
-/** Tokens to think for, by effort, on Claude models that take a budget; about what the vendor's own efforts spend. */
-const budgets: Readonly<Record<string, number>> = {
-  minimal: 1024,
-  low: 2048,
-  medium: 8192,
-  high: 16_384,
-  xhigh: 32_768,
-  max: 49_152
-}
-
-/** The effort that spends about so many tokens. */
-const effortOf = (budget: number): "low" | "medium" | "high" =>
-  budget <= 4096 ? "low" : budget <= 12_288 ? "medium" : "high"
-
-/** What `low`, `medium` and `high` have to stand for. */
-const threeEfforts: Readonly<Record<string, "low" | "medium" | "high">> = {
-  minimal: "low",
-  low: "low",
-  medium: "medium",
-  high: "high",
-  xhigh: "high",
-  max: "high"
-}
-
-const lowerReasoning = (call: Call, maxTokens: number | undefined): Reasoning => {
-  const { budgetTokens, effort } = call.options.reasoning ?? {}
-  if (effort === undefined && budgetTokens === undefined) return noReasoning
-  const off = effort === "none" || budgetTokens === 0
-  const claude = aws.claudeName(call.model)
-  if (claude !== undefined) return lowerThinking(call, claude, off, maxTokens)
-  const level = budgetTokens === undefined ? threeEfforts[effort ?? "medium"] ?? "medium" : effortOf(budgetTokens)
-  // Source: docs.aws.amazon.com/nova, extended thinking, 2026-11.
-  if (/amazon\.nova-2/.test(call.model)) {
-    if (off) return { fields: { reasoningConfig: { type: "disabled" } }, thinks: false }
-    const { stop, temperature, topP } = call.options
-    const excludesInference = level === "high"
-    if (excludesInference && (maxTokens ?? temperature ?? topP ?? stop) !== undefined) {
-      call.warn("dropped-parameter", `${call.model} takes no limits or sampling at high effort; they were not sent`)
-    }
-    return {
-      fields: { reasoningConfig: { type: "enabled", maxReasoningEffort: level } },
-      thinks: true,
-      excludesInference
-    }
-  }
-  if (/openai\.gpt-oss/.test(call.model)) return { fields: { reasoning_effort: off ? "low" : level }, thinks: true }
-  if (/amazon\.(nova|titan)|meta\.llama/.test(call.model)) return off ? noReasoning : call.unsupported("reasoning")
-  call.warn("dropped-parameter", `how much ${call.model} thinks cannot be set through Converse; it was not sent`)
-  return noReasoning
-}
-
-/** Source: docs.aws.amazon.com/bedrock, extended and adaptive thinking, 2026-11. */
-const lowerThinking = (call: Call, claude: string, off: boolean, maxTokens: number | undefined): Reasoning => {
-  const { budgetTokens, effort } = call.options.reasoning ?? {}
-  const only = capabilities.anthropicAdaptiveOnly(claude)
-  // The newest models only think when they are asked to, and reject the word.
-  if (off && (only || !capabilities.anthropicReasons(claude))) return noReasoning
-  if (off) return { fields: { thinking: { type: "disabled" } }, thinks: false }
-  if (!capabilities.anthropicReasons(claude)) return call.unsupported("reasoning")
-  if (only || (budgetTokens === undefined && capabilities.anthropicAdaptive(claude))) {
-    if (budgetTokens !== undefined) {
-      call.warn("dropped-parameter", `${call.model} takes no thinking budget; it was given an effort instead`)
-    }
-    const wanted = effort ?? effortOf(budgetTokens ?? 0)
-    const sent = wanted === "minimal" ? "low" : wanted === "xhigh" && !only ? "high" : wanted
-    return { fields: { thinking: { type: "adaptive" }, output_config: { effort: sent } }, thinks: true }
-  }
-  const budget = budgetTokens ?? budgets[effort ?? "medium"] ?? 8192
-  // The budget is part of the cap, and there must be room for an answer.
-  const fitting = maxTokens === undefined ? budget : Math.min(budget, maxTokens - 1)
-  if (maxTokens !== undefined && fitting < 1024) {
-    call.invalid(
-      "InvalidParameter",
-      `thinking needs at least 1024 tokens and room for the answer; maxTokens is ${maxTokens}`,
-      "maxTokens"
-    )
-  }
-  return { fields: { thinking: { type: "enabled", budget_tokens: Math.max(1024, fitting) } }, thinks: true }
 }
 
 interface Structured {
@@ -298,133 +197,6 @@ const pastTools = (call: Call): ReadonlyArray<Loose> => {
     }
   }
   return [...known.values()]
-}
-
-/** Turns must alternate: tool results are the user's, and neighbours of one role are joined. */
-const lowerMessages = (call: Call): ReadonlyArray<Loose> => {
-  const turns: Array<{ readonly role: "user" | "assistant"; readonly content: Array<Loose> }> = []
-  let files = 0
-  const nameOf = (filename: string | undefined) => documentName(filename, ++files)
-  for (const message of call.messages) {
-    if (message.role === "system") continue
-    const role = message.role === "assistant" ? "assistant" : "user"
-    const content = lowerContent(message, call, nameOf)
-    if (content.length === 0) continue
-    const last = turns[turns.length - 1]
-    if (last?.role === role) last.content.push(...content)
-    else turns.push({ role, content: [...content] })
-  }
-  return turns
-}
-
-type NameOf = (filename: string | undefined) => string
-
-/** Names of documents must be unique and plain. */
-const documentName: (filename: string | undefined, number: number) => string = (filename, number) => {
-  const plain = (filename ?? "").replace(/\.[a-zA-Z0-9]+$/, "").replace(/[^a-zA-Z0-9 ()[\]-]+/g, "-")
-    .replace(/ {2,}/g, " ").trim()
-  return `${plain === "" ? "document" : plain.slice(0, 180)} ${number}`
-}
-
-const lowerContent = (
-  message: Exclude<Message, { role: "system" }>,
-  call: Call,
-  nameOf: NameOf
-): ReadonlyArray<Loose> => {
-  if (typeof message.content === "string") return lowerText(message.content)
-  return message.content.flatMap((part): ReadonlyArray<Loose> => {
-    const cached = "cache" in part && part.cache !== undefined ? [cachePoint(part.cache)] : []
-    switch (part.type) {
-      case "text":
-        return [...lowerText(part.text), ...cached]
-      case "image":
-      case "file":
-        return [lowerMedia(part, call, nameOf), ...cached]
-      case "reasoning":
-        return lowerReasoningContent(part.text, part.providerMetadata?.[name], call)
-      case "tool-call":
-        return [{ toolUse: { toolUseId: toolId(part.id), name: part.name, input: parts.writtenArguments(part) } }]
-      case "tool-result":
-        return [lowerToolResult(part, call, nameOf)]
-      case "provider":
-        return part.wire === `${name}:${call.provider}` ? [part.value] : []
-    }
-  })
-}
-
-// Blank text is rejected.
-const lowerText = (text: string): ReadonlyArray<Loose> => text.trim() === "" ? [] : [{ text }]
-
-// Ids that other providers made may have characters this wire rejects.
-const toolId = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, "_").slice(-64)
-
-const lowerToolResult = (part: ToolResultPart, call: Call, nameOf: NameOf): Loose => {
-  const text = parts.resultText(part)
-  return {
-    toolResult: {
-      toolUseId: toolId(part.id),
-      content: [
-        { text: text === "" ? "(no output)" : text },
-        ...(part.media ?? []).map((item) => lowerMedia(item, call, nameOf))
-      ],
-      ...(part.isError === true ? { status: "error" } : {})
-    }
-  }
-}
-
-/** Only a Claude reads its thoughts again, and only with their signature. */
-const lowerReasoningContent = (text: string, own: JsonObject | undefined, call: Call): ReadonlyArray<Loose> => {
-  if (own === undefined || aws.claudeName(call.model) === undefined) return []
-  const { redacted, signature } = own
-  if (redacted !== undefined) return [{ reasoningContent: { redactedContent: redacted } }]
-  return signature === undefined ? [] : [{ reasoningContent: { reasoningText: { text, signature } } }]
-}
-
-const imageFormats = ["png", "jpeg", "gif", "webp"]
-const videoFormats: Readonly<Record<string, string>> = {
-  "video/mp4": "mp4",
-  "video/quicktime": "mov",
-  "video/x-matroska": "mkv",
-  "video/webm": "webm",
-  "video/x-flv": "flv",
-  "video/mpeg": "mpeg",
-  "video/x-ms-wmv": "wmv",
-  "video/3gpp": "three_gp"
-}
-const documentFormats: Readonly<Record<string, string>> = {
-  "application/pdf": "pdf",
-  "text/csv": "csv",
-  "application/msword": "doc",
-  "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-  "application/vnd.ms-excel": "xls",
-  "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-  "text/html": "html",
-  "text/plain": "txt",
-  "text/markdown": "md"
-}
-
-const lowerMedia = (part: ImagePart | FilePart, call: Call, nameOf: NameOf): Loose => {
-  const mediaType = part.mediaType ?? "image/png"
-  const source = lowerSource(part.media, mediaType, call)
-  if (mediaType.startsWith("image/")) {
-    const format = mediaType.slice("image/".length).replace("jpg", "jpeg")
-    return imageFormats.includes(format)
-      ? { image: { format, source } }
-      : call.unsupported(`a picture of type ${mediaType}`)
-  }
-  const video = videoFormats[mediaType]
-  if (video !== undefined) return { video: { format: video, source } }
-  const document = documentFormats[mediaType] ?? (mediaType.startsWith("text/") ? "txt" : undefined)
-  if (document === undefined) return call.unsupported(`a file of type ${mediaType}`)
-  const filename = part.type === "file" ? part.filename : undefined
-  return { document: { format: document, name: nameOf(filename), source } }
-}
-
-const lowerSource = (media: Parameters<typeof parts.toUrl>[0], mediaType: string, call: Call): Loose => {
-  if (media.type !== "url") return { bytes: parts.toBase64(media) }
-  return media.url.startsWith("s3://")
-    ? { s3Location: { uri: media.url } }
-    : call.unsupported(`media by URL other than s3: (${mediaType})`)
 }
 
 // ── answer ──────────────────────────────────────────────────────────────────────────────────────────────────────────
