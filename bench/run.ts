@@ -40,13 +40,14 @@ const measures: Readonly<Record<Job["measure"] | "start", Measure>> = {
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: Object.keys(measures).join(",") },
+    only: { type: "string", default: [...Object.keys(measures), "parsing"].join(",") },
     contenders: { type: "string", default: contenders.join(",") },
     rounds: { type: "string", default: "3" },
     profile: { type: "boolean", default: false }
   }
 })
-const chosen = values.only.split(",") as ReadonlyArray<keyof typeof measures>
+const asked = values.only.split(",")
+const chosen = asked.filter((name) => name !== "parsing") as ReadonlyArray<keyof typeof measures>
 const names = values.contenders.split(",")
 const rounds = Number(values.rounds)
 
@@ -166,6 +167,10 @@ const rows = chosen.map((measure) => {
     ...names.map((name) => cell(measure, found?.get(name) ?? NaN, floor))
   ]
 })
+if (asked.includes("parsing")) {
+  spawnSync(process.execPath, ["--no-memory-reducer", "--import", "tsx", "bench/parsing.ts"], { stdio: "inherit" })
+}
+if (chosen.length === 0) process.exit()
 console.log(`\nNode ${process.version}, medians of ${values.rounds} rounds; CPU time unless it says otherwise\n`)
 console.log(markdown([["", "ours, at most", ...names], ...rows]))
 if (values.profile) {

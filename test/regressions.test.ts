@@ -1,10 +1,25 @@
 /** What went wrong once, in the words of who would notice. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Duration, Effect, Exit, Layer, Option, Redacted, Schema, Stream } from "effect"
+import {
+  Anthropic,
+  Cost,
+  Gemini,
+  LLM,
+  LLMError,
+  OpenAI,
+  OpenAIChat,
+  Output,
+  Pricing,
+  Prompt,
+  Response as Answer,
+  Retry,
+  Tool,
+  Usage
+} from "../src/index.ts"
 import * as errors from "../src/internal/errors.ts"
 import * as json from "../src/internal/json.ts"
-import { Anthropic, Cost, Gemini, LLM, LLMError, OpenAI, OpenAIChat, Output, Pricing, Prompt, Response as Answer, Retry, Tool, Usage } from "../src/index.ts"
-import { chatAnswer, chatChunk, jsonResponse, stub, type Stub } from "./stub.ts"
+import { chatAnswer, chatChunk, jsonResponse, type Stub, stub } from "./stub.ts"
 
 const common = { apiKey: Redacted.make("key-0123456789"), retry: Retry.none }
 const chat = (http: Stub, more: Partial<OpenAIChat.Options> = {}) =>
@@ -25,16 +40,42 @@ describe("errors of real hosts", () => {
   }
   const openai = (message: string, code?: string | number, type?: string) => ({ error: { message, code, type } })
   it.each([
-    ["RateLimited", 429, openai("Rate limit reached … Upgrade at https://console.groq.com/settings/billing", "rate_limit_exceeded", "tokens")],
-    ["RateLimited", 429, openai("Rate limit reached. Visit https://platform.openai.com/account/billing to add a payment method.")],
+    [
+      "RateLimited",
+      429,
+      openai(
+        "Rate limit reached … Upgrade at https://console.groq.com/settings/billing",
+        "rate_limit_exceeded",
+        "tokens"
+      )
+    ],
+    [
+      "RateLimited",
+      429,
+      openai("Rate limit reached. Visit https://platform.openai.com/account/billing to add a payment method.")
+    ],
     ["QuotaExceeded", 429, openai("Your team has used all available credits or reached its monthly spending limit.")],
-    ["QuotaExceeded", 400, { type: "error", error: { type: "invalid_request_error", message: "You have reached your specified API usage limits." } }],
+    ["QuotaExceeded", 400, {
+      type: "error",
+      error: { type: "invalid_request_error", message: "You have reached your specified API usage limits." }
+    }],
     ["QuotaExceeded", 400, openai("Budget has been exceeded!", undefined, "budget_exceeded")],
-    ["Authentication", 400, { error: { code: 400, status: "INVALID_ARGUMENT", message: "API key expired. Please renew the API key.", details: [{ reason: "API_KEY_INVALID" }] } }],
+    ["Authentication", 400, {
+      error: {
+        code: 400,
+        status: "INVALID_ARGUMENT",
+        message: "API key expired. Please renew the API key.",
+        details: [{ reason: "API_KEY_INVALID" }]
+      }
+    }],
     ["ModelNotFound", 400, openai("foo/bar is not a valid model ID", 400)],
     ["ModelNotFound", 400, openai("The model has been decommissioned", "model_decommissioned")],
     ["ModelNotFound", 400, openai("Unable to access model", "model_not_available")],
-    ["ContextLengthExceeded", 400, openai("input length and `max_tokens` exceed context limit: 199000 + 20000 > 200000")],
+    [
+      "ContextLengthExceeded",
+      400,
+      openai("input length and `max_tokens` exceed context limit: 199000 + 20000 > 200000")
+    ],
     ["ContextLengthExceeded", 422, openai("`inputs` tokens + `max_new_tokens` must be <= 4097")],
     ["InvalidRequest", 400, openai("Invalid model output schema: missing field")],
     ["InvalidRequest", 400, openai("Invalid value: 'what does unauthenticated mean'")],
@@ -42,13 +83,22 @@ describe("errors of real hosts", () => {
   ])("%s from %i %j", (expected, status, answer) => assert.strictEqual(kind(status, answer), expected))
 
   it("a rate limit that says when to come back is no quota", () => {
-    const answer = { error: { code: 429, status: "RESOURCE_EXHAUSTED", message: "You exceeded your current quota, please check your plan and billing details." } }
+    const answer = {
+      error: {
+        code: 429,
+        status: "RESOURCE_EXHAUSTED",
+        message: "You exceeded your current quota, please check your plan and billing details."
+      }
+    }
     assert.strictEqual(kind(429, answer, 34_000), "RateLimited")
   })
 
   it("filters are told by their code or their words", () => {
     assert.strictEqual(errors.readErrorBody(openai("flagged", "invalid_prompt"))?.filter, "invalid_prompt")
-    assert.strictEqual(errors.readErrorBody(openai("Output blocked by content filtering policy"))?.filter, "content_filter")
+    assert.strictEqual(
+      errors.readErrorBody(openai("Output blocked by content filtering policy"))?.filter,
+      "content_filter"
+    )
   })
 
   it.effect("a secret at the place where a message is cut is found before the cut", () =>
@@ -74,7 +124,12 @@ describe("errors of real hosts", () => {
 describe("answers in odd places", () => {
   it.effect("an error beside an answer that is not streamed", () =>
     Effect.gen(function*() {
-      const choice = { index: 0, message: { content: "" }, finish_reason: "error", error: { code: 502, message: "upstream" } }
+      const choice = {
+        index: 0,
+        message: { content: "" },
+        finish_reason: "error",
+        error: { code: 502, message: "upstream" }
+      }
       const http = stub(() => jsonResponse(chatAnswer("", { choices: [choice] })))
       const error = yield* Effect.flip(LLM.generateText({ prompt: "Hi" })).pipe(Effect.provide(chat(http)))
       assert.strictEqual(LLMError.tagOf(error), "ServerError")
@@ -103,7 +158,9 @@ describe("answers in odd places", () => {
       const delta = (calls: ReadonlyArray<unknown>) => chatChunk({ tool_calls: calls })
       const run = (...chunks: ReadonlyArray<string>) =>
         LLM.collect(LLM.streamText({ prompt: "Hi" })).pipe(
-          Effect.provide(chat(stub(() => new Response([...chunks, chatChunk({}, "tool_calls"), "data: [DONE]\n\n"].join(""))))),
+          Effect.provide(
+            chat(stub(() => new Response([...chunks, chatChunk({}, "tool_calls"), "data: [DONE]\n\n"].join(""))))
+          ),
           Effect.map(({ toolCalls }) => toolCalls.map(({ arguments: args, name }) => [name, args]))
         )
       assert.deepStrictEqual(
@@ -135,7 +192,12 @@ describe("answers in odd places", () => {
 
   it.effect("what came before a filter is seen, however the bytes were cut", () =>
     Effect.gen(function*() {
-      const frames = [chatChunk({ content: "Hello " }), chatChunk({ content: "world" }), chatChunk({}, "content_filter"), "data: [DONE]\n\n"]
+      const frames = [
+        chatChunk({ content: "Hello " }),
+        chatChunk({ content: "world" }),
+        chatChunk({}, "content_filter"),
+        "data: [DONE]\n\n"
+      ]
       const seen: Array<string> = []
       const error = yield* LLM.streamText({ prompt: "Hi" }).pipe(
         LLM.textOf,
@@ -173,7 +235,11 @@ describe("answers in odd places", () => {
   it.effect("a list whose elements leave fields out, where the provider makes them null", () =>
     Effect.gen(function*() {
       const items = [{ n: 1, note: null }, { n: 2, note: "x" }, { n: 3, note: null }]
-      const http = stub(() => new Response([chatChunk({ content: JSON.stringify({ value: items }) }), chatChunk({}, "stop"), "data: [DONE]\n\n"].join("")))
+      const http = stub(() =>
+        new Response(
+          [chatChunk({ content: JSON.stringify({ value: items }) }), chatChunk({}, "stop"), "data: [DONE]\n\n"].join("")
+        )
+      )
       const schema = Schema.Struct({ n: Schema.Number, note: Schema.optional(Schema.String) })
       const all = yield* Stream.runCollect(LLM.streamArray({ prompt: "Hi", schema })).pipe(Effect.provide(chat(http)))
       assert.deepStrictEqual(Array.from(all), [{ n: 1 }, { n: 2, note: "x" }, { n: 3 }])
@@ -220,7 +286,11 @@ describe("conversations over providers", () => {
 
   it.effect("ids made for Gemini's calls fit other wires", () =>
     Effect.gen(function*() {
-      const http = stub(() => jsonResponse({ candidates: [{ content: { parts: [{ functionCall: { name: "f", args: {} } }] }, finishReason: "STOP" }] }))
+      const http = stub(() =>
+        jsonResponse({
+          candidates: [{ content: { parts: [{ functionCall: { name: "f", args: {} } }] }, finishReason: "STOP" }]
+        })
+      )
       const { toolCalls } = yield* LLM.generateText({ prompt: "Hi" }).pipe(Effect.provide(gemini(http)))
       assert.isAtMost(toolCalls[0]?.id.length ?? 99, 40)
     }))
@@ -228,7 +298,9 @@ describe("conversations over providers", () => {
   it.effect("a system message in mid-conversation stays one", () =>
     Effect.gen(function*() {
       const prompt = [Prompt.user("Hi"), Prompt.assistant("Hello"), Prompt.system("Rule"), Prompt.user("Go")]
-      const http = stub(() => jsonResponse({ candidates: [{ content: { parts: [{ text: "ok" }] }, finishReason: "STOP" }] }))
+      const http = stub(() =>
+        jsonResponse({ candidates: [{ content: { parts: [{ text: "ok" }] }, finishReason: "STOP" }] })
+      )
       yield* LLM.generateText({ prompt }).pipe(Effect.provide(gemini(http)))
       assert.deepStrictEqual(body(http).systemInstruction, { parts: [{ text: "Rule" }] })
       assert.notInclude(JSON.stringify(body(http).contents), "Rule")
@@ -267,9 +339,15 @@ describe("Anthropic's rules", () => {
       assert.deepStrictEqual(hour.system[0].cache_control, { type: "ephemeral", ttl: "1h" })
       const four = Prompt.user([1, 2, 3, 4].map((n) => Prompt.text(`${n}`, { cache: "5m" })))
       assert.notProperty((yield* sent({ system: "s", prompt: [four] })).system[0], "cache_control")
-      const parts = { role: "system" as const, content: [Prompt.text("a", { cache: "5m" }), Prompt.text(""), Prompt.text("b")] }
+      const parts = {
+        role: "system" as const,
+        content: [Prompt.text("a", { cache: "5m" }), Prompt.text(""), Prompt.text("b")]
+      }
       const kept = yield* sent({ prompt: [parts, Prompt.user("Hi")] })
-      assert.deepStrictEqual(kept.system.map((part: { readonly cache_control?: unknown }) => part.cache_control !== undefined), [true, true])
+      assert.deepStrictEqual(
+        kept.system.map((part: { readonly cache_control?: unknown }) => part.cache_control !== undefined),
+        [true, true]
+      )
     }))
 })
 
@@ -307,7 +385,14 @@ describe("money", () => {
   it.effect("an error survives being stored, its cost exact", () =>
     Effect.gen(function*() {
       const cost = Pricing.costAt({ input: 0.1, output: 0.2 }, usage)
-      const error = new LLMError.ResponseTruncatedError({ provider: "p", model: "m", outputTokens: 1, text: "", usage, cost })
+      const error = new LLMError.ResponseTruncatedError({
+        provider: "p",
+        model: "m",
+        outputTokens: 1,
+        text: "",
+        usage,
+        cost
+      })
       const stored = JSON.stringify(yield* Schema.encode(LLMError.LLMError)(error))
       const restored = yield* Schema.decode(Schema.parseJson(LLMError.LLMError))(stored)
       assert.strictEqual(restored._tag, "ResponseTruncatedError")
@@ -334,8 +419,12 @@ describe("limits and bad input", () => {
   it.effect("what cannot be written as JSON is refused, and tells so", () =>
     Effect.gen(function*() {
       const http = stub(() => jsonResponse(chatAnswer("Hi")))
-      const exit = yield* Effect.exit(LLM.generateText({ prompt: "Hi", providerOptions: { n: 1n } })).pipe(Effect.provide(chat(http)))
-      assert.isTrue(Exit.isFailure(exit) && Cause.isFailType(exit.cause) && exit.cause.error._tag === "InvalidRequestError")
+      const exit = yield* Effect.exit(LLM.generateText({ prompt: "Hi", providerOptions: { n: 1n } })).pipe(
+        Effect.provide(chat(http))
+      )
+      assert.isTrue(
+        Exit.isFailure(exit) && Cause.isFailType(exit.cause) && exit.cause.error._tag === "InvalidRequestError"
+      )
       assert.lengthOf(http.sent, 0)
     }))
 
@@ -343,7 +432,12 @@ describe("limits and bad input", () => {
     Effect.gen(function*() {
       const call = (name: string) => ({ id: name, function: { name, arguments: "{}" } })
       const http = stub(
-        () => jsonResponse(chatAnswer("", { choices: [{ index: 0, message: { tool_calls: ["a", "b", "c"].map(call) }, finish_reason: "tool_calls" }] })),
+        () =>
+          jsonResponse(
+            chatAnswer("", {
+              choices: [{ index: 0, message: { tool_calls: ["a", "b", "c"].map(call) }, finish_reason: "tool_calls" }]
+            })
+          ),
         () => jsonResponse(chatAnswer("done"))
       )
       const parameters = Schema.Struct({})
@@ -362,7 +456,10 @@ describe("limits and bad input", () => {
               ...llm,
               generate: (request) => {
                 seen.push(Prompt.toMessages(request.prompt).length)
-                return Effect.tap(llm.generate(request), () => Effect.sync(() => seen.push(Prompt.toMessages(request.prompt).length)))
+                return Effect.tap(
+                  llm.generate(request),
+                  () => Effect.sync(() => seen.push(Prompt.toMessages(request.prompt).length))
+                )
               }
             })
           ).pipe(Layer.provide(chat(http)))
@@ -378,7 +475,9 @@ describe("limits and bad input", () => {
 
   it.effect("a secret in a base URL is refused without repeating it", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Layer.build(chat(stub(), { baseUrl: "https://h/v1?key=canary-1" })).pipe(Effect.scoped))
+      const error = yield* Effect.flip(
+        Layer.build(chat(stub(), { baseUrl: "https://h/v1?key=canary-1" })).pipe(Effect.scoped)
+      )
       assert.notInclude(error.message, "canary")
     }))
 

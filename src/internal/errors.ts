@@ -110,9 +110,11 @@ type Kind = LLMError.Reason["_tag"] | "ContextLengthExceeded" | "InvalidRequest"
 // caller, so only whole phrases count there.
 const label = {
   quota: /insufficient_(quota|balance|funds|credits?)|budget_exceeded|billing_|quota_?exceeded|payment_required/i,
-  badKey: /invalid[_-]api[_-]key|api_key_invalid|authentication|unauthenticated|unauthorized|unrecognizedclient|expiredtoken|invalidsignature|incompletesignature/i,
+  badKey:
+    /invalid[_-]api[_-]key|api_key_invalid|authentication|unauthenticated|unauthorized|unrecognizedclient|expiredtoken|invalidsignature|incompletesignature/i,
   permission: /permission|forbidden|accessdenied|access_denied/i,
-  noModel: /model_(not_found|not_available|decommissioned)|invalid_model|deploymentnotfound|not_found_error|resourcenotfound/i,
+  noModel:
+    /model_(not_found|not_available|decommissioned)|invalid_model|deploymentnotfound|not_found_error|resourcenotfound/i,
   overloaded: /overloaded|service_?unavailable|\bunavailable\b|modelnotready/i,
   rate: /rate_?limit|resource_exhausted|throttl|too_?many_?requests/i,
   timeout: /deadline_exceeded|timeout/i,

@@ -27,6 +27,9 @@ const simpleEscapes: Readonly<Record<string, string>> = {
   t: "\t"
 }
 
+/** So many open entries are copied for every piece of text, however short. */
+const maxFreeEntries = 32
+
 export class PartialJson {
   private readonly stack: Array<Frame> = []
   private root: JsonValue | undefined = undefined
@@ -73,7 +76,7 @@ export class PartialJson {
     }
     let open = 0
     for (const frame of this.stack) open += frame.size
-    if (open > 8 * this.unread) return undefined
+    if (open > maxFreeEntries && open > 2 * this.unread) return undefined
     this.changed = false
     this.unread = 0
     let child: JsonValue | undefined = this.mode === "string" && !this.isKey ? this.token : undefined

@@ -254,7 +254,10 @@ const opened = <S, A, R>(
       const fail = (error: LLMError.LLMError) => record(host, span, Exit.fail(error))
       const opening = Effect.flatMap(open(host, request, true), (session) =>
         Effect.flatMap(
-          limited(session, retried(host, session, span, (attempt) => firstParts(host, session, request, attempt, scope))),
+          limited(
+            session,
+            retried(host, session, span, (attempt) => firstParts(host, session, request, attempt, scope))
+          ),
           (connection) => following(host, session, span, connection, scope)
         ))
       return Effect.tapError(opening, fail)
@@ -285,14 +288,17 @@ const firstParts = <S, A, R>(
       const opening = Effect.flatMap(
         Scope.extend(send(host, host.scopedClient, session, attempt), sending),
         (response) =>
-          Effect.flatMap(Reader.open(host, session, request, response, reading, attempt.startedAt), (reader) =>
-            Effect.map(reader.pull, (parts): Connection<S, A, R> => ({
-              reader,
-              request: sending,
-              body: reading,
-              first: parts ?? [],
-              startedAt: attempt.startedAt
-            })))
+          Effect.flatMap(
+            Reader.open(host, session, request, response, reading, attempt.startedAt),
+            (reader) =>
+              Effect.map(reader.pull, (parts): Connection<S, A, R> => ({
+                reader,
+                request: sending,
+                body: reading,
+                first: parts ?? [],
+                startedAt: attempt.startedAt
+              }))
+          )
       )
       const { firstToken } = session.timeouts
       const timed = firstToken === undefined ? opening : Effect.timeoutFail(opening, {

@@ -225,7 +225,7 @@ const decode = <A, R>(
     return Effect.fail(parsing("NotJson", [{ path: [], message: found.message }], found.candidate))
   }
   const { codec } = session.lowered
-  const value = codec === undefined ? found.value : codec.restore(found.value)
+  const value = codec === undefined ? found.value : codec.restore(found.value, found.candidate.includes("null"))
   const decoded = output.decode(value)
   // A null may stand for an absent field or for itself; where unions leave that open, what decodes is right.
   const either = value === found.value ? decoded :

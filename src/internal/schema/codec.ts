@@ -19,8 +19,11 @@ import { fits, restore, restoreGrowing } from "./restore.ts"
 
 export interface Codec {
   readonly schema: JsonObject
-  /** From what the model answers to what the user's schema expects. */
-  readonly restore: (value: JsonValue) => JsonValue
+  /**
+   * From what the model answers to what the user's schema expects. Only nulls make work, so a caller that knows the
+   * text says whether there can be any.
+   */
+  readonly restore: (value: JsonValue, hasNulls?: boolean) => JsonValue
   /** The same for a value that is still growing; undefined while there is nothing to show. */
   readonly partial: (value: JsonValue) => JsonValue | undefined
 }
@@ -52,12 +55,12 @@ const make = (original: JsonObject, dialect: Dialect): Codec | undefined => {
     const schema = Object.keys(definitions).length === 0 ? body : { ...body, $defs: definitions }
     if (dialect.limits !== undefined && exceeds(schema, dialect.limits)) return undefined
     // In any dialect: models like to write null for what is absent.
-    const back = (value: JsonValue) => restore(original, original, value)
+    const back = (value: JsonValue, hasNulls = true) => hasNulls ? restore(original, original, value) : value
     const growing = (value: JsonValue) => restoreGrowing(original, original, value)
     return wrapped
       ? {
         schema,
-        restore: (value) => back(isWrapper(original, value) ? value["value"] ?? null : value),
+        restore: (value, hasNulls) => back(isWrapper(original, value) ? value["value"] ?? null : value, hasNulls),
         partial: (value) =>
           isJsonObject(value) && Object.hasOwn(value, "value") ? growing(value["value"] ?? null) : undefined
       }

@@ -102,7 +102,8 @@ const lower = (call: Call, quirks: Quirks): Lowered => {
     [quirks.maxTokens]: options.maxTokens,
     stop: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
     seed: options.seed,
-    ...(options.reasoning === undefined || !quirks.reasons(call.model) ? {} : quirks.reasoning(options.reasoning, call)),
+    ...(options.reasoning === undefined || !quirks.reasons(call.model) ? {}
+      : quirks.reasoning(options.reasoning, call)),
     ...(tools.length === 0 ? {} : { tools }),
     tool_choice: structured.tool !== undefined
       ? call.tools.length > 0 ? "required" : { type: "function", function: { name: answerTool } }
@@ -207,7 +208,11 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
       return [lowerAssistant(message, call)]
     case "tool":
       return [
-        ...message.content.map((part) => ({ role: "tool", tool_call_id: parts.shortId(part.id), content: parts.resultText(part) })),
+        ...message.content.map((part) => ({
+          role: "tool",
+          tool_call_id: parts.shortId(part.id),
+          content: parts.resultText(part)
+        })),
         ...lowerToolMedia(message.content, call)
       ]
   }
@@ -489,7 +494,8 @@ const readToolCall = (item: Loose, state: State, completion: Completion): void =
   let key: string
   // Some hosts number every call 0, some leave the number out: then a new id with a name begins a call.
   const isNew = index === undefined
-    ? state.last === undefined || (id !== undefined && id !== state.lastId) || (id === undefined && called !== undefined)
+    ? state.last === undefined || (id !== undefined && id !== state.lastId) ||
+      (id === undefined && called !== undefined)
     : known === undefined || (called !== undefined && (known.id !== (id ?? "") || isWhole(completion, known.key)))
   if (isNew) {
     key = `tool-${state.count++}`

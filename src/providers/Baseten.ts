@@ -1,0 +1,39 @@
+/**
+ * Baseten's model APIs. Source: docs.baseten.co, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "baseten",
+  baseUrl: "https://inference.baseten.co",
+  keyVariable: "BASETEN_API_KEY",
+  structured: (model) => model === "deepseek-ai/DeepSeek-V4-Pro" ? "json-mode" : "native"
+})
+
+/**
+ * The key comes from `BASETEN_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Baseten } from "effect-majordomo"
+ *
+ * const live = Baseten.layer({ model: "moonshotai/Kimi-K3" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

@@ -1,0 +1,40 @@
+/**
+ * Cerebras. Source: inference-docs.cerebras.ai, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "cerebras",
+  baseUrl: "https://api.cerebras.ai",
+  keyVariable: "CEREBRAS_API_KEY",
+  maxTokens: "max_completion_tokens",
+  reasoning: OpenAICompatible.efforts("none", "low", "medium", "high")
+})
+
+/**
+ * The key comes from `CEREBRAS_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Cerebras } from "effect-majordomo"
+ *
+ * const live = Cerebras.layer({ model: "gpt-oss-120b" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

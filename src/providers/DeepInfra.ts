@@ -1,0 +1,40 @@
+/**
+ * DeepInfra. Source: deepinfra.com/docs, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "deepinfra",
+  baseUrl: "https://api.deepinfra.com",
+  prefix: "/v1/openai",
+  keyVariable: "DEEPINFRA_API_KEY",
+  structured: (model) => model === "thinkingmachines/Inkling" ? "json-mode" : "native"
+})
+
+/**
+ * The key comes from `DEEPINFRA_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { DeepInfra } from "effect-majordomo"
+ *
+ * const live = DeepInfra.layer({ model: "zai-org/GLM-5.2" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

@@ -1,0 +1,47 @@
+/**
+ * DeepSeek. It takes JSON mode only, so the schema goes into the prompt; thinking is on by default and is turned off
+ * with `reasoning: { effort: "none" }`. Source: api-docs.deepseek.com, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+const efforts = OpenAICompatible.efforts("low", "medium", "high", "max")
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "deepseek",
+  baseUrl: "https://api.deepseek.com",
+  prefix: "",
+  keyVariable: "DEEPSEEK_API_KEY",
+  structured: "json-mode",
+  reasoning: (reasoning) =>
+    reasoning.effort === "none"
+      ? { thinking: { type: "disabled" } }
+      : { thinking: { type: "enabled" }, ...efforts(reasoning) }
+})
+
+/**
+ * The key comes from `DEEPSEEK_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { DeepSeek } from "effect-majordomo"
+ *
+ * const live = DeepSeek.layer({ model: "deepseek-v4-pro" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

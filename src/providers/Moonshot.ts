@@ -1,0 +1,48 @@
+/**
+ * Moonshot. Kimi K3 takes an effort and always thinks; Kimi K2 can only be told whether to. Source:
+ * platform.moonshot.ai, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+const efforts = OpenAICompatible.efforts("low", "high", "max")
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "moonshot",
+  baseUrl: "https://api.moonshot.ai",
+  keyVariable: "MOONSHOT_API_KEY",
+  reasons: (model) => !model.startsWith("moonshot-v1"),
+  reasoning: (reasoning, model) =>
+    model.startsWith("kimi-k3")
+      ? efforts(reasoning)
+      : reasoning.effort === undefined
+      ? {}
+      : { thinking: { type: reasoning.effort === "none" ? "disabled" : "enabled" } }
+})
+
+/**
+ * The key comes from `MOONSHOT_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Moonshot } from "effect-majordomo"
+ *
+ * const live = Moonshot.layer({ model: "kimi-k3" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

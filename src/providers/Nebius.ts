@@ -1,0 +1,39 @@
+/**
+ * Nebius Token Factory. Source: docs.tokenfactory.nebius.com, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "nebius",
+  baseUrl: "https://api.tokenfactory.nebius.com",
+  keyVariable: "NEBIUS_API_KEY",
+  structured: (model) => model === "moonshotai/Kimi-K2.6" ? "json-mode" : "native"
+})
+
+/**
+ * The key comes from `NEBIUS_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Nebius } from "effect-majordomo"
+ *
+ * const live = Nebius.layer({ model: "zai-org/GLM-5.2" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

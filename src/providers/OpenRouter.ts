@@ -1,0 +1,48 @@
+/**
+ * OpenRouter. What it bills comes with the answer and is its cost; web search is a plug-in. Source: openrouter.ai/docs,
+ * 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "openrouter",
+  baseUrl: "https://openrouter.ai",
+  prefix: "/api/v1",
+  keyVariable: "OPENROUTER_API_KEY",
+  // It takes one of the two.
+  reasoning: ({ budgetTokens, effort }) =>
+    budgetTokens !== undefined && effort !== "none"
+      ? { reasoning: { max_tokens: budgetTokens } }
+      : effort === undefined
+      ? {}
+      : { reasoning: { effort: effort === "max" ? "xhigh" : effort } },
+  webSearch: () => ({ plugins: [{ id: "web" }] })
+})
+
+/**
+ * The key comes from `OPENROUTER_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { OpenRouter } from "effect-majordomo"
+ *
+ * const live = OpenRouter.layer({ model: "anthropic/claude-haiku-4.5" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)

@@ -1,0 +1,46 @@
+/**
+ * Together. Source: docs.together.ai, 2026-11.
+ *
+ * @since 0.1.0
+ */
+import * as OpenAICompatible from "./OpenAICompatible.ts"
+
+const efforts = OpenAICompatible.efforts("low", "medium", "high")
+
+/**
+ * @since 0.1.0
+ * @category presets
+ */
+export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
+  name: "together",
+  baseUrl: "https://api.together.xyz",
+  keyVariable: "TOGETHER_API_KEY",
+  reasoning: (reasoning) =>
+    reasoning.effort === "none"
+      ? { thinking: { type: "disabled" } }
+      : reasoning.effort === undefined
+      ? {}
+      : { thinking: { type: "enabled" }, ...efforts(reasoning) }
+})
+
+/**
+ * The key comes from `TOGETHER_API_KEY` when it is not given.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Together } from "effect-majordomo"
+ *
+ * const live = Together.layer({ model: "deepseek-ai/DeepSeek-V4-Pro" })
+ * ```
+ */
+export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+
+/**
+ * The same with options from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: OpenAICompatible.ConfigConstructor = OpenAICompatible.layerConfigPreset(preset)
