@@ -141,7 +141,7 @@ const rows: ReadonlyArray<Row> = [
     fault: "silence before the headers",
     replies: once(FakeProvider.stall({ before: "headers" })),
     expect: "Timeout",
-    tries: 0,
+    tries: 1,
     options: { timeouts: { total: "60 millis" } }
   },
   {
