@@ -2,7 +2,18 @@ import { FetchHttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, Exit, Fiber, Layer, Option, Redacted, Schema, Stream } from "effect"
-import { Anthropic, Gemini, LLM, LLMError, OpenAI, OpenAIChat, OpenAICompatible, Retry } from "../src/index.ts"
+import {
+  Anthropic,
+  Bedrock,
+  Cohere,
+  Gemini,
+  LLM,
+  LLMError,
+  OpenAI,
+  OpenAIChat,
+  OpenAICompatible,
+  Retry
+} from "../src/index.ts"
 import { FakeProvider } from "../src/testing/index.ts"
 
 const common = { apiKey: Redacted.make("k-123456"), retry: Retry.make({ tries: 2, base: "1 millis" }) }
@@ -29,6 +40,15 @@ const wires = [
   [
     "gemini",
     (baseUrl: string, more: Options) => Gemini.layer({ ...common, ...more, baseUrl, model: "gemini-2.5-flash" })
+  ],
+  [
+    "cohere",
+    (baseUrl: string, more: Options) => Cohere.layer({ ...common, ...more, baseUrl, model: "command-a-03-2025" })
+  ],
+  [
+    "bedrock",
+    (baseUrl: string, more: Options) =>
+      Bedrock.layer({ ...common, ...more, baseUrl, region: "us-east-1", model: "us.amazon.nova-lite-v1:0" })
   ]
 ] as const
 
@@ -45,6 +65,8 @@ interface Row {
   readonly replies: ReadonlyArray<FakeProvider.Reply>
   /** What the call fails with, or "answer"; by mode where they differ. */
   readonly expect: string | Readonly<Record<Mode, string>>
+  /** The same for a stream of binary frames, where it differs. */
+  readonly framed?: string
   /** Tries; default 2, as configured, for what is retryable. */
   readonly tries?: number | Readonly<Record<Mode, number>>
   readonly options?: Partial<LLM.Options>
@@ -68,7 +90,9 @@ const rows: ReadonlyArray<Row> = [
   {
     fault: "an HTML page labelled a success",
     replies: twice(FakeProvider.html(200)),
-    expect: { single: "MalformedResponse", stream: "Transport" }
+    expect: { single: "MalformedResponse", stream: "Transport" },
+    // A page is no frame, but may be lines that say nothing.
+    framed: "MalformedResponse"
   },
   {
     fault: "one failure, then an answer",
@@ -175,7 +199,8 @@ for (const [wire, layerOf] of wires) {
             yield* fake.script(...row.replies)
             const layer = layerOf(fake.url, row.settings ?? {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
             const exit = yield* Effect.exit(ask(mode, row.options)).pipe(Effect.provide(layer))
-            const expected = typeof row.expect === "string" ? row.expect : row.expect[mode]
+            const usual = typeof row.expect === "string" ? row.expect : row.expect[mode]
+            const expected = (wire === "bedrock" ? row.framed : undefined) ?? usual
             assert.strictEqual(tagOf(exit), expected, String(exit))
             const tries = typeof row.tries === "object" ? row.tries[mode] : row.tries ?? 2
             const attempts = Exit.match(exit, {

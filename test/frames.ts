@@ -1,4 +1,4 @@
-/** Frames of an Amazon event stream, written by Amazon's own codec. */
+/** Frames of an Amazon event stream, written and read by Amazon's own codec. */
 import { EventStreamCodec } from "@smithy/eventstream-codec"
 
 const encoder = new TextEncoder()
@@ -37,4 +37,17 @@ export const join = (pieces: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer>
     at += piece.length
   }
   return whole
+}
+
+/** Whole frames: what each is, its type and its payload. */
+export const decode = (bytes: Uint8Array): ReadonlyArray<readonly [kind: unknown, type: unknown, payload: unknown]> => {
+  const found: Array<readonly [unknown, unknown, unknown]> = []
+  for (let from = 0; from < bytes.length;) {
+    const length = new DataView(bytes.buffer, bytes.byteOffset + from).getUint32(0)
+    const { body, headers } = codec.decode(bytes.subarray(from, from + length))
+    const kind = headers[":message-type"]?.value
+    found.push([kind, headers[`:${kind}-type`]?.value, JSON.parse(new TextDecoder().decode(body))])
+    from += length
+  }
+  return found
 }

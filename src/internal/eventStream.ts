@@ -142,7 +142,7 @@ const crcTable: Int32Array = Int32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-const crc32 = (data: Uint8Array, from: number, to: number): number => {
+export const crc32 = (data: Uint8Array, from: number, to: number): number => {
   let crc = -1
   for (let i = from; i < to; i++) crc = (crc >>> 8) ^ (crcTable[(crc ^ (data[i] ?? 0)) & 0xff] ?? 0)
   return (crc ^ -1) >>> 0

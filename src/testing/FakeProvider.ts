@@ -1,7 +1,7 @@
 /**
  * A provider for tests: a real HTTP server on 127.0.0.1 that speaks the wires of OpenAI (Responses and Chat Completions),
- * Anthropic and Gemini, streamed and not, and fails in every way providers do. Without a script it answers by itself,
- * the same to the same request.
+ * Anthropic, Gemini, Cohere and Bedrock, streamed and not, and fails in every way providers do. Without a script it
+ * answers by itself, the same to the same request.
  *
  * @since 0.1.0
  */

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as FakeProvider from "../../src/testing/FakeProvider.ts"
+import { decode } from "../frames.ts"
 import { type Ask, at, parseSse, said, wires, type WireUnderTest } from "./wires.ts"
 
 const post = (url: string, wire: WireUnderTest, ask: Ask, signal?: AbortSignal): Promise<Response> =>
@@ -320,7 +321,7 @@ describe("FakeProvider", () => {
     Effect.gen(function*() {
       const { script, url } = yield* FakeProvider.make()
       const reply = FakeProvider.text("Hi", { reasoning: "hm" })
-      yield* script(reply, reply, reply, reply)
+      yield* script(...wires.map(() => reply))
       const shapes: Array<ReadonlyArray<string>> = []
       for (const wire of wires) {
         const { text } = yield* get(url, wire, { stream: true })
@@ -370,7 +371,62 @@ describe("FakeProvider", () => {
           "message_delta",
           "message_stop"
         ],
-        ["[{\"text\":\"hm\",\"thought\":true}]/undefined", "[{\"text\":\"Hi\"}]/undefined", "[{\"text\":\"\"}]/STOP"]
+        ["[{\"text\":\"hm\",\"thought\":true}]/undefined", "[{\"text\":\"Hi\"}]/undefined", "[{\"text\":\"\"}]/STOP"],
+        [
+          "message-start",
+          "content-start",
+          "content-delta",
+          "content-end",
+          "content-start",
+          "content-delta",
+          "content-end",
+          "message-end"
+        ]
+      ])
+    }))
+
+  it.scopedLive("sends Bedrock's frames as Amazon's own codec reads them, exceptions too", () =>
+    Effect.gen(function*() {
+      const { requests, script, url } = yield* FakeProvider.make()
+      yield* script(
+        FakeProvider.text("Hé", { usage: { inputTokens: 30, cachedInputTokens: 20, outputTokens: 5 } }),
+        FakeProvider.inBandError({ afterEvents: 1, kind: "rate-limited", reply: FakeProvider.text("a b") })
+      )
+      const ask = Effect.promise(async () => {
+        const response = await fetch(`${url}/model/us.amazon.nova-lite-v1%3A0/converse-stream`, {
+          method: "POST",
+          body: JSON.stringify({ messages: [{ role: "user", content: [{ text: "Hi" }] }] })
+        })
+        const messages = decode(new Uint8Array(await response.arrayBuffer()))
+        return { type: response.headers.get("content-type"), messages }
+      })
+      const answer = yield* ask
+      assert.strictEqual(answer.type, "application/vnd.amazon.eventstream")
+      assert.deepStrictEqual(answer.messages, [
+        ["event", "messageStart", { role: "assistant" }],
+        ["event", "contentBlockDelta", { contentBlockIndex: 0, delta: { text: "Hé" } }],
+        ["event", "contentBlockStop", { contentBlockIndex: 0 }],
+        ["event", "messageStop", { stopReason: "end_turn" }],
+        ["event", "metadata", {
+          metrics: { latencyMs: 10 },
+          usage: {
+            inputTokens: 10,
+            outputTokens: 5,
+            totalTokens: 35,
+            cacheReadInputTokens: 20,
+            cacheWriteInputTokens: 0
+          }
+        }]
+      ])
+      const failed = yield* ask
+      assert.deepStrictEqual(failed.messages.map(([kind, type]) => [kind, type]), [
+        ["event", "messageStart"],
+        ["event", "contentBlockDelta"],
+        ["exception", "throttlingException"]
+      ])
+      assert.deepStrictEqual((yield* requests).map(({ streamed, wire }) => [wire, streamed]), [
+        ["converse", true],
+        ["converse", true]
       ])
     }))
 

@@ -1,4 +1,4 @@
-/** The four wires as a hand-written client sees them: how to ask, and where the answer is. */
+/** The wires as a hand-written client sees them: how to ask, and where the answer is. */
 
 export type Loose = { readonly [key: string]: unknown }
 
@@ -29,7 +29,7 @@ export interface Ask {
 }
 
 export interface WireUnderTest {
-  readonly name: "responses" | "chat-completions" | "messages" | "generate-content"
+  readonly name: "responses" | "chat-completions" | "messages" | "generate-content" | "cohere"
   readonly path: (stream: boolean) => string
   readonly body: (ask: Ask) => Loose
   readonly text: (body: unknown) => unknown
@@ -190,5 +190,40 @@ const gemini: WireUnderTest = {
   }
 }
 
-export const wires: ReadonlyArray<WireUnderTest> = [responses, chat, messages, gemini]
+const cohere: WireUnderTest = {
+  name: "cohere",
+  path: () => "/v2/chat",
+  body: ({ schema, stream = false, tool: parameters, toolResult = false }) => ({
+    model: "command-test",
+    ...(stream ? { stream } : {}),
+    messages: [
+      { role: "system", content: "Be brief" },
+      { role: "user", content: prompt },
+      ...(toolResult ? [{ role: "tool", tool_call_id: "c1", content: "21" }] : [])
+    ],
+    ...(parameters === undefined ? {} : { tools: [{ type: "function", function: { ...tool, parameters } }] }),
+    ...(schema === undefined ? {} : { response_format: { type: "json_object", json_schema: schema } })
+  }),
+  text: (body) => at(body, "message", "content", -1, "text"),
+  toolCall: (body) => {
+    const call = at(body, "message", "tool_calls", -1, "function")
+    return { name: at(call, "name"), input: parsed(at(call, "arguments")) }
+  },
+  finish: (body) => at(body, "finish_reason"),
+  tokens: (body) => at(body, "usage", "billed_units", "input_tokens"),
+  streamedText: (events) => strings(datas(events).map((data) => at(data, "delta", "message", "content", "text"))),
+  contentEvents: (events) => count(datas(events).map((data) => at(data, "delta", "message", "content", "text"))),
+  isComplete: (events) => events.at(-1)?.event === "message-end",
+  errorType: (body) =>
+    /overloaded|rate limit|api token|invalid request|not found/.exec(String(at(body, "message")))?.[0],
+  errors: {
+    429: "rate limit",
+    529: "overloaded",
+    401: "api token",
+    400: "invalid request",
+    404: "not found"
+  }
+}
+
+export const wires: ReadonlyArray<WireUnderTest> = [responses, chat, messages, gemini, cohere]
 export const said = `You said: ${prompt}`

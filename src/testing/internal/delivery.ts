@@ -97,10 +97,11 @@ const json = (
   end: "finish"
 })
 
-const stream = ({ dialect, number, path }: Exchange, pieces: Iterable<string>): Delivery => ({
+const stream = ({ dialect, number, path }: Exchange, pieces: Delivery["pieces"]): Delivery => ({
   status: 200,
   headers: {
-    "content-type": asArray(path) ? "application/json" : "text/event-stream; charset=utf-8",
+    "content-type": asArray(path) ? "application/json"
+      : dialect.stream?.contentType ?? "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
     ...dialect.headers(number)
   },
@@ -112,6 +113,7 @@ const status = (reply: StatusReply, exchange: Exchange): Delivery => {
   const { retryAfter } = reply
   const body = exchange.dialect.error(reply.kind, { status: reply.status, retryAfter })
   return json(exchange, reply.status, reply.body ?? JSON.stringify(body), {
+    ...exchange.dialect.errorHeaders?.(reply.kind),
     ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) }),
     ...reply.headers
   })
@@ -121,11 +123,22 @@ const status = (reply: StatusReply, exchange: Exchange): Delivery => {
 const asArray = (path: string): boolean => path.includes(":streamGenerateContent") && !/[?&]alt=sse\b/.test(path)
 
 /** Every event as text; the last piece of an array closes it. */
-function* render({ dialect, path }: Exchange, frames: Iterable<Frame>, closed = true): Generator<string> {
+const render = (exchange: Exchange, frames: Iterable<Frame>, closed = true): Delivery["pieces"] => {
+  const encode = exchange.dialect.stream?.encode
+  return encode === undefined ? renderText(exchange, frames, closed) : renderFrames(encode, frames)
+}
+
+function* renderFrames(encode: (event: string, data: string) => Uint8Array, frames: Iterable<Frame>) {
+  for (const { data, event = "" } of frames) yield encode(event, textOf(data))
+}
+
+const textOf = (data: Frame["data"]): string => typeof data === "string" ? data : JSON.stringify(data)
+
+function* renderText({ dialect, path }: Exchange, frames: Iterable<Frame>, closed: boolean): Generator<string> {
   const { newline } = dialect
   let first = true
   for (const { data, event } of frames) {
-    const text = typeof data === "string" ? data : JSON.stringify(data)
+    const text = textOf(data)
     yield asArray(path)
       ? `${first ? "[" : `,${newline}`}${text}`
       : `${event === undefined ? "" : `event: ${event}${newline}`}data: ${text}${newline}${newline}`
@@ -145,7 +158,14 @@ function* rechunk(pieces: Iterable<string | Uint8Array>, size: number): Generato
 
 const brokenStream = (fault: FaultReply, exchange: Exchange): Delivery => {
   const { body, dialect } = exchange
-  if (fault._tag === "Oversized") return stream(exchange, oversizedStream(fault.bytes, exchange))
+  if (fault._tag === "Oversized") {
+    return stream(
+      exchange,
+      dialect.stream === undefined
+        ? oversizedStream(fault.bytes, exchange)
+        : render(exchange, dialect.frames(oversizedAnswer("x".repeat(fault.bytes), exchange), body))
+    )
+  }
   const { afterEvents = 0 } = fault
   const frames = [...dialect.frames(answerOf(exchange, fault), body)]
   const at = position(frames, afterEvents)
@@ -182,7 +202,9 @@ const position = (frames: ReadonlyArray<Frame>, afterEvents: number): number => 
 
 const brokenBody = (fault: FaultReply, exchange: Exchange): Delivery => {
   const { dialect } = exchange
-  if (fault._tag === "InBandError") return json(exchange, 200, JSON.stringify(dialect.error(fault.kind)))
+  if (fault._tag === "InBandError") {
+    return json(exchange, 200, JSON.stringify(dialect.error(fault.kind)), dialect.errorHeaders?.(fault.kind))
+  }
   if (fault._tag === "Oversized") return oversizedBody(fault.bytes, exchange)
   const text = JSON.stringify(dialect.whole(answerOf(exchange, fault)))
   const complete = json(exchange, 200, text)
@@ -224,15 +246,18 @@ function* filled(text: string, bytes: number): Generator<string> {
   yield text.slice(at + marker.length)
 }
 
-const huge = (exchange: Exchange): Answer =>
+/** An answer whose text comes in one event. */
+const oversizedAnswer = (text: string, exchange: Exchange): Answer =>
   answerOf(exchange, {
-    reply: { _tag: "Answer", text: marker, toolCalls: [], refusal: undefined, truncated: false }
+    reply: { _tag: "Answer", text, toolCalls: [], refusal: undefined, truncated: false, chunks: 1 }
   })
 
 /** One event that is too large. Those after it do not repeat it. */
 function* oversizedStream(bytes: number, exchange: Exchange): Generator<string> {
   let sent = false
-  for (const text of render(exchange, exchange.dialect.frames(huge(exchange), exchange.body))) {
+  for (
+    const text of renderText(exchange, exchange.dialect.frames(oversizedAnswer(marker, exchange), exchange.body), true)
+  ) {
     if (!sent && text.includes(marker)) {
       sent = true
       yield* filled(text, bytes)
@@ -243,5 +268,9 @@ function* oversizedStream(bytes: number, exchange: Exchange): Generator<string> 
 const oversizedBody = (bytes: number, exchange: Exchange): Delivery => {
   const delivery = json(exchange, 200, "")
   const { "content-length": _, ...headers } = delivery.headers
-  return { ...delivery, headers, pieces: filled(JSON.stringify(exchange.dialect.whole(huge(exchange))), bytes) }
+  return {
+    ...delivery,
+    headers,
+    pieces: filled(JSON.stringify(exchange.dialect.whole(oversizedAnswer(marker, exchange))), bytes)
+  }
 }

@@ -74,6 +74,13 @@ export interface Dialect {
   readonly error: (kind: ErrorKind, facts?: ErrorFacts) => JsonObject
   /** The same inside a stream. */
   readonly errorFrames: (kind: ErrorKind) => ReadonlyArray<Frame>
+  /** Where the headers, not the body, name the error. */
+  readonly errorHeaders?: (kind: ErrorKind) => Readonly<Record<string, string>>
+  /** Default: server-sent events. */
+  readonly stream?: {
+    readonly contentType: string
+    readonly encode: (event: string, data: string) => Uint8Array
+  }
 }
 
 /** Words, and long words in parts: how a stream cuts text by default. */

@@ -3,7 +3,7 @@ import type { JsonValue } from "../../Prompt.ts"
 import type { Usage } from "../../Usage.ts"
 
 /** The wires a fake provider speaks. */
-export type WireName = "responses" | "chat-completions" | "messages" | "generate-content"
+export type WireName = "responses" | "chat-completions" | "messages" | "generate-content" | "cohere" | "converse"
 
 /** Kinds of errors, each with its own body on every wire. */
 export type ErrorKind =

@@ -9,6 +9,8 @@ import { automatic } from "./automatic.ts"
 import { deliver, type Delivery } from "./delivery.ts"
 import type { Dialect } from "./dialect.ts"
 import { chatCompletions } from "./dialects/chatCompletions.ts"
+import { cohere } from "./dialects/cohere.ts"
+import { converse } from "./dialects/converse.ts"
 import { generateContent } from "./dialects/generateContent.ts"
 import { messages } from "./dialects/messages.ts"
 import { responses } from "./dialects/responses.ts"
@@ -21,6 +23,8 @@ const routes: ReadonlyArray<readonly [address: RegExp, dialect: Dialect]> = [
   [/\/chat\/completions$/, chatCompletions],
   [/\/responses$/, responses],
   [/\/messages$/, messages],
+  [/\/v2\/chat$/, cohere],
+  [/\/model\/[^/]+\/converse(-stream)?$/, converse],
   [/\/models\/[^/]+:(generateContent|streamGenerateContent)$/, generateContent]
 ]
 
