@@ -17,8 +17,10 @@ const common = { apiKey: Redacted.make("k-123456"), retry: Retry.none }
 
 const pieces = (text: string, size: number): ReadonlyArray<string> => {
   const characters = [...text]
-  return Array.from({ length: Math.ceil(characters.length / size) }, (_, i) =>
-    characters.slice(i * size, (i + 1) * size).join(""))
+  return Array.from(
+    { length: Math.ceil(characters.length / size) },
+    (_, i) => characters.slice(i * size, (i + 1) * size).join("")
+  )
 }
 
 const frames = (events: ReadonlyArray<object>, eol = "\n") =>
@@ -92,7 +94,11 @@ const wires = {
           { type: "signature_delta", signature: "s" }
         ]),
         { type: "ping" },
-        ...block(1, { type: "text", text: "" }, pieces(text, size).map((piece) => ({ type: "text_delta", text: piece }))),
+        ...block(
+          1,
+          { type: "text", text: "" },
+          pieces(text, size).map((piece) => ({ type: "text_delta", text: piece }))
+        ),
         ...block(
           2,
           { type: "tool_use", id: "c", name: "f", input: {} },
@@ -105,11 +111,12 @@ const wires = {
   },
   gemini: {
     layer: Gemini.layer({ ...common, model: "gemini-2.5-pro" }),
-    single: (answer: Answer) => geminiChunk(answer, [
-      { text: answer.reasoning, thought: true },
-      { text: answer.text },
-      { functionCall: { id: "c", name: "f", args: answer.args } }
-    ], "STOP"),
+    single: (answer: Answer) =>
+      geminiChunk(answer, [
+        { text: answer.reasoning, thought: true },
+        { text: answer.text },
+        { functionCall: { id: "c", name: "f", args: answer.args } }
+      ], "STOP"),
     stream: (answer: Answer, size: number) =>
       frames([
         ...pieces(answer.reasoning, size).map((text) => geminiChunk(answer, [{ text, thought: true }])),
@@ -202,7 +209,8 @@ describe("a stream and a single answer of the same content", () => {
       ([answer, size, points]) =>
         Effect.gen(function*() {
           const http = stub(
-            () => new Response(JSON.stringify(wire.single(answer)), { headers: { "content-type": "application/json" } }),
+            () =>
+              new Response(JSON.stringify(wire.single(answer)), { headers: { "content-type": "application/json" } }),
             () => new Response(cut(wire.stream(answer, size), points)),
             () => new Response(wire.stream(answer, size))
           )
@@ -220,7 +228,10 @@ describe("a stream and a single answer of the same content", () => {
             streamed.toolCalls.map((call) => call.arguments),
             single.toolCalls.map((call) => call.arguments)
           )
-          assert.deepStrictEqual(Option.map(streamed.cost, (cost) => cost.total), Option.map(single.cost, (cost) => cost.total))
+          assert.deepStrictEqual(
+            Option.map(streamed.cost, (cost) => cost.total),
+            Option.map(single.cost, (cost) => cost.total)
+          )
           assert.isTrue(Option.isSome(single.cost))
           const content = (all: typeof parts) =>
             Chunk.toReadonlyArray(all).filter((part) => part._tag !== "Finish" && part._tag !== "ToolCallPart")
