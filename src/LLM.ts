@@ -50,8 +50,8 @@ export interface Reasoning {
 }
 
 /**
- * Three limits, each with its own error phase. Defaults: `total` 10 minutes for one answer and none for a stream;
- * `firstToken` 10 minutes and `betweenTokens` 5 minutes, both for streams only. `Duration.infinity` lifts a limit.
+ * Three limits, each with its own error phase. Default: `betweenTokens` 5 minutes, the others none. One answer may
+ * then take as long as the HTTP client lets it; give `total` where that is too long.
  *
  * @since 0.1.0
  * @category models

@@ -1,17 +1,22 @@
 /**
- * What an answer costs. Prices come from `@pydantic/genai-prices`, with the user's own on top; a cost that the provider
- * reports itself wins over both.
+ * What an answer costs. Prices come from `@pydantic/genai-prices`, with those of hosts that it lacks, then the user's own
+ * on top; a cost that the provider reports itself wins over all.
  *
  * @since 0.1.0
  */
+import type * as HttpClient from "@effect/platform/HttpClient"
 import type { ModelPrice, PriceCalculation } from "@pydantic/genai-prices"
 import * as BigDecimal from "effect/BigDecimal"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Cost from "./Cost.ts"
-import type { Usage } from "./Usage.ts"
+import { overlay } from "./internal/prices.ts"
+import * as remote from "./internal/remotePrices.ts"
+import * as Usage from "./Usage.ts"
 
 /**
  * A price list entry: USD per million tokens, and USD per call for `webSearch` and `request`. A cache rate left out
@@ -39,7 +44,7 @@ export interface Price {
 export interface Query {
   readonly provider: string
   readonly model: string
-  readonly usage: Usage
+  readonly usage: Usage.Usage
   /** Part of `usage.cacheCreationTokens` kept for an hour. */
   readonly cacheCreation1hTokens?: number | undefined
   /** Parts of input and output that are sound. */
@@ -60,6 +65,43 @@ export interface Service {
   readonly cost: (query: Query) => Effect.Effect<Option.Option<Cost.Cost>>
   /** Starts loading what `cost` needs, without waiting. */
   readonly preload: () => void
+  /** Where the prices come from and how old they are. */
+  readonly status?: Effect.Effect<Status> | undefined
+}
+
+/**
+ * What is known of the prices in use.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  /** `"built-in"`, `"custom"`, or the address they are fetched from, without its query. */
+  readonly source: string
+  /** What the source calls this list. */
+  readonly version: Option.Option<string>
+  /** Since the last good list came; none while there is none. */
+  readonly age: Option.Option<Duration.Duration>
+  /** How many prices the source gave. */
+  readonly prices: number
+  /** Why the last refresh brought nothing. */
+  readonly error: Option.Option<string>
+  /** Prices of the last refresh that moved further than is plausible. */
+  readonly jumps: ReadonlyArray<Jump>
+}
+
+/**
+ * A price that moved further than is plausible.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Jump {
+  /** `"provider/model"`. */
+  readonly model: string
+  readonly rate: keyof Price
+  readonly from: number
+  readonly to: number
 }
 
 /**
@@ -111,27 +153,120 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options?: Options): Service => {
+export const make = (options?: Options): Service => makeOver(options, () => undefined)
+
+/** Looked up in this order: overrides, what was fetched, prices that the list lacks, the list. */
+const makeOver = (options: Options | undefined, fetched: () => ReadonlyMap<string, Price> | undefined): Service => {
   const overrides = new Map(Object.entries(options?.overrides ?? {}))
-  const own = (query: Query): Price | undefined => {
-    const bare = query.model.replace(/[-@](20\d\d-?\d\d-?\d\d)$/, "")
-    for (const name of [`${query.provider}/${query.model}`, `${query.provider}/${bare}`, query.model, bare]) {
-      const price = overrides.get(name)
-      if (price !== undefined) return price
-    }
-    return undefined
-  }
+  const builtIn = options?.base !== "none"
   return {
-    preload: options?.base === "none" ? () => {} : () => void load(),
+    preload: builtIn ? () => void load() : () => {},
+    status: Effect.succeed({ ...unknownStatus, source: builtIn ? "built-in" : "custom", prices: overrides.size }),
     cost: (query) => {
-      const price = overrides.size === 0 ? undefined : own(query)
-      if (price !== undefined) return Effect.succeed(calculate(query, fromPrice(price), "override"))
-      if (options?.base === "none") return Effect.succeedNone
+      const own = find(overrides, query)
+      if (own !== undefined) return Effect.succeed(calculate(query, fromPrice(own), "override"))
+      const given = find(fetched(), query) ?? (builtIn ? find(overlay, query) : undefined)
+      if (given !== undefined) return Effect.succeed(calculate(query, fromPrice(given), "prices"))
+      if (!builtIn) return Effect.succeedNone
       if (list !== undefined) return Effect.succeed(fromList(list, query))
       return Effect.map(Effect.promise(load), (loaded) => fromList(loaded, query))
     }
   }
 }
+
+const unknownStatus: Status = {
+  source: "custom",
+  version: Option.none(),
+  age: Option.none(),
+  prices: 0,
+  error: Option.none(),
+  jumps: []
+}
+
+const find = (prices: ReadonlyMap<string, Price> | undefined, { model, provider }: Query): Price | undefined => {
+  if (prices === undefined || prices.size === 0) return undefined
+  const bare = model.replace(/[-@](20\d\d-?\d\d-?\d\d)$/, "")
+  for (const name of [`${provider}/${model}`, `${provider}/${bare}`, model, bare]) {
+    const price = prices.get(name) ?? prices.get(name.toLowerCase())
+    if (price !== undefined) return price
+  }
+  return undefined
+}
+
+/**
+ * What a call of this size would cost now, or at another time; none when no price is known. Counts left out are 0.
+ *
+ * @since 0.1.0
+ * @category estimates
+ * @example
+ * ```ts
+ * import { Pricing } from "effect-majordomo"
+ *
+ * const estimate = Pricing.quote("anthropic", "claude-haiku-4-5", { inputTokens: 12_000, outputTokens: 800 })
+ * ```
+ */
+export const quote = (
+  provider: string,
+  model: string,
+  usage: Partial<Usage.Usage>,
+  at?: Date
+): Effect.Effect<Option.Option<Cost.Cost>> =>
+  Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const pricing = yield* Pricing
+    const { inputTokens = 0, outputTokens = 0 } = usage
+    const all = { ...Usage.empty, totalTokens: inputTokens + outputTokens, ...usage }
+    return yield* pricing.cost({ provider, model, usage: all, at: at ?? new Date(now) })
+  })
+
+/**
+ * Where the prices in use come from, their version and age.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const status: Effect.Effect<Status> = Effect.flatMap(
+  Pricing,
+  (pricing) => pricing.status ?? Effect.succeed(unknownStatus)
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RemoteOptions extends Options {
+  /** JSON of the form `{ version?, prices: { "provider/model": Price } }`. */
+  readonly url: string
+  /** Between refreshes. Default 1 hour. */
+  readonly refresh?: Duration.DurationInput | undefined
+  /** For one refresh. Default 10 seconds. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** A price that moves by more than this factor is reported, in the log and in `status`. Default 3. */
+  readonly maxFactor?: number | undefined
+}
+
+/**
+ * Prices from an address, under the overrides and over the built-in ones, refreshed while the layer lives. The first
+ * list is waited for; a refresh that fails or brings nonsense changes nothing but `status`, and is tried again.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Pricing } from "effect-majordomo"
+ *
+ * const prices = Pricing.layerRemote({ url: "https://prices.acme.example/llm.json", refresh: "15 minutes" })
+ * ```
+ */
+export const layerRemote = (options: RemoteOptions): Layer.Layer<never, never, HttpClient.HttpClient> =>
+  Layer.scoped(
+    Pricing,
+    Effect.map(remote.start(options), (source): Service => ({
+      ...makeOver(options, source.prices),
+      status: source.status
+    }))
+    // A reference is never required, so providing it gives nothing that a type could show.
+  ) as Layer.Layer<never, never, HttpClient.HttpClient>
 
 /**
  * The cost of a usage at a price, for estimates and tests.
@@ -139,7 +274,7 @@ export const make = (options?: Options): Service => {
  * @since 0.1.0
  * @category conversions
  */
-export const costAt = (price: Price, usage: Usage): Cost.Cost =>
+export const costAt = (price: Price, usage: Usage.Usage): Cost.Cost =>
   tokensAt({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), "override")
 
 type GenaiPrices = typeof import("@pydantic/genai-prices")

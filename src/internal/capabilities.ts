@@ -42,6 +42,10 @@ export const anthropicMaxTokens = (model: string): number | undefined =>
     ? 32000
     : undefined
 
+/** Output ceiling on Bedrock, in tokens, beyond which a request is rejected; elsewhere the model's own is the default. */
+export const bedrockMaxTokens = (model: string): number | undefined =>
+  /meta\.llama4-(maverick|scout)-17b-instruct/.test(model) ? 8192 : /deepseek\.r1/.test(model) ? 32_768 : undefined
+
 /** The OpenAI model reasons; undefined when it is not one of OpenAI's own names. */
 export const openAIReasons = (model: string): boolean | undefined =>
   /^(o\d|gpt-5|codex)/.test(model) ? !/^gpt-5(\.\d)?-chat/.test(model)

@@ -8,6 +8,7 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
 import * as capabilities from "../internal/capabilities.ts"
+import { lowerCased } from "../internal/headers.ts"
 import * as provider from "../internal/provider.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
@@ -70,8 +71,12 @@ export const versioned = (apiVersion: string): OpenAICompatible.Preset =>
  * const dated = AzureOpenAI.layer({ model: "my-deployment", apiVersion: "2024-10-21" })
  * ```
  */
-export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  OpenAICompatible.layerPreset(options.apiVersion === undefined ? preset : versioned(options.apiVersion))(options)
+export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> => {
+  const row = options.apiVersion === undefined ? preset : versioned(options.apiVersion)
+  const keyOptional = options.defaultHeaders !== undefined &&
+    lowerCased(options.defaultHeaders)["authorization"] !== undefined
+  return OpenAICompatible.layerPreset({ ...row, keyOptional })(options)
+}
 
 /**
  * The same with options from the configuration.

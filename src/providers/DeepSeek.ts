@@ -21,6 +21,8 @@ export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
   reasoning: (reasoning) =>
     reasoning.effort === "none"
       ? { thinking: { type: "disabled" } }
+      : reasoning.effort === undefined
+      ? {}
       : { thinking: { type: "enabled" }, ...efforts(reasoning) }
 })
 

@@ -19,7 +19,7 @@ export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
   keyVariable: "GROQ_API_KEY",
   maxTokens: "max_completion_tokens",
   structured: (model) => /gpt-oss|llama-4|kimi-k2/.test(model) ? "native" : "json-mode",
-  reasons: (model) => !/llama|compound|gemma/.test(model) || /r1-distill/.test(model),
+  reasons: (model) => !/llama|compound|gemma/.test(model),
   reasoning: (reasoning, model) =>
     /qwen/.test(model)
       ? reasoning.effort === undefined ? {} : { reasoning_effort: reasoning.effort === "none" ? "none" : "default" }

@@ -88,14 +88,8 @@ const lowerSystem = (system: ReadonlyArray<TextPart>, quirks: Quirks): ReadonlyA
     return ttl === undefined ? [{ text }] : [{ text }, cachePoint(ttl)]
   })
 
-/** Output ceilings, in tokens, beyond which a request is rejected. Elsewhere the model's own maximum is the default. */
-const ceilings: ReadonlyArray<readonly [model: RegExp, maxTokens: number]> = [
-  [/meta\.llama4-(maverick|scout)-17b-instruct/, 8192],
-  [/deepseek\.r1/, 32_768]
-]
-
 const lowerMaxTokens = ({ model, options, warn }: Call): number | undefined => {
-  const ceiling = ceilings.find(([pattern]) => pattern.test(model))?.[1]
+  const ceiling = capabilities.bedrockMaxTokens(model)
   if (options.maxTokens === undefined || ceiling === undefined || options.maxTokens <= ceiling) return options.maxTokens
   warn("dropped-parameter", `${model} writes at most ${ceiling} tokens; maxTokens was lowered to that`)
   return ceiling
