@@ -113,7 +113,7 @@ console.log(LLM.generateText({ prompt: "Hi" }), Anthropic.layer({ model: "claude
   const kept = Object.entries(inputs)
     .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && path.includes(`/${name}/dist/`))
     .map(([path]) => path.slice(path.indexOf("/dist/") + 6))
-  const needed = new Set(["providers/Anthropic.js", "internal/wires/messages.js"])
+  const needed = new Set(["providers/Anthropic.js", "internal/wires/messages.js", "internal/wires/messagesRequest.js"])
   const others = kept.filter((path) =>
     /^(providers|internal\/wires|testing|gateway|logging|adapters)\//.test(path) && !needed.has(path)
   )

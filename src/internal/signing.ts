@@ -30,6 +30,8 @@ export type Sign = (
 
 const packages = ["@smithy/signature-v4", "@aws-crypto/sha256-js"]
 
+const missing = (cause: unknown): Promise<never> => Promise.reject(cause)
+
 /** Loads the signer, so that only programs that sign need it. */
 export const load = (
   provider: string,
@@ -37,7 +39,12 @@ export const load = (
 ): Effect.Effect<Sign, ConfigurationError> =>
   Effect.map(
     Effect.tryPromise({
-      try: () => Promise.all([import("@smithy/signature-v4"), import("@aws-crypto/sha256-js")]),
+      // A bundler leaves out what is not installed only where its absence is caught.
+      try: () =>
+        Promise.all([
+          import("@smithy/signature-v4").catch(missing),
+          import("@aws-crypto/sha256-js").catch(missing)
+        ]),
       catch: () =>
         new ConfigurationError({ provider, description: `signing needs ${packages.join(" and ")}: install them` })
     }),
