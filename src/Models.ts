@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as cascade from "./internal/cascade.ts"
 import * as hosts from "./internal/hosts.ts"
 import { suggestion } from "./internal/nearest.ts"
 import * as known from "./internal/registry.ts"
@@ -223,7 +224,7 @@ export function layer(
 }
 
 /**
- * The layer of an alias.
+ * The layer of an alias; of several models it is a cascade.
  *
  * @since 0.1.0
  * @category layers
@@ -238,16 +239,10 @@ export const layerAlias = (
   name: string,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  Layer.unwrapEffect(Effect.flatMap(resolve(name), ([target, ...others]) =>
-    others.length === 0
-      ? Effect.succeed(layerTarget(target, options ?? {}))
-      : Effect.fail(
-        new ConfigurationError({
-          description: `"${name}" is a cascade of ${
-            [target, ...others].map(format).join(", ")
-          }: Cascade comes with a later version; until then, take one of them with Models.layer`
-        })
-      )))
+  Layer.unwrapEffect(Effect.map(resolve(name), ([target, ...others]) => {
+    const member = (one: Target) => layerTarget(one, options ?? {})
+    return others.length === 0 ? member(target) : cascade.layer([member(target), ...others.map(member)])
+  }))
 
 /**
  * Layers of several models, by name.

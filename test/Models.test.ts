@@ -123,11 +123,8 @@ describe("Models.layerAlias", () => {
       assert.strictEqual(body["model"], "claude-haiku-4-5-20251001")
     }))
 
-  it.effect("says which models a cascade has, and what a mistyped name may have meant", () =>
+  it.effect("tells the models of an alias, and what a mistyped name may have meant", () =>
     Effect.gen(function*() {
-      const cascade = yield* failure(Models.layerAlias("resilient-sonnet"))
-      assert.include(cascade.message, "anthropic/claude-sonnet-5, openai/gpt-4.1, gemini/gemini-2.5-pro")
-      assert.include(cascade.message, "Cascade")
       assert.deepStrictEqual(yield* Models.resolve("kimi-k3"), [
         { provider: "fireworks", model: "accounts/fireworks/models/kimi-k3" },
         { provider: "together", model: "moonshotai/Kimi-K3" }

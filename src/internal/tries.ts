@@ -19,6 +19,7 @@ import * as Usage from "../Usage.ts"
 import * as http from "./http.ts"
 import * as json from "./json.ts"
 import { failed, final, type Host, httpFailed, type Session, timedOut } from "./session.ts"
+import { AnotherWaits } from "./waiting.ts"
 
 /** One try. */
 export interface Attempt {
@@ -116,7 +117,10 @@ export const retried = <S, A, R>(
     const giveUp = Effect.suspend(() => Effect.fail(final(session, error)))
     if (!error.isRetryable) return giveUp
     if (driver === undefined) {
-      return Effect.flatMap(Schedule.driver(host.settings.retry ?? Retry.standard), (driver) => again(error, driver))
+      return Effect.flatMap(AnotherWaits, (anotherWaits) =>
+        anotherWaits
+          ? giveUp
+          : Effect.flatMap(Schedule.driver(host.settings.retry ?? Retry.standard), (driver) => again(error, driver)))
     }
     return Effect.matchEffect(driver.next(error), {
       onFailure: () => giveUp,

@@ -1,9 +1,9 @@
 /** The public contract, as types: what programs may rely on. */
 import type { HttpClient } from "@effect/platform"
-import type { ConfigError, Layer, Stream } from "effect"
-import { Config, Context, Data, Effect, Schema } from "effect"
+import type { ConfigError, Stream } from "effect"
+import { Config, Context, Data, Effect, Layer, Schema } from "effect"
 import type { LLMError, Prompt, Response } from "effect-majordomo"
-import { Anthropic, LLM, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
+import { Anthropic, Cascade, LLM, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
 import { describe, expect, it } from "tstyche"
 
 class Store extends Context.Tag("Store")<Store, { readonly n: number }>() {}
@@ -116,6 +116,17 @@ describe("layers", () => {
     expect(Anthropic.layerConfig({ model: Config.string("MODEL"), apiKey: Config.redacted("KEY") })).type.toBe<
       Layer.Layer<LLM.LLM, LLMError.ConfigurationError | ConfigError.ConfigError, HttpClient.HttpClient>
     >()
+  })
+})
+
+describe("a cascade", () => {
+  it("has a member at least, and what its members fail with and need", () => {
+    const broken: Layer.Layer<LLM.LLM, Broken, Store> = Layer.fail(new Broken())
+    expect(Cascade.layer([Anthropic.layer({ model: "m" }), broken])).type.toBe<
+      Layer.Layer<LLM.LLM, LLMError.ConfigurationError | Broken, HttpClient.HttpClient | Store>
+    >()
+    expect(Cascade.layer).type.not.toBeCallableWith([])
+    expect(Cascade.layerModels).type.not.toBeCallableWith([])
   })
 })
 

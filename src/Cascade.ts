@@ -1,0 +1,113 @@
+/**
+ * Failover: the first member that answers.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as cascade from "./internal/cascade.ts"
+import type { LLM } from "./LLM.ts"
+import type { ConfigurationError, LLMError } from "./LLMError.ts"
+import * as Models from "./Models.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * Failures after which the next member is asked. Default: `ProviderError`, and `ResponseParsingError`, which means
+   * that the retries and repairs of the member were used up. After any other the next one would fail, or bill, alike.
+   */
+  readonly failoverOn?: ((error: LLMError) => boolean) | undefined
+  /**
+   * Leave out, with a warning in the log, a member that cannot be built (no key). Default false: the layer fails. It also
+   * fails when there is none left.
+   */
+  readonly skipUnavailable?: boolean | undefined
+}
+
+/**
+ * A member: any layer of an `LLM`, another cascade too.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Member = Layer.Layer<LLM, unknown, unknown>
+
+/**
+ * Asks the members in order until one answers. The answer says who gave it and lists every attempt, those of members
+ * that failed first; its usage and cost are the sums. When all fail, the last error has the attempts of all.
+ *
+ * A member after which another can be asked does not sit out a backoff: it is tried once, and only the last one is
+ * tried again as configured. A stream moves on until its first part is out; after that the error surfaces, with the
+ * text so far. `timeouts.total` of a call bounds all members together.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
+ *
+ * const live = Cascade.layer([
+ *   Anthropic.layer({ model: "claude-sonnet-4-5" }),
+ *   OpenAI.layer({ model: "gpt-4.1" })
+ * ])
+ * ```
+ */
+export const layer = <const Members extends readonly [Member, ...ReadonlyArray<Member>]>(
+  members: Members,
+  options?: Options
+): Layer.Layer<LLM, Layer.Layer.Error<Members[number]>, Layer.Layer.Context<Members[number]>> =>
+  // What members fail with and need is known of each; a list of them has the union.
+  cascade.layer(members, options) as Layer.Layer<
+    LLM,
+    Layer.Layer.Error<Members[number]>,
+    Layer.Layer.Context<Members[number]>
+  >
+
+/**
+ * Options for all members.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ModelsOptions extends Omit<Models.Options, "apiKey">, Options {
+  /** Keys by provider; the others come from the configuration. */
+  readonly apiKeys?: Readonly<Record<string, Redacted.Redacted>> | undefined
+}
+
+/**
+ * A cascade of models by name, as `[provider, model]` or `"provider/model"`.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Cascade } from "effect-majordomo"
+ *
+ * const live = Cascade.layerModels([["anthropic", "claude-sonnet-4-5"], "openai/gpt-4.1"], {
+ *   timeouts: { total: "1 minute" }
+ * })
+ * ```
+ */
+export const layerModels = (
+  models: cascade.NonEmpty<string | readonly [provider: string, model: string]>,
+  options: ModelsOptions = {}
+): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> => {
+  const { apiKeys = {}, failoverOn, skipUnavailable, ...common } = options
+  const member = (model: string | readonly [string, string]) => {
+    const [provider, name] = typeof model === "string" ? split(model) : model
+    const apiKey = Object.hasOwn(apiKeys, provider) ? apiKeys[provider] : undefined
+    const own = { ...common, ...(apiKey === undefined ? {} : { apiKey }) }
+    return typeof model === "string" ? Models.layer(model, own) : Models.layer(provider, name, own)
+  }
+  const [first, ...others] = models
+  return cascade.layer([member(first), ...others.map(member)], { failoverOn, skipUnavailable })
+}
+
+const split = (name: string): readonly [string, string] => {
+  const slash = Math.max(0, name.indexOf("/"))
+  return [name.slice(0, slash), name.slice(slash + 1)]
+}
