@@ -12,6 +12,7 @@ const steps = {
   tests: "test:unit",
   "type tests": "test:types",
   docs: "check:docs",
+  examples: "check:examples",
   package: "check:package"
 }
 
