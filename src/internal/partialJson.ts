@@ -28,7 +28,10 @@ const simpleEscapes: Readonly<Record<string, string>> = {
 }
 
 /** So many open entries are copied for every piece of text, however short. */
-const maxFreeEntries = 32
+const maxFreeEntries = 64
+
+/** Beyond this many, a copy costs the garbage collector more than the text cost the parser: there are fewer of them. */
+const manyEntries = 16_384
 
 export class PartialJson {
   private readonly stack: Array<Frame> = []
@@ -76,7 +79,8 @@ export class PartialJson {
     }
     let open = 0
     for (const frame of this.stack) open += frame.size
-    if (open > maxFreeEntries && open > 2 * this.unread) return undefined
+    const budget = open > manyEntries ? this.unread / 4 : this.unread * 2
+    if (open > maxFreeEntries && open > budget) return undefined
     this.changed = false
     this.unread = 0
     let child: JsonValue | undefined = this.mode === "string" && !this.isKey ? this.token : undefined
