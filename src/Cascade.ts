@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as Layer from "effect/Layer"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as cascade from "./internal/cascade.ts"
 import type { LLM } from "./LLM.ts"
@@ -97,17 +99,15 @@ export const layerModels = (
   options: ModelsOptions = {}
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> => {
   const { apiKeys = {}, failoverOn, skipUnavailable, ...common } = options
-  const member = (model: string | readonly [string, string]) => {
-    const [provider, name] = typeof model === "string" ? split(model) : model
-    const apiKey = Object.hasOwn(apiKeys, provider) ? apiKeys[provider] : undefined
-    const own = { ...common, ...(apiKey === undefined ? {} : { apiKey }) }
-    return typeof model === "string" ? Models.layer(model, own) : Models.layer(provider, name, own)
+  const member = (named: string | readonly [string, string]) => {
+    const target = typeof named === "string"
+      ? Models.parse(named)
+      : Either.right({ provider: named[0], model: named[1] })
+    return Layer.unwrapEffect(Effect.map(target, ({ model, provider }) => {
+      const apiKey = Object.hasOwn(apiKeys, provider) ? apiKeys[provider] : undefined
+      return Models.layer(provider, model, { ...common, ...(apiKey === undefined ? {} : { apiKey }) })
+    }))
   }
   const [first, ...others] = models
   return cascade.layer([member(first), ...others.map(member)], { failoverOn, skipUnavailable })
-}
-
-const split = (name: string): readonly [string, string] => {
-  const slash = Math.max(0, name.indexOf("/"))
-  return [name.slice(0, slash), name.slice(slash + 1)]
 }

@@ -7,17 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { Options } from "../Cascade.ts"
 import * as Cost from "../Cost.ts"
 import { LLM, type Request, type Service } from "../LLM.ts"
-import * as LLMError from "../LLMError.ts"
+import type * as LLMError from "../LLMError.ts"
 import type { Attempt, Response, StreamPart } from "../Response.ts"
 import * as Usage from "../Usage.ts"
+import { charge, final, type Tally } from "./tally.ts"
 import { anotherWaits } from "./waiting.ts"
-
-export interface Options {
-  readonly failoverOn?: ((error: LLMError.LLMError) => boolean) | undefined
-  readonly skipUnavailable?: boolean | undefined
-}
 
 export type NonEmpty<A> = readonly [A, ...ReadonlyArray<A>]
 
@@ -25,10 +22,10 @@ const failsOver = (error: LLMError.LLMError): boolean =>
   error._tag === "ProviderError" || error._tag === "ResponseParsingError"
 
 /** What the members before the present one have taken. */
-class Spent {
-  private attempts: ReadonlyArray<Attempt> = []
-  private usage = Usage.empty
-  private cost = Cost.zeroUSD
+class Spent implements Tally {
+  attempts: ReadonlyArray<Attempt> = []
+  usage = Usage.empty
+  cost = Cost.zeroUSD
   private readonly clock: Clock.Clock
   private readonly startedAt: bigint
   private readonly total: number
@@ -61,14 +58,7 @@ class Spent {
 
   add(error: LLMError.LLMError): void {
     this.attempts = [...this.attempts, ...error.attempts]
-    if ("usage" in error && error.usage !== undefined) this.usage = Usage.add(this.usage, error.usage)
-    if ("cost" in error && error.cost !== undefined) this.cost = Cost.add(this.cost, error.cost)
-  }
-
-  /** The last failure, with the attempts of all. */
-  failure(error: LLMError.LLMError): LLMError.LLMError {
-    const billed = this.usage === Usage.empty ? undefined : { usage: this.usage, cost: this.cost }
-    return LLMError.withAttempts(error, this.attempts, billed)
+    charge(this, error)
   }
 
   response<A>(response: Response<A>): Response<A> {
@@ -108,7 +98,7 @@ export const make = (members: NonEmpty<Service>, options: Options): Service => {
       onSuccess: (response) => Effect.succeed(spent.response(response)),
       onFailure: (error) => {
         const next = after(index, error, spent)
-        return next === undefined ? Effect.fail(spent.failure(error)) : generate(next, index + 1, request, spent)
+        return next === undefined ? Effect.fail(final(spent, error)) : generate(next, index + 1, request, spent)
       }
     })
   }
@@ -131,7 +121,7 @@ export const make = (members: NonEmpty<Service>, options: Options): Service => {
       Stream.catchAll((error) => {
         const next = after(index, error, spent)
         return next === undefined || committed
-          ? Stream.fail(spent.failure(error))
+          ? Stream.fail(final(spent, error))
           : stream(next, index + 1, request, spent)
       })
     )

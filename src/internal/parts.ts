@@ -1,7 +1,7 @@
 /** Media, tool calls and tool results as wires carry them. */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import type { Media, ToolCallPart, ToolResultPart } from "../Prompt.ts"
+import { type Media, type SystemMessage, textsOf, type ToolCallPart, type ToolResultPart } from "../Prompt.ts"
 import { asObject, isObject, type Loose, parse } from "./json.ts"
 
 /** Base64 of media that is not an address. */
@@ -17,6 +17,9 @@ export const toText = (media: Exclude<Media, { type: "url" }>): string =>
   media.type === "bytes"
     ? new TextDecoder().decode(media.bytes)
     : Either.getOrElse(Encoding.decodeBase64String(media.base64), () => media.base64)
+
+/** A system message as one text. */
+export const systemText = (message: SystemMessage): string => textsOf(message).map((part) => part.text).join("\n")
 
 /** A tool's answer as text: strings as they are, anything else as JSON. */
 export const resultText = (part: ToolResultPart): string =>

@@ -26,6 +26,7 @@ import { uuidv7 } from "./ids.ts"
 import { type Loose, merge } from "./json.ts"
 import { codec } from "./schema/codec.ts"
 import { type Dialect, plain } from "./schema/dialect.ts"
+import { formsOf, scrub, wordsOf } from "./secrets.ts"
 import type { Telemetry } from "./telemetry.ts"
 import * as validate from "./validate.ts"
 
@@ -284,28 +285,15 @@ const scrubber = (sources: ReadonlyArray<headers.HeaderMap>, names: ReadonlyArra
   let secrets: ReadonlyArray<string> | undefined
   return (text: string): string => {
     secrets ??= secretsOf(sources, names)
-    return secrets.reduce((clean, secret) => clean.replaceAll(secret, "<redacted>"), text)
+    return scrub(text, secrets)
   }
 }
 
 const secretsOf = (
   sources: ReadonlyArray<headers.HeaderMap>,
   names: ReadonlyArray<string>
-): ReadonlyArray<string> => {
-  const found = new Set<string>()
-  for (const source of sources) {
-    for (const name of names) {
-      for (const word of (source[name.toLowerCase()] ?? "").split(/[\s;,]+/)) {
-        // Shorter words would shred ordinary text, and are no keys.
-        if (word.length < 6 || /^(bearer|basic)$/i.test(word)) continue
-        found.add(word)
-        found.add(encodeURIComponent(word))
-        found.add(JSON.stringify(word).slice(1, -1))
-      }
-    }
-  }
-  return [...found].sort((a, b) => b.length - a.length)
-}
+): ReadonlyArray<string> =>
+  formsOf(sources.flatMap((source) => names.flatMap((name) => wordsOf(source[name.toLowerCase()] ?? ""))))
 
 export const newCompletion = ({ call, lowered, requestId }: Session, emitting: boolean): Completion =>
   new Completion({
@@ -388,14 +376,6 @@ export const timedOut = (
       ? undefined
       : `${phase === "total" ? "not done" : "nothing came"} after ${Duration.format(limit)}`,
     { partial, attempts: session.attempts }
-  )
-
-/** The failure of the whole call: with every try, and what all of them were billed. */
-export const final = <E extends LLMError.LLMError>(session: Session, error: E): E =>
-  LLMError.withAttempts(
-    error,
-    session.attempts,
-    session.usage === Usage.empty ? undefined : { usage: session.usage, cost: session.cost }
   )
 
 const providerError = (

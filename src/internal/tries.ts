@@ -10,15 +10,14 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Tracer from "effect/Tracer"
-import * as Cost from "../Cost.ts"
 import type { Request } from "../LLM.ts"
 import * as LLMError from "../LLMError.ts"
 import type * as Response from "../Response.ts"
 import * as Retry from "../Retry.ts"
-import * as Usage from "../Usage.ts"
 import * as http from "./http.ts"
 import * as json from "./json.ts"
-import { failed, final, type Host, httpFailed, type Session, timedOut } from "./session.ts"
+import { failed, type Host, httpFailed, type Session, timedOut } from "./session.ts"
+import { charge, final } from "./tally.ts"
 import { AnotherWaits } from "./waiting.ts"
 
 /** One try. */
@@ -140,8 +139,7 @@ export const failedAttempt = (session: Session, error: LLMError.LLMError, starte
     status: error.status,
     requestId: error.requestId
   })
-  if ("usage" in error && error.usage !== undefined) session.usage = Usage.add(session.usage, error.usage)
-  if ("cost" in error && error.cost !== undefined) session.cost = Cost.add(session.cost, error.cost)
+  charge(session, error)
 }
 
 export const record = <S, A>(

@@ -168,9 +168,7 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
     case "system":
       return [{
         role: "system",
-        content: typeof message.content === "string"
-          ? message.content
-          : message.content.map((part) => part.text).join("\n")
+        content: parts.systemText(message)
       }]
     case "user": {
       if (typeof message.content === "string") return [{ role: "user", content: message.content }]

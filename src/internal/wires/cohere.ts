@@ -1,5 +1,5 @@
 /** Cohere's chat wire, version 2. Source: docs.cohere.com/reference/chat, recorded traffic, 2026-11. */
-import { type JsonObject, type JsonValue, type Message, textsOf, type ToolResultPart } from "../../Prompt.ts"
+import { type JsonObject, type JsonValue, type Message, type ToolResultPart } from "../../Prompt.ts"
 import type { FinishReason } from "../../Response.ts"
 import type { Completion } from "../completion.ts"
 import type { Call, Lowered, LoweredTool, Wire } from "../driver.ts"
@@ -156,7 +156,7 @@ const lowerDocuments = (call: Call): ReadonlyArray<Loose> => {
 const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
   switch (message.role) {
     case "system":
-      return [{ role: "system", content: textsOf(message).map((part) => part.text).join("\n") }]
+      return [{ role: "system", content: parts.systemText(message) }]
     case "user":
       return [{
         role: "user",

@@ -165,9 +165,7 @@ const lowerMessage = (message: Message, call: Call, quirks: Quirks): ReadonlyArr
     case "system":
       return [{
         role: "system",
-        content: typeof message.content === "string"
-          ? message.content
-          : message.content.map((part) => part.text).join("\n")
+        content: parts.systemText(message)
       }]
     case "user":
       return [{

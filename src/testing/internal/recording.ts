@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { secretHeaders } from "../../internal/http.ts"
 import { parse } from "../../internal/json.ts"
+import { formsOf, redacted, scrub, wordsOf } from "../../internal/secrets.ts"
 import { canonicalJson } from "../../Output.ts"
 import { JsonValue } from "../../Prompt.ts"
 
@@ -27,8 +28,6 @@ export const Recording = Schema.Struct({
 export type Recording = typeof Recording.Type
 
 export const Text = Schema.parseJson(Recording, { space: 2 })
-
-const redacted = "<redacted>"
 
 /** A request's key in a file name, what of it is stored, and how its secrets are taken out of the answer. */
 export interface Described {
@@ -94,24 +93,13 @@ const isSecretResponseHeader = (name: string): boolean => secretHeaders.includes
 const secretsOf = (headers: Headers.Headers, url: URL, more: ReadonlyArray<string>): ReadonlyArray<string> => {
   const isSecret = isSecretRequestHeader(more)
   const values = [
-    ...Object.entries(headers).filter(([name]) => isSecret(name)).flatMap(([, value]) => value.split(/[\s;,]+/)),
+    ...Object.entries(headers).filter(([name]) => isSecret(name)).flatMap(([, value]) => wordsOf(value)),
     ...[...url.searchParams].filter(([name]) => secretQuery.test(name)).map(([, value]) => value),
     url.username,
     url.password
   ]
-  const found = new Set<string>()
-  for (const value of values.flatMap((value) => [value, value.slice(value.indexOf("=") + 1)])) {
-    // Shorter words would shred ordinary text, and are no keys.
-    if (value.length < 6 || /^(bearer|basic)$/i.test(value)) continue
-    found.add(value)
-    found.add(encodeURIComponent(value))
-    found.add(JSON.stringify(value).slice(1, -1))
-  }
-  return [...found].sort((a, b) => b.length - a.length)
+  return formsOf(values.flatMap((value) => [value, value.slice(value.indexOf("=") + 1)]))
 }
-
-const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
-  secrets.reduce((clean, secret) => clean.replaceAll(secret, redacted), text)
 
 const redactUrl = (url: URL, secrets: ReadonlyArray<string>): string => {
   const clean = new URL(url)

@@ -1,0 +1,22 @@
+/** Secrets in text: the forms in which a provider may quote them, and taking them out. */
+
+export const redacted = "<redacted>"
+
+/** Every form of these words that would give a secret away, the longest first. */
+export const formsOf = (words: Iterable<string>): ReadonlyArray<string> => {
+  const found = new Set<string>()
+  for (const word of words) {
+    // Shorter words would shred ordinary text, and are no keys.
+    if (word.length < 6 || /^(bearer|basic)$/i.test(word)) continue
+    found.add(word)
+    found.add(encodeURIComponent(word))
+    found.add(JSON.stringify(word).slice(1, -1))
+  }
+  return [...found].sort((a, b) => b.length - a.length)
+}
+
+/** The words of a header's value, a scheme before the key included. */
+export const wordsOf = (header: string): ReadonlyArray<string> => header.split(/[\s;,]+/)
+
+export const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
+  secrets.reduce((clean, secret) => clean.replaceAll(secret, redacted), text)
