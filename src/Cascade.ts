@@ -4,14 +4,52 @@
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import * as cascade from "./internal/cascade.ts"
+import * as cascade from "./internal/cascade/layer.ts"
+import type { NonEmpty } from "./internal/cascade/service.ts"
 import type { LLM } from "./LLM.ts"
 import type { ConfigurationError, LLMError } from "./LLMError.ts"
 import * as Models from "./Models.ts"
+
+/**
+ * When a member that keeps failing is skipped, and when it is tried again. What counts is every `ProviderError` but
+ * `Unsupported`, also one in the middle of a stream; refusals and bad requests are answers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BreakerOptions {
+  /** Failures in a row that open the breaker. */
+  readonly failures: number
+  /** They count only within this time. */
+  readonly window: Duration.DurationInput
+  /** How long the member is skipped before it is probed, and again after a probe that failed. */
+  readonly cooldown: Duration.DurationInput
+  /** Probes at once after that; other calls skip the member until one has answered. Default 1. */
+  readonly halfOpen?: number | undefined
+}
+
+/**
+ * When a slow member gets company.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HedgeOptions {
+  /**
+   * Without content for this long, the next member is asked too. A percentile is of the times to the first content of
+   * that member's last 128 answers; until there are 20, `initially` is the delay.
+   */
+  readonly after:
+    | Duration.DurationInput
+    | { readonly percentile: number; readonly initially: Duration.DurationInput }
+  /** Members beside the first one that may be asked at the same time. Default 1. */
+  readonly max?: number | undefined
+}
 
 /**
  * @since 0.1.0
@@ -28,6 +66,25 @@ export interface Options {
    * fails when there is none left.
    */
   readonly skipUnavailable?: boolean | undefined
+  /**
+   * Skips a member that keeps failing. Its state belongs to the built layer and is told as the gauge
+   * `llm_cascade_breaker` (0 closed, 1 half open, 2 open; labels `provider`, `model`, `member`). When every member is
+   * skipped, the call fails with the reason `CircuitOpen`. Default: none.
+   */
+  readonly breaker?: BreakerOptions | undefined
+  /**
+   * Asks the next member too when one is slow to begin; the first content wins, and the others are interrupted. They
+   * are among the attempts as `"Interrupted"`. What they bill nobody says: a warning `cost-incomplete` does.
+   * Default: none.
+   */
+  readonly hedge?: HedgeOptions | undefined
+  /**
+   * What happens when a stream of text breaks off. `"fail"` (default): the error surfaces, with the text so far.
+   * `"continue"`: the next member gets the conversation and that text as the start of its answer, and goes on; a `Seam`
+   * part says where. Made for models that take a prefilled answer; others may begin anew. Tool calls and objects are
+   * never continued.
+   */
+  readonly midStream?: "fail" | "continue" | undefined
 }
 
 /**
@@ -63,7 +120,7 @@ export const layer = <const Members extends readonly [Member, ...ReadonlyArray<M
   options?: Options
 ): Layer.Layer<LLM, Layer.Layer.Error<Members[number]>, Layer.Layer.Context<Members[number]>> =>
   // What members fail with and need is known of each; a list of them has the union.
-  cascade.layer(members, options) as Layer.Layer<
+  cascade.layer(members, cascade.inOrder, options) as Layer.Layer<
     LLM,
     Layer.Layer.Error<Members[number]>,
     Layer.Layer.Context<Members[number]>
@@ -95,10 +152,10 @@ export interface ModelsOptions extends Omit<Models.Options, "apiKey">, Options {
  * ```
  */
 export const layerModels = (
-  models: cascade.NonEmpty<string | readonly [provider: string, model: string]>,
+  models: NonEmpty<string | readonly [provider: string, model: string]>,
   options: ModelsOptions = {}
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> => {
-  const { apiKeys = {}, failoverOn, skipUnavailable, ...common } = options
+  const { apiKeys = {}, breaker, failoverOn, hedge, midStream, skipUnavailable, ...common } = options
   const member = (named: string | readonly [string, string]) => {
     const target = typeof named === "string"
       ? Models.parse(named)
@@ -109,5 +166,11 @@ export const layerModels = (
     }))
   }
   const [first, ...others] = models
-  return cascade.layer([member(first), ...others.map(member)], { failoverOn, skipUnavailable })
+  return cascade.layer([member(first), ...others.map(member)], cascade.inOrder, {
+    breaker,
+    failoverOn,
+    hedge,
+    midStream,
+    skipUnavailable
+  })
 }

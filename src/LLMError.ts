@@ -566,10 +566,19 @@ export const withAttempts = <E extends LLMError>(
   error: E,
   attempts: ReadonlyArray<Attempt>,
   billed?: { readonly usage: Usage; readonly cost: Cost } | undefined
-): E => {
-  // A copy through the prototype keeps class, cause and stack; the constructor would validate everything again.
+): E => copied(error, { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) })
+
+/**
+ * The same error with the text that had arrived.
+ *
+ * @since 0.1.0
+ * @category combining
+ */
+export const withPartial = (error: ProviderError, partial: string): ProviderError => copied(error, { partial })
+
+// A copy through the prototype keeps class, cause and stack; the constructor would validate everything again.
+const copied = <E extends LLMError>(error: E, fields: Readonly<Record<string, unknown>>): E => {
   const copy = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error)) as E
-  const fields = { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) }
   for (const [name, value] of Object.entries(fields)) {
     Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true })
   }

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as cascade from "./internal/cascade.ts"
+import * as cascade from "./internal/cascade/layer.ts"
 import * as hosts from "./internal/hosts.ts"
 import { suggestion } from "./internal/nearest.ts"
 import * as known from "./internal/registry.ts"
@@ -241,7 +241,8 @@ export const layerAlias = (
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
   Layer.unwrapEffect(Effect.map(resolve(name), ([target, ...others]) => {
     const member = (one: Target) => layerTarget(one, options ?? {})
-    return others.length === 0 ? member(target) : cascade.layer([member(target), ...others.map(member)])
+    return others.length === 0 ? member(target)
+      : cascade.layer([member(target), ...others.map(member)], cascade.inOrder)
   }))
 
 /**

@@ -61,6 +61,8 @@ export interface Warning {
     | "usage-missing"
     | "usage-inconsistent"
     | "tool-arguments-invalid"
+    | "cost-incomplete"
+    | "continued"
     | "other"
   readonly message: string
 }
@@ -184,7 +186,7 @@ export interface Finish<out A> {
 }
 
 /**
- * A part that carries content: anything but `Finish`.
+ * A part that carries content: anything but `Seam` and `Finish`.
  *
  * @since 0.1.0
  * @category parts
@@ -192,12 +194,28 @@ export interface Finish<out A> {
 export type ContentPart = TextDelta | ReasoningDelta | ToolCallDelta | ToolCallPart | ObjectDelta
 
 /**
+ * Where another provider goes on with a text that broke off: only in a cascade with `midStream: "continue"`.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface Seam {
+  readonly _tag: "Seam"
+  readonly from: { readonly provider: string; readonly model: string }
+  readonly to: { readonly provider: string; readonly model: string }
+  /** The tag of what broke the stream. */
+  readonly error: string
+  /** Characters of the answer before it. */
+  readonly at: number
+}
+
+/**
  * One part of a streamed answer.
  *
  * @since 0.1.0
  * @category parts
  */
-export type StreamPart<A> = ContentPart | Finish<A>
+export type StreamPart<A> = ContentPart | Seam | Finish<A>
 
 /**
  * @since 0.1.0

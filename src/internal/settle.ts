@@ -193,25 +193,12 @@ const decode = <A, R>(
     candidate?: string,
     parseIssue?: unknown
   ) => new LLMError.ResponseParsingError({ ...common(session, facts), reason, text, candidate, issues, parseIssue })
-  const invalidSchema = (failure: SchemaFailure) =>
-    new LLMError.InvalidRequestError({
-      provider: session.call.provider,
-      model: session.call.model,
-      reason: "InvalidSchema",
-      description: failure.message
-    })
   const { output } = request
   if (output.onToolCalls !== undefined && completion.toolCalls.length > 0) {
     return Effect.succeed(output.onToolCalls.content)
   }
   if (output.format.type === "text") {
-    return Effect.mapError(
-      output.decode(text),
-      (failure) =>
-        failure._tag === "SchemaFailure"
-          ? invalidSchema(failure)
-          : parsing("Mismatch", failure.issues, text, failure.parseIssue)
-    )
+    return decodeText(output, text, common(session, facts))
   }
   if (text.trim() === "") {
     return Effect.fail(
@@ -232,9 +219,32 @@ const decode = <A, R>(
     Effect.catchTag(decoded, "DecodeFailure", (failure) => Effect.mapError(output.decode(found.value), () => failure))
   return Effect.mapError(either, (failure) =>
     failure._tag === "SchemaFailure"
-      ? invalidSchema(failure)
+      ? invalidSchema(failure, session.call)
       : parsing(isEmpty(value) ? "Empty" : "Mismatch", failure.issues, found.candidate, failure.parseIssue))
 }
+
+/** Text as it is, for an output that wants text. */
+export const decodeText = <A, R>(
+  output: Output<A, R>,
+  text: string,
+  where: { readonly provider: string; readonly model: string }
+): Effect.Effect<A, LLMError.LLMError, R> =>
+  Effect.mapError(output.decode(text), (failure) =>
+    failure._tag === "SchemaFailure"
+      ? invalidSchema(failure, where)
+      : new LLMError.ResponseParsingError({
+        ...where,
+        reason: "Mismatch",
+        text,
+        candidate: text,
+        issues: failure.issues,
+        parseIssue: failure.parseIssue
+      }))
+
+const invalidSchema = (
+  { message }: SchemaFailure,
+  { model, provider }: { readonly provider: string; readonly model: string }
+) => new LLMError.InvalidRequestError({ provider, model, reason: "InvalidSchema", description: message })
 
 const wantsObject = (schema: Prompt.JsonObject): boolean => schema["type"] === "object" || schema["$ref"] !== undefined
 

@@ -1,16 +1,15 @@
 /** Streams: opened with as many tries as allowed, then handed over, watched and recorded, never tried again. */
-import * as Channel from "effect/Channel"
-import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type { Request } from "../LLM.ts"
 import type * as LLMError from "../LLMError.ts"
 import type * as Response from "../Response.ts"
+import { type Opened, toStream } from "./opened.ts"
 import { Reader } from "./reader.ts"
 import { type Host, open, type Session, timedOut } from "./session.ts"
 import { final } from "./tally.ts"
@@ -21,16 +20,7 @@ import { type Attempt, failedAttempt, limited, record, retried, send, spanOption
 export const streamed = <S, A, R>(
   host: Host<S>,
   request: Request<A, R>
-): Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R> =>
-  Stream.fromChannel(Channel.unwrap(Effect.map(Scope.make(), (scope) => {
-    const parts = Channel.unwrap(Effect.map(opened(host, request, scope), partsOf))
-    return Channel.ensuringWith(parts, (exit) => Scope.close(scope, exit))
-  })))
-
-interface Opened<A, R> {
-  readonly first: ReadonlyArray<Response.StreamPart<A>>
-  readonly pull: Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError.LLMError, R>
-}
+): Stream.Stream<Response.StreamPart<A>, LLMError.LLMError, R> => toStream((scope) => opened(host, request, scope))
 
 const opened = <S, A, R>(
   host: Host<S>,
@@ -146,22 +136,6 @@ const following = <S, A, R>(
       return Effect.zipRight(watch(session, connection, scope), pull)
     })
   })
-}
-
-const partsOf = <A, R>({ first, pull }: Opened<A, R>) => {
-  type Loop = Channel.Channel<
-    Chunk.Chunk<Response.StreamPart<A>>,
-    unknown,
-    LLMError.LLMError,
-    unknown,
-    unknown,
-    unknown,
-    R
-  >
-  const write = (parts: ReadonlyArray<Response.StreamPart<A>> | undefined): Loop =>
-    parts === undefined ? Channel.void : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(parts)), () => loop)
-  const loop: Loop = Channel.flatMap(Channel.fromEffect(pull), write)
-  return write(first)
 }
 
 // Time of the machine, not of the program: a connection is waited for.

@@ -1,0 +1,92 @@
+/** Hedging: a member that is slow to begin gets company, and the first content wins. */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import type { HedgeOptions } from "../../Cascade.ts"
+import type { LLMError } from "../../LLMError.ts"
+import type { Member, Visit } from "./member.ts"
+import type { Progress } from "./progress.ts"
+import type { Won } from "./service.ts"
+
+/** Asked of members that raced. */
+export interface Racing<X, R> {
+  readonly ask: (visit: Visit) => Effect.Effect<X, LLMError, R>
+  /** What is done with an answer that came too late. */
+  readonly discard: (late: Won<X>) => Effect.Effect<void>
+  /** The failure of the call, or undefined when the next member should be asked. */
+  readonly verdict: (error: LLMError) => LLMError | undefined
+  /** The failure when nobody is left; `last` is undefined when nobody was asked. */
+  readonly exhausted: (last: LLMError | undefined) => LLMError
+}
+
+type Event<X> =
+  | { readonly _tag: "Ended"; readonly visit: Visit; readonly exit: Exit.Exit<X, LLMError> }
+  | { readonly _tag: "Due" }
+
+export const race = <X, R>(
+  progress: Progress,
+  hedge: HedgeOptions,
+  racing: Racing<X, R>
+): Effect.Effect<Won<X>, LLMError, R> =>
+  Effect.scopedWith((scope) =>
+    Effect.gen(function*() {
+      const events = yield* Queue.unbounded<Event<X>>()
+      const running = new Set<Visit>()
+      const most = 1 + Math.max(0, hedge.max ?? 1)
+      let dueAt = Infinity
+      let last: LLMError | undefined
+
+      const start = Effect.suspend(() => {
+        const visit = progress.take()
+        if (visit === undefined) return Effect.void
+        running.add(visit)
+        const delay = delayOf(hedge, visit.member)
+        dueAt = visit.startedAt + delay
+        const asked = Effect.onExit(racing.ask(visit), (exit) => Queue.offer(events, { _tag: "Ended", visit, exit }))
+        const timer = Effect.zipRight(Effect.sleep(delay), Queue.offer(events, { _tag: "Due" }))
+        return Effect.zipRight(Effect.forkIn(asked, scope), Effect.forkIn(timer, scope))
+      })
+      const discardLate = Effect.gen(function*() {
+        for (const event of yield* Queue.takeAll(events)) {
+          if (event._tag === "Due") continue
+          running.delete(event.visit)
+          if (Exit.isSuccess(event.exit)) yield* racing.discard({ visit: event.visit, value: event.exit.value })
+        }
+        for (const visit of running) progress.addLost(visit)
+      })
+
+      yield* start
+      for (;;) {
+        if (running.size === 0) return yield* Effect.fail(racing.exhausted(last))
+        const event = yield* Queue.take(events)
+        if (event._tag === "Ended") {
+          running.delete(event.visit)
+          if (Exit.isSuccess(event.exit)) {
+            yield* discardLate
+            return { visit: event.visit, value: event.exit.value }
+          }
+          const failed = Cause.failureOrCause(event.exit.cause)
+          if (Either.isRight(failed)) return yield* Effect.failCause(failed.right)
+          const failure = racing.verdict(failed.left)
+          if (failure !== undefined) {
+            yield* discardLate
+            return yield* Effect.fail(failure)
+          }
+          last = failed.left
+        }
+        if (running.size === 0 || (running.size < most && progress.now >= dueAt)) yield* start
+      }
+    })
+  )
+
+// Fewer say little about the slow ones.
+const enough = 20
+
+const delayOf = ({ after }: HedgeOptions, member: Member): number => {
+  if (typeof after !== "object" || !("percentile" in after)) return Duration.toMillis(after)
+  const seen = member.latencies.count < enough ? undefined : member.latencies.percentile(after.percentile)
+  return seen ?? Duration.toMillis(after.initially)
+}
