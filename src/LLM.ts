@@ -456,7 +456,8 @@ export const make = <S>(
 ): Effect.Effect<Service, ConfigurationError, HttpClient.HttpClient> => service.make(driver, settings)
 
 /**
- * A layer that wraps the `LLM` it is given. `f` may use services and fail.
+ * A layer that wraps the `LLM` it is given. `f` may use services and fail. It is built anew for each `LLM` it is
+ * provided with, so one decorator may stand around several members of a cascade.
  *
  * @since 0.1.0
  * @category decorators
@@ -470,7 +471,8 @@ export const make = <S>(
  * ```
  */
 export const decorate = <E, R>(f: (service: Service) => Effect.Effect<Service, E, R>): Layer.Layer<LLM, E, R | LLM> =>
-  Layer.effect(LLM, Effect.flatMap(LLM, f))
+  // Layers are shared by reference, whatever they are provided with.
+  Layer.fresh(Layer.effect(LLM, Effect.flatMap(LLM, f)))
 
 /**
  * Labels every call inside an effect or a stream. Inner labels win over outer ones, those of the call over both.

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Balance from "./Balance.ts"
 export * as Cascade from "./Cascade.ts"
 export * as Cost from "./Cost.ts"
 export * as LLM from "./LLM.ts"

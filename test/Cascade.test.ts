@@ -189,6 +189,19 @@ describe("Cascade", () => {
       assert.lengthOf(third.attempts, 3)
     }))
 
+  it.effect("one decorator around two members wraps each of them", () =>
+    Effect.gen(function*() {
+      const brief = LLM.decorate((llm) =>
+        Effect.succeed({ ...llm, generate: (request) => llm.generate({ ...request, maxTokens: 9 }) })
+      )
+      const down = new LLMError.ProviderError({ provider: "a", model: "m", reason: new LLMError.Overloaded() })
+      const live = Cascade.layer([
+        Layer.provide(brief, TestLLM.layer([down])),
+        Layer.provide(brief, TestLLM.layer(["from the second"]))
+      ])
+      assert.strictEqual((yield* Effect.provide(ask("single"), live)).text, "from the second")
+    }))
+
   it.effect("agrees with its rule for any members", () => {
     const outcome = fc.constantFrom("ok", "overloaded", "parsing", "refused", "invalid")
     const errorOf = (kind: string, provider: string): LLMError.LLMError => {

@@ -229,7 +229,8 @@ const make = (script: Script, options: Options): Services => {
 
   const play = (
     method: RecordedRequest["method"],
-    request: LLM.Request<unknown, unknown>
+    request: LLM.Request<unknown, unknown>,
+    place: scripted.Place
   ): Effect.Effect<scripted.Script, LLMError> =>
     Effect.gen(function*() {
       const index = recorded.length
@@ -240,8 +241,12 @@ const make = (script: Script, options: Options): Services => {
         ? script(request, index)
         : script[repeat ? Math.min(index, script.length - 1) : index]
       return entry === undefined ? yield* Effect.die(exhausted(script.length, index, request))
-        : yield* resolve(entry, index)
+        : yield* Effect.mapError(resolve(entry, index), (error) => scripted.tried(error, place))
     })
+
+  const started = Effect.clockWith((clock) =>
+    Effect.sync((): scripted.Place => ({ provider, model, clock, startedAt: clock.unsafeCurrentTimeNanos() }))
+  )
 
   return {
     test: { requests: Effect.sync(() => [...recorded]) },
@@ -250,18 +255,16 @@ const make = (script: Script, options: Options): Services => {
       model,
       generate: (request) =>
         Effect.gen(function*() {
-          const clock = yield* Effect.clock
-          const startedAt = clock.unsafeCurrentTimeNanos()
-          const answer = yield* play("generate", request)
-          return yield* scripted.finish(answer, request, { provider, model, clock, startedAt }, false)
+          const place = yield* started
+          const answer = yield* play("generate", request, place)
+          return yield* scripted.finish(answer, request, place, false)
         }),
       stream: <A, R>(request: LLM.Request<A, R>) =>
         Stream.unwrap(Effect.gen(function*() {
-          const clock = yield* Effect.clock
-          const startedAt = clock.unsafeCurrentTimeNanos()
-          const answer = yield* play("stream", request)
+          const place = yield* started
+          const answer = yield* play("stream", request, place)
           const last = Effect.map(
-            scripted.finish(answer, request, { provider, model, clock, startedAt }, true),
+            scripted.finish(answer, request, place, true),
             (response): StreamPart<A> => ({ _tag: "Finish", response })
           )
           // One chunk per part, as a slow provider would send them.

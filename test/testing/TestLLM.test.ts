@@ -93,9 +93,13 @@ describe("TestLLM", () => {
         Stream.runForEach((part) => Effect.sync(() => seen.push(part._tag))),
         Effect.flip
       )
-      assert.strictEqual(error, overloaded)
+      assert.strictEqual(error.message, overloaded.message)
       assert.deepEqual(seen, ["ReasoningDelta", "TextDelta"])
-      assert.strictEqual(yield* Effect.flip(LLM.generateText({ prompt: "?" })), overloaded)
+      const again = yield* Effect.flip(LLM.generateText({ prompt: "?" }))
+      assert.strictEqual(again.message, overloaded.message)
+      // As a provider's failure would, both name the try.
+      const tries = [error, again].map(({ attempts }) => attempts.map(({ error, provider }) => [provider, error]))
+      assert.deepStrictEqual(tries, [[["test", "Overloaded"]], [["test", "Overloaded"]]])
       const priced = yield* LLM.generateText({ prompt: "?" })
       assert.deepEqual(priced.reasoning, Option.some("hm"))
       assert.deepEqual(Option.map(priced.cost, (cost) => cost.total), Option.some(0.25))

@@ -11,28 +11,28 @@ import * as service from "./service.ts"
 export type MemberLayer<E, R> = Layer.Layer<LLM, E, R>
 
 /** As they are given. */
-export const inOrder = (members: service.NonEmpty<Member>): service.Order => {
+export const inOrder = (members: ReadonlyArray<Member>): Effect.Effect<service.Order> => {
   const order = Effect.succeed(members)
-  return () => order
+  return Effect.succeed(() => order)
 }
 
-/** `orderOf` is called once per layer: what an order remembers is shared by the calls of one layer. */
-export const layer = <E, R>(
+/** `orderOf` is run once per layer: what an order remembers is shared by the calls of one layer. */
+export const layer = <E, R, E2>(
   members: service.NonEmpty<MemberLayer<E, R>>,
-  orderOf: (members: service.NonEmpty<Member>) => service.Order,
+  orderOf: (members: ReadonlyArray<Member>) => Effect.Effect<service.Order, E2>,
   options: Options = {}
-): Layer.Layer<LLM, E, R> => {
+): Layer.Layer<LLM, E | E2, R> => {
   const [first, ...others] = members
   const make = (services: service.NonEmpty<Service>) =>
     Layer.effect(
       LLM,
-      Effect.sync(() => {
+      Effect.suspend(() => {
         const [head, ...tail] = services
         const built: service.NonEmpty<Member> = [
           memberOf(head, 0, options),
           ...tail.map((service, index) => memberOf(service, index + 1, options))
         ]
-        return service.make(built, orderOf(built), options)
+        return Effect.map(orderOf(built), (order) => service.make(built, order, options))
       })
     )
   return build(first, others, [], make, options.skipUnavailable === true)
@@ -46,13 +46,13 @@ const memberOf = (service: Service, index: number, { breaker }: Options): Member
       : new Breaker(breaker, { provider: service.provider, model: service.model, member: String(index) })
   )
 
-const build = <E, R>(
+const build = <E, R, E2>(
   member: MemberLayer<E, R>,
   others: ReadonlyArray<MemberLayer<E, R>>,
   built: ReadonlyArray<Service>,
-  make: (services: service.NonEmpty<Service>) => Layer.Layer<LLM>,
+  make: (services: service.NonEmpty<Service>) => Layer.Layer<LLM, E2>,
   skip: boolean
-): Layer.Layer<LLM, E, R> => {
+): Layer.Layer<LLM, E | E2, R> => {
   const [next, ...rest] = others
   const goOn = (services: service.NonEmpty<Service>) =>
     next === undefined ? make(services) : build(next, rest, services, make, skip)
@@ -62,7 +62,7 @@ const build = <E, R>(
     return goOn(head === undefined ? [service] : [head, ...tail, service])
   }
   if (!skip) return Layer.flatMap(member, onSuccess)
-  const onFailure = (error: E): Layer.Layer<LLM, E, R> => {
+  const onFailure = (error: E): Layer.Layer<LLM, E | E2, R> => {
     const [head, ...tail] = built
     const without = next !== undefined
       ? build(next, rest, built, make, skip)

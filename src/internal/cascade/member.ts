@@ -1,19 +1,35 @@
 /** A member of a cascade and what is known of its health. */
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type { Candidate } from "../../Balance.ts"
 import type { Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import type { Breaker } from "./breaker.ts"
 import { Latencies } from "./latencies.ts"
 
-export class Member {
+export class Member implements Candidate {
   readonly service: Service
   readonly breaker: Breaker | undefined
   readonly latencies = new Latencies()
   /** Calls that run now. */
   inFlight = 0
+  measuredAt = 0
 
   constructor(service: Service, breaker: Breaker | undefined) {
     this.service = service
     this.breaker = breaker
+  }
+
+  get provider(): string {
+    return this.service.provider
+  }
+
+  get model(): string {
+    return this.service.model
+  }
+
+  get latency(): Option.Option<Duration.Duration> {
+    return Option.map(Option.fromNullable(this.latencies.average), Duration.millis)
   }
 
   allows(now: number): boolean {
@@ -39,6 +55,7 @@ export class Visit {
   /** The answer, or its first content, is there. */
   answered(now: number): void {
     this.member.latencies.add(now - this.startedAt)
+    this.member.measuredAt = now
   }
 
   succeeded(): void {

@@ -26,7 +26,7 @@ export interface Script {
   readonly failure: LLMError.LLMError | undefined
 }
 
-interface Place {
+export interface Place {
   readonly provider: string
   readonly model: string
   readonly clock: Clock.Clock
@@ -55,19 +55,22 @@ export const finish = <A, R>(
   streamed: boolean
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> =>
   Effect.suspend(() => {
-    if (script.failure !== undefined) return Effect.fail(script.failure)
+    if (script.failure !== undefined) return Effect.fail(tried(script.failure, place))
     const session = sessionOf(script, request, place, streamed)
     return Effect.mapError(
       settle(session, request, completionOf(script), { status: 200, headers: {} }, place.startedAt),
-      (error) =>
-        LLMError.withAttempts(error, [{
-          provider: place.provider,
-          model: place.model,
-          duration: Duration.nanos(place.clock.unsafeCurrentTimeNanos() - place.startedAt),
-          error: LLMError.tagOf(error)
-        }])
+      (error) => tried(error, place)
     )
   })
+
+/** The failure as a provider gives it: with the try that failed. */
+export const tried = <E extends LLMError.LLMError>(error: E, { clock, model, provider, startedAt }: Place): E =>
+  error.attempts.length > 0 ? error : LLMError.withAttempts(error, [{
+    provider,
+    model,
+    duration: Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt),
+    error: LLMError.tagOf(error)
+  }])
 
 const completionOf = (script: Script): Completion => {
   const completion = new Completion({ callIdPrefix: "call_test_", emitting: false, owner: "test" })
