@@ -13,7 +13,17 @@ import { parseArgs } from "node:util"
 import type { Job } from "./harness.ts"
 import { summary } from "./profile.ts"
 
-const contenders = ["undici", "ours", "ours-anthropic", "openai", "anthropic", "ai-openai", "ai-anthropic", "effect-ai"]
+const contenders = [
+  "undici",
+  "ours",
+  "ours-cascade",
+  "ours-anthropic",
+  "openai",
+  "anthropic",
+  "ai-openai",
+  "ai-anthropic",
+  "effect-ai"
+]
 
 /** An event costs these so much that a fifth of the events says the same. */
 const slow = new Set(["ai-openai", "ai-anthropic", "effect-ai"])

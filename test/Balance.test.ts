@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck as fc, Fiber, Layer, TestClock } from "effect"
+import type { Duration } from "effect"
+import { Effect, FastCheck as fc, Fiber, Layer, TestClock } from "effect"
 import { Balance, Cascade, LLM, LLMError } from "../src/index.ts"
 import { TestLLM } from "../src/testing/index.ts"
 

@@ -6,7 +6,7 @@ import * as model from "./model.ts"
 import * as upstream from "./upstream.ts"
 import * as virtualClock from "./virtualClock.ts"
 
-const runs = Number(process.env.RUNS ?? 300)
+const runs = 10_000
 
 // ── scenarios ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,13 +205,9 @@ describe("Cascade against its model", () => {
         world.reset(Object.fromEntries(leaves(tree).map(({ name, replies }) => [name, replies])))
         const { isIdle, value: seen } = await virtualClock.run(real(scenario))
         const { at, ...end } = expected.end
-        assert.deepStrictEqual(seen.end, end, JSON.stringify([seen, world.sent(), expected]))
+        assert.deepStrictEqual(seen.end, end)
         assert.deepStrictEqual(seen.parts, expected.parts)
-        assert.deepStrictEqual(
-          inOrder(world.sent()),
-          inOrder(expected.tries),
-          JSON.stringify([seen, world.sent(), expected])
-        )
+        assert.deepStrictEqual(inOrder(world.sent()), inOrder(expected.tries))
         assert.strictEqual(seen.at, at)
         for (const { name, tries } of leaves(tree)) {
           assert.isAtMost(world.sent().filter(({ host }) => host === name).length, tries)
