@@ -1,6 +1,6 @@
-/** Failover: the primary is down, the second answers, and the answer lists every attempt. */
+/** Failover: the primary is down, breaks off or is slow; the second answers, and the answer lists every attempt. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect } from "effect"
+import { Console, Effect, Stream } from "effect"
 import { Cascade, LLM, Response } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
 import { anthropic, openai } from "./shared.ts"
@@ -16,10 +16,39 @@ const program = Effect.gen(function*() {
   yield* Console.log(Response.describeAttempts(streamed.attempts))
 })
 
+/** The second one goes on where the first breaks off. */
+const continued = Stream.runForEach(
+  LLM.streamText({ prompt: "Tell me a story" }),
+  (part) =>
+    part._tag === "TextDelta"
+      ? Console.log(part.delta)
+      : part._tag === "Seam"
+      ? Console.log(`[${part.from.provider} broke off (${part.error}), ${part.to.provider} goes on]`)
+      : Effect.void
+).pipe(
+  Effect.provide(Cascade.layer([
+    anthropic(FakeProvider.reset({ afterEvents: 2, reply: FakeProvider.text("Once upon a time there was") })),
+    openai(FakeProvider.text("a library."))
+  ], { midStream: "continue" }))
+)
+
+/** A slow provider gets company. */
+const hedged = Effect.flatMap(
+  LLM.generateText({ prompt: "Quick!" }),
+  ({ attempts }) => Console.log(Response.describeAttempts(attempts))
+).pipe(
+  Effect.provide(Cascade.layer([
+    anthropic(FakeProvider.stall({ before: "headers" })),
+    openai(FakeProvider.text("Here."))
+  ], { hedge: { after: "100 millis" } }))
+)
+
 program.pipe(
   Effect.provide(Cascade.layer([
     anthropic(FakeProvider.status(529), FakeProvider.inBandError()),
     openai(FakeProvider.text("The second is here."), FakeProvider.text("And here."))
   ])),
+  Effect.zipRight(continued),
+  Effect.zipRight(hedged),
   NodeRuntime.runMain
 )

@@ -174,8 +174,10 @@ export const sticky = (label: string): Strategy => {
       })
       return (request: CallOptions) =>
         Effect.flatMap(Metadata.Current, (scoped) => {
-          const labels = Object.entries({ ...scoped, ...request.metadata }).reverse()
-          const value = labels.find(([name]) => Metadata.toHeaderCase(name) === key)?.[1]
+          const value = Object.entries({ ...scoped, ...request.metadata }).reduce<string | undefined>(
+            (found, [name, value]) => Metadata.toHeaderCase(name) === key ? value : found,
+            undefined
+          )
           if (value === undefined) return inTurn(request)
           const hash = Hash.string(value)
           return Effect.succeed(

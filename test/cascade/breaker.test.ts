@@ -8,7 +8,7 @@ const breaker = { failures: 3, window: "10 seconds", cooldown: "30 seconds" } as
 const overloaded = new LLMError.ProviderError({ provider: "p", model: "m", reason: new LLMError.Overloaded() })
 const refused = new LLMError.ContentFilteredError({ provider: "p", model: "m", category: "refusal", text: "No" })
 
-type Health = "up" | "down" | "refuses" | "breaks" | "slow"
+type Health = "up" | "down" | "refuses" | "breaks" | "slow" | "slowly down"
 
 /** Two members, of which the first does what it is told; counts the calls of both. */
 const setup = (options: Partial<Cascade.BreakerOptions> = {}, alone = false) =>
@@ -28,6 +28,8 @@ const setup = (options: Partial<Cascade.BreakerOptions> = {}, alone = false) =>
           return TestLLM.text("half an answer", { failure: overloaded })
         case "slow":
           return TestLLM.delay("5 seconds", "first")
+        case "slowly down":
+          return TestLLM.delay("5 seconds", overloaded)
       }
     }, { provider: "first", repeat: true })
     const second = TestLLM.layer(() => {
@@ -183,6 +185,27 @@ describe("a circuit breaker", () => {
       assert.isAtLeast(during.filter((who) => who === "first").length, 3)
       yield* Effect.all(Array.from({ length: 64 }, () => call), { concurrency: 64 })
       assert.deepStrictEqual(new Set(yield* asked), new Set(["second"]))
+    }))
+
+  it.scoped("calls from before it opened neither close it nor keep it open for longer", () =>
+    Effect.gen(function*() {
+      const { asked, become, call } = yield* setup()
+      for (const late of ["slow", "slowly down"] as const) {
+        yield* become(late)
+        const running = yield* Effect.fork(call)
+        yield* TestClock.adjust(0)
+        yield* become("down")
+        for (let i = 0; i < 3; i++) yield* call
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.join(running)
+        yield* asked
+        yield* call
+        assert.deepStrictEqual(yield* asked, ["second"], `${late}: still open`)
+        yield* become("up")
+        yield* TestClock.adjust("25 seconds")
+        yield* call
+        assert.deepStrictEqual(yield* asked, ["first"], `${late}: closed in time`)
+      }
     }))
 
   it.scoped("belongs to the layer: two of them do not know of each other", () =>

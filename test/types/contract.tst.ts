@@ -3,7 +3,7 @@ import type { HttpClient } from "@effect/platform"
 import type { ConfigError, Stream } from "effect"
 import { Config, Context, Data, Effect, Layer, Schema } from "effect"
 import type { LLMError, Prompt, Response } from "effect-majordomo"
-import { Anthropic, Cascade, LLM, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
+import { Anthropic, Balance, Cascade, LLM, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
 import { describe, expect, it } from "tstyche"
 
 class Store extends Context.Tag("Store")<Store, { readonly n: number }>() {}
@@ -126,6 +126,10 @@ describe("a cascade", () => {
       Layer.Layer<LLM.LLM, LLMError.ConfigurationError | Broken, HttpClient.HttpClient | Store>
     >()
     expect(Cascade.layer).type.not.toBeCallableWith([])
+    expect(Balance.layer).type.not.toBeCallableWith([])
+    expect(Balance.layer([Anthropic.layer({ model: "m" }), broken])).type.toBe<
+      Layer.Layer<LLM.LLM, LLMError.ConfigurationError | Broken, HttpClient.HttpClient | Store>
+    >()
     expect(Cascade.layerModels).type.not.toBeCallableWith([])
   })
 })
