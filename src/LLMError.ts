@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type Cost, make as makeCost } from "./Cost.ts"
+import { copyWith } from "./internal/copy.ts"
 import { Attempt } from "./Response.ts"
 import type { Usage } from "./Usage.ts"
 
@@ -567,13 +568,8 @@ export const withAttempts = <E extends LLMError>(
   attempts: ReadonlyArray<Attempt>,
   billed?: { readonly usage: Usage; readonly cost: Cost } | undefined
 ): E => {
-  // A copy through the prototype keeps class, cause and stack; the constructor would validate everything again.
-  const copy = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error)) as E
   const fields = { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) }
-  for (const [name, value] of Object.entries(fields)) {
-    Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true })
-  }
-  return copy
+  return copyWith(error, fields)
 }
 
 /**
