@@ -252,7 +252,7 @@ export interface MakeOptions<out R> extends GuardOptions {
  * })
  * ```
  */
-export const make = <R = never>(options: MakeOptions<R>): Hook<never, R> => internal.guard(options)
+export const make = <R = never>(options: MakeOptions<R>): Hook<never, NoInfer<R>> => internal.guard(options)
 
 /**
  * @since 0.1.0
@@ -278,7 +278,8 @@ export interface JudgeOptions<out E = never, out R = never> extends GuardOptions
  * @since 0.1.0
  * @category hooks
  */
-export const judge = <E = never, R = never>(options: JudgeOptions<E, R>): Hook<E, R> => judging.make(options)
+export const judge = <E = never, R = never>(options: JudgeOptions<E, R>): Hook<NoInfer<E>, NoInfer<R>> =>
+  judging.make(options)
 
 /**
  * @since 0.1.0
@@ -321,7 +322,7 @@ export interface Options<out R = never> {
 export const layer = <const Hooks extends ReadonlyArray<Hook.Any>, R = never>(
   hooks: Hooks,
   options?: Options<R>
-): Layer.Layer<LLM.LLM, Hook.Error<Hooks[number]>, Hook.Context<Hooks[number]> | R | LLM.LLM> =>
+): Layer.Layer<LLM.LLM, Hook.Error<Hooks[number]>, Hook.Context<Hooks[number]> | NoInfer<R> | LLM.LLM> =>
   // What hooks fail with and need is known of each; a list of them has the union.
   Layer.scoped(
     LLM.LLM,
