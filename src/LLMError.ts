@@ -10,17 +10,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type Cost, make as makeCost } from "./Cost.ts"
 import { copyWith } from "./internal/copy.ts"
+import { UsageField } from "./internal/fields.ts"
 import { Attempt } from "./Response.ts"
 import type { Usage } from "./Usage.ts"
-
-const UsageField: Schema.Schema<Usage> = Schema.Struct({
-  inputTokens: Schema.Number,
-  outputTokens: Schema.Number,
-  cachedInputTokens: Schema.Number,
-  cacheCreationTokens: Schema.Number,
-  reasoningTokens: Schema.Number,
-  totalTokens: Schema.Number
-})
 
 const CostInMemory = Schema.declare((value: unknown): value is Cost => Predicate.hasProperty(value, "exact"))
 

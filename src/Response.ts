@@ -113,6 +113,8 @@ export interface Response<out A> {
   /** Where a routing gateway sent the call (`X-Majordomo-Routed-Provider` and `-Model`). */
   readonly routed: Option.Option<{ readonly provider: string; readonly model: string }>
   readonly warnings: ReadonlyArray<Warning>
+  /** From a response cache: nothing was asked and `cost` is zero; `usage` is what the answer took when it was made. */
+  readonly cached?: boolean | undefined
 }
 
 /**

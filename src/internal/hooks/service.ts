@@ -14,6 +14,7 @@ import type * as Prompt from "../../Prompt.ts"
 import type { ContentPart, Response, StreamPart } from "../../Response.ts"
 import { keeping, type Kept } from "../keeping.ts"
 import { replay } from "../replay.ts"
+import { nameOf, survived } from "../survived.ts"
 import { scrub, type Scrubbed } from "./answer.ts"
 import { type Guard, type Made, type Outcome, type Patterns, provideUnder } from "./hook.ts"
 import type { Rule } from "./matcher.ts"
@@ -418,16 +419,3 @@ const decided = <To>(
       })
     )
   })
-
-/** Says in the log what did not break the call, by its name alone: messages may quote the prompt. */
-const survived = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Cause.isInterruptedOnly(cause)
-    ? Effect.failCause(Cause.stripFailures(cause))
-    : Effect.logWarning(what, nameOf(Cause.squash(cause)))
-
-const nameOf = (error: unknown): string => {
-  if (LLMError.isLLMError(error)) return LLMError.tagOf(error)
-  if (typeof error !== "object" || error === null) return typeof error
-  if ("_tag" in error && typeof error._tag === "string") return error._tag
-  return error instanceof Error ? error.name : "object"
-}
