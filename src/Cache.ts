@@ -83,8 +83,9 @@ export const misses: typeof hits = internal.misses
 /**
  * Remembers answers. Requests are the same when provider, model, prompt, media, output and every parameter that shapes
  * the answer are; headers, timeouts and `repair` do not count, labels as `scope` says. Around a cascade, provider and
- * model are those of its first member. Under a cached one, hooks and logs see only what is really asked; around it,
- * everything: put `Hooks` around the cache, so that what is remembered is guarded too.
+ * model are those of its first member. Layers of the same model that answer differently (another `baseUrl`) need a
+ * `storeId` each. Decorators below the cache see only what is really asked, those around it everything: put `Hooks`
+ * around it, so that what is remembered is guarded too.
  *
  * A remembered answer is decoded again by the schema of the call. It has `cached: true`, no cost, no attempts, a
  * `requestId` and a `duration` of its own, and the usage it had. Streams give it as parts and `Finish`, and a stream

@@ -1,19 +1,7 @@
 import { Persistence } from "@effect/experimental"
 import { NodeKeyValueStore } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  BigDecimal,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Logger,
-  Metric,
-  Option,
-  Schema,
-  Stream,
-  TestClock
-} from "effect"
+import { BigDecimal, Effect, Exit, Fiber, Layer, Logger, Metric, Option, Schema, Stream, TestClock } from "effect"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

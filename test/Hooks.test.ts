@@ -19,7 +19,21 @@ import {
   Stream,
   TestClock
 } from "effect"
-import { Cascade, Cost, Hooks, LLM, LLMError, Metadata, OpenAI, Prompt, type Response, Tool } from "../src/index.ts"
+import {
+  Anthropic,
+  Cascade,
+  Cost,
+  Gemini,
+  Hooks,
+  LLM,
+  LLMError,
+  Metadata,
+  OpenAI,
+  OpenAIChat,
+  Prompt,
+  type Response,
+  Tool
+} from "../src/index.ts"
 import { Redactor, redactText, type Syntax } from "../src/internal/hooks/redactor.ts"
 import { FakeProvider, TestLLM } from "../src/testing/index.ts"
 
@@ -319,6 +333,97 @@ describe("Hooks.regex after", () => {
       }).pipe(Effect.provide(layer))
     })
   }
+})
+
+describe("Hooks.regex after, what providers keep with parts", () => {
+  const signed = (text: string): Prompt.ReasoningPart => ({
+    type: "reasoning",
+    text,
+    providerMetadata: { test: { signature: "signed" } }
+  })
+  const hosted = (result: string): Prompt.ProviderPart => ({ type: "provider", wire: "w", value: { result } })
+  const content = [
+    signed("clean. "),
+    signed(`not ${secret}. `),
+    hosted("clean"),
+    hosted(secret),
+    { type: "text", text: "a sk-a", providerMetadata: { test: { cited: "clean" } } },
+    { type: "text", text: "bc123 b" },
+    { type: "text", text: " c", providerMetadata: { test: { cited: secret } } }
+  ] as const satisfies ReadonlyArray<Prompt.AssistantPart>
+
+  it.effect("a part that changes loses it; a match over two parts is gone from both", () => {
+    const model = LLM.decorate((llm) =>
+      Effect.succeed({
+        ...llm,
+        generate: (request) =>
+          Effect.map(llm.generate(request), (response) => ({
+            ...response,
+            text: `a ${secret} b c`,
+            reasoning: Option.some(`clean. not ${secret}. `),
+            message: Prompt.assistant(content)
+          }))
+      })
+    )
+    return Effect.gen(function*() {
+      const { message, reasoning, text } = yield* ask("single")
+      assert.deepStrictEqual([text, Option.getOrThrow(reasoning)], ["a [redacted] b c", "clean. not [redacted]. "])
+      assert.deepStrictEqual(message.content, [
+        content[0],
+        { type: "reasoning", text: "not [redacted]. " },
+        content[2],
+        { type: "text", text: "a [redacted]" },
+        { type: "text", text: " b" },
+        { type: "text", text: " c" }
+      ])
+    }).pipe(
+      Effect.provide(Hooks.layer([redact()]).pipe(Layer.provide(model), Layer.provide(TestLLM.layer(["raw"]))))
+    )
+  })
+
+  it.scopedLive("holds on real wires: text, objects and tool calls, whole and streamed", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeProvider.make()
+      const apiKey = Redacted.make("k-123456")
+      const options = { baseUrl: fake.url, apiKey }
+      const models = [
+        OpenAI.layer({ model: "gpt-4.1", ...options }),
+        OpenAIChat.layer({ model: "gpt-4.1", ...options }),
+        Anthropic.layer({ model: "claude-sonnet-4-5", ...options }),
+        Anthropic.layer({ model: "claude-sonnet-4-5", structured: "tool", ...options }),
+        Gemini.layer({ model: "gemini-2.5-flash", ...options })
+      ]
+      const schema = Schema.Struct({ name: Schema.String, note: Schema.optional(Schema.String) })
+      const tools = [Tool.make({ name: "send", parameters: Schema.Struct({ key: Schema.String }) })]
+      const body = { name: `Ada "the first" ${secret}`, note: `${secret}\n` }
+      for (const model of models) {
+        const live = Hooks.layer([redact()]).pipe(Layer.provide(model), Layer.provide(NodeHttpClient.layerUndici))
+        yield* Effect.gen(function*() {
+          const both = [0, 1]
+          yield* fake.script(...both.map(() => FakeProvider.json(body)))
+          const object = yield* LLM.generateObject({ prompt: "Hello", schema })
+          const objects = yield* shown(LLM.streamObject({ prompt: "Hello", schema }))
+          yield* fake.script(
+            ...both.map(() =>
+              FakeProvider.toolCalls([{ name: "send", arguments: { key: secret } }], { text: `I ${secret}` })
+            )
+          )
+          const called = yield* LLM.generateText({ prompt: "Hello", tools })
+          const calls = yield* shown(LLM.streamText({ prompt: "Hello", tools }))
+          assert.deepStrictEqual(object.content, { name: "Ada \"the first\" [redacted]", note: "[redacted]\n" })
+          assert.deepStrictEqual(called.toolCalls[0]?.arguments, { key: "[redacted]" })
+          for (const [{ parts }, whole] of [[objects, object], [calls, called]] as const) {
+            const last = parts[parts.length - 1]
+            assert.isTrue(last?._tag === "Finish")
+            if (last?._tag !== "Finish") continue
+            assert.strictEqual(join(parts, "TextDelta"), last.response.text)
+            assert.deepStrictEqual(last.response.content, whole.content)
+            assert.strictEqual(last.response.text, whole.text)
+            assert.notInclude(JSON.stringify([parts, whole]), "sk-")
+          }
+        }).pipe(Effect.provide(live))
+      }
+    }))
 })
 
 describe("Hooks on streams", () => {

@@ -1,8 +1,10 @@
 /** Hooks and the cache, as types. */
+import type { Persistence } from "@effect/experimental"
 import type { HttpClient } from "@effect/platform"
 import { Context, Data, Effect, type Layer } from "effect"
 import type { LLMError } from "effect-majordomo"
 import { Cascade, Hooks, LLM, OpenAI } from "effect-majordomo"
+import * as Cache from "effect-majordomo/Cache"
 import { describe, expect, it } from "tstyche"
 
 class Store extends Context.Tag("Store")<Store, { readonly n: number }>() {}
@@ -40,5 +42,15 @@ describe("Hooks.layer", () => {
     expect(Hooks.make).type.not.toBeCallableWith({ name: "a", before: () => Effect.succeed(Hooks.rewrite(1)) })
     expect(Hooks.make).type.toBeCallableWith({ name: "a", after: () => Effect.succeed(Hooks.rewrite(1)) })
     expect(Hooks.make).type.not.toBeCallableWith({ name: "a", after: () => Effect.succeed("pass") })
+  })
+})
+
+describe("Cache", () => {
+  it("needs a model and a store, and cannot fail", () => {
+    expect(Cache.layer()).type.toBe<Layer.Layer<LLM.LLM, never, LLM.LLM | Persistence.ResultPersistence>>()
+    const effect = LLM.generateText({ prompt: "" })
+    expect(effect.pipe(Cache.bypass)).type.toBe<typeof effect>()
+    const stream = LLM.streamText({ prompt: "" })
+    expect(stream.pipe(Cache.bypass)).type.toBe<typeof stream>()
   })
 })

@@ -3,7 +3,7 @@ import type { Options } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Prompt from "../../Prompt.ts"
 import { copyWith } from "../copy.ts"
-import { Redactor, redactText, type Settings, Tally } from "./redactor.ts"
+import { Redactor, redactText, type Settings, type Tally } from "./redactor.ts"
 
 /** Strings, keys and numbers of a JSON value; a number that matches becomes a string. */
 export const redactValue = <A extends Prompt.JsonValue>(settings: Settings, value: A, tally?: Tally): A =>
