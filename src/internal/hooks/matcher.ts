@@ -28,8 +28,6 @@ interface Search {
   readonly rule: Rule
   /** Where the next match may start at the earliest. */
   next: number
-  /** A match that reaches the end of the text so far is looked at again when there is this much text. */
-  again: number
 }
 
 /** The part of the text that is done with is dropped in pieces of this size. */
@@ -41,9 +39,12 @@ export class Matcher {
   private readonly searches: ReadonlyArray<Search>
   private readonly window: number
   private ready: ReadonlyArray<Match> = []
+  private frontier = 0
+  /** While a match reaches the end of the text, there is nothing to look for until there is this much text. */
+  private again = 0
 
   constructor(rules: ReadonlyArray<Rule>, window: number) {
-    this.searches = rules.map((rule) => ({ rule, next: 0, again: 0 }))
+    this.searches = rules.map((rule) => ({ rule, next: 0 }))
     this.window = window
   }
 
@@ -58,6 +59,7 @@ export class Matcher {
 
   /** What is certain now; `ends` takes the text as complete, though more may follow. */
   settle(ends: boolean): Settled {
+    if (!ends && this.length < this.again) return { matches: [], frontier: this.frontier }
     const sure = ends ? this.length : this.boundary(Math.max(0, this.length - this.window - 1))
     const found: Array<Match> = [...this.ready]
     let frontier = this.length
@@ -65,6 +67,7 @@ export class Matcher {
     found.sort((one, other) => one.start - other.start || other.end - one.end)
     const matches = found.filter((match) => match.start < frontier)
     this.ready = found.slice(matches.length)
+    this.frontier = frontier
     this.trim()
     return { matches, frontier }
   }
@@ -72,7 +75,6 @@ export class Matcher {
   /** Adds the matches that start before `sure`; gives where this rule's next one may start. */
   private advance(search: Search, sure: number, ends: boolean, found: Array<Match>): number {
     const { rule } = search
-    if (!ends && this.length < search.again) return search.next
     while (search.next <= this.length) {
       rule.expression.lastIndex = search.next - this.base
       const match = rule.expression.exec(this.text)
@@ -87,7 +89,7 @@ export class Matcher {
       if (!ends && end === this.length && rule.action !== "block") {
         // It may go on. Looking again each time would cost the square of a long match.
         search.next = start
-        search.again = end + (end - start) / 8
+        this.again = end + (end - start) / 8
         return start
       }
       found.push({ start, end, rule })
