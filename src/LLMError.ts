@@ -9,17 +9,10 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type Cost, make as makeCost } from "./Cost.ts"
+import { copyWith } from "./internal/copy.ts"
+import { UsageField } from "./internal/fields.ts"
 import { Attempt } from "./Response.ts"
 import type { Usage } from "./Usage.ts"
-
-const UsageField: Schema.Schema<Usage> = Schema.Struct({
-  inputTokens: Schema.Number,
-  outputTokens: Schema.Number,
-  cachedInputTokens: Schema.Number,
-  cacheCreationTokens: Schema.Number,
-  reasoningTokens: Schema.Number,
-  totalTokens: Schema.Number
-})
 
 const CostInMemory = Schema.declare((value: unknown): value is Cost => Predicate.hasProperty(value, "exact"))
 
@@ -566,7 +559,7 @@ export const withAttempts = <E extends LLMError>(
   error: E,
   attempts: ReadonlyArray<Attempt>,
   billed?: { readonly usage: Usage; readonly cost: Cost } | undefined
-): E => copied(error, { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) })
+): E => copyWith(error, { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) })
 
 /**
  * The same error with the text that had arrived.
@@ -574,16 +567,7 @@ export const withAttempts = <E extends LLMError>(
  * @since 0.1.0
  * @category combining
  */
-export const withPartial = (error: ProviderError, partial: string): ProviderError => copied(error, { partial })
-
-// A copy through the prototype keeps class, cause and stack; the constructor would validate everything again.
-const copied = <E extends LLMError>(error: E, fields: Readonly<Record<string, unknown>>): E => {
-  const copy = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error)) as E
-  for (const [name, value] of Object.entries(fields)) {
-    Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true })
-  }
-  return copy
-}
+export const withPartial = (error: ProviderError, partial: string): ProviderError => copyWith(error, { partial })
 
 /**
  * A path as people write it: `items[2].name`.

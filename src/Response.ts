@@ -51,21 +51,28 @@ export type Attempt = typeof Attempt.Type
  * Something the caller should know about an answer that is otherwise fine.
  *
  * @since 0.1.0
+ * @category schemas
+ */
+export const Warning = Schema.Struct({
+  code: Schema.Literal(
+    "dropped-parameter",
+    "deprecated-model",
+    "unknown-price",
+    "usage-missing",
+    "usage-inconsistent",
+    "tool-arguments-invalid",
+    "cost-incomplete",
+    "continued",
+    "other"
+  ),
+  message: Schema.String
+}).annotations({ identifier: "Warning" })
+
+/**
+ * @since 0.1.0
  * @category models
  */
-export interface Warning {
-  readonly code:
-    | "dropped-parameter"
-    | "deprecated-model"
-    | "unknown-price"
-    | "usage-missing"
-    | "usage-inconsistent"
-    | "tool-arguments-invalid"
-    | "cost-incomplete"
-    | "continued"
-    | "other"
-  readonly message: string
-}
+export type Warning = typeof Warning.Type
 
 /**
  * A call the model made of one of the caller's tools.
@@ -115,6 +122,8 @@ export interface Response<out A> {
   /** Where a routing gateway sent the call (`X-Majordomo-Routed-Provider` and `-Model`). */
   readonly routed: Option.Option<{ readonly provider: string; readonly model: string }>
   readonly warnings: ReadonlyArray<Warning>
+  /** From a response cache: nothing was asked and `cost` is zero; `usage` is what the answer took when it was made. */
+  readonly cached?: boolean | undefined
 }
 
 /**

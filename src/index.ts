@@ -6,6 +6,7 @@
 export * as Balance from "./Balance.ts"
 export * as Cascade from "./Cascade.ts"
 export * as Cost from "./Cost.ts"
+export * as Hooks from "./Hooks.ts"
 export * as LLM from "./LLM.ts"
 export * as LLMError from "./LLMError.ts"
 export * as Metadata from "./Metadata.ts"

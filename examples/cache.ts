@@ -1,0 +1,35 @@
+/** A response cache: the second time costs nothing. The store is memory here; files, LMDB and Redis are other layers. */
+import { Persistence } from "@effect/experimental"
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer, Option, Stream } from "effect"
+import { Cost, LLM } from "effect-majordomo"
+import * as Cache from "effect-majordomo/Cache"
+import { FakeProvider } from "effect-majordomo/testing"
+import { anthropic } from "./shared.ts"
+
+const show = (prompt: string) =>
+  Effect.flatMap(
+    LLM.generateText({ prompt }),
+    ({ cached, cost, text }) =>
+      Console.log(
+        text,
+        cached === true ? "(cached)" : "(asked)",
+        Option.getOrElse(Option.map(cost, Cost.format), () => "")
+      )
+  )
+
+const program = Effect.gen(function*() {
+  yield* show("Hello")
+  yield* show("Hello")
+  yield* show("Hello").pipe(Cache.bypass)
+  yield* LLM.streamText({ prompt: "Hello" }).pipe(
+    Stream.runForEach((part) => Console.log(part._tag))
+  )
+})
+
+const live = Cache.layer({ timeToLive: "1 hour" }).pipe(
+  Layer.provide(anthropic(FakeProvider.text("Good morning."), FakeProvider.text("Good evening."))),
+  Layer.provide(Persistence.layerResultMemory)
+)
+
+program.pipe(Effect.provide(live), NodeRuntime.runMain)
