@@ -96,10 +96,11 @@ export const Entry = Schema.Struct({
   apiKeyAlias: Schema.optional(Schema.String),
   /** Labels, keys in header case: `{ "User-Id": "42" }`. */
   metadata: Schema.Record({ key: Schema.String, value: Schema.String }),
-  /** The four below: calls that came through the gateway. */
+  /** This and the next two: calls that came through the gateway. */
   majordomoApiKeyId: Schema.optional(Schema.String),
   requestPath: Schema.optional(Schema.String),
   requestMethod: Schema.optional(Schema.String),
+  /** HTTP status: what the gateway answered, or of a try what the provider did. */
   statusCode: Schema.optional(Schema.Number)
 }).annotations({ identifier: "LogEntry" })
 
