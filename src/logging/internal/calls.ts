@@ -225,7 +225,7 @@ const watched = <A, R>(
       const response = call.came(chunk)
       if (response === undefined) return Channel.zipRight(Channel.write(chunk), loop)
       const last = Channel.zipRight(
-        Channel.fromEffect(call.answered(response)),
+        Channel.fromEffect(Effect.suspend(() => call.answered(response))),
         Channel.zipRight(Channel.write(Chunk.takeRight(chunk, 1)), loop)
       )
       return chunk.length === 1 ? last : Channel.zipRight(Channel.write(Chunk.dropRight(chunk, 1)), last)
