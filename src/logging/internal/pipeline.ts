@@ -52,6 +52,9 @@ const bodiesAtClose = "2 seconds"
 // Time of the machine: a program that ends is waited for.
 const liveClock = Clock.make()
 
+const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput) =>
+  Effect.withClock(Effect.timeoutOption(Effect.interruptible(effect), limit), liveClock)
+
 /** Rows read back wait in memory too; a segment's worth is at most a few MiB. */
 const bytesOf = (text: { readonly errorMessage?: string | undefined }) => 600 + (text.errorMessage?.length ?? 0)
 
@@ -422,7 +425,7 @@ export class Pipeline {
       if (committer !== undefined) yield* Fiber.await(committer)
       this.some.unsafeOpen()
       if (drain !== undefined) {
-        yield* Effect.withClock(Effect.timeoutOption(Fiber.await(drain), this.settings.closeLimit), liveClock)
+        yield* within(Fiber.await(drain), this.settings.closeLimit)
       }
       this.phase = "closed"
       yield* Fiber.interruptAll(fibers)
@@ -430,10 +433,7 @@ export class Pipeline {
       this.front = []
       this.tail = []
       if (items.length === 0) return
-      yield* Effect.withClock(
-        Effect.timeoutOption(Effect.interruptible(this.settings.delivery.storeBodies(items)), bodiesAtClose),
-        liveClock
-      )
+      yield* within(this.settings.delivery.storeBodies(items), bodiesAtClose)
       const kept = yield* Effect.exit(this.keep(items))
       if (Exit.isSuccess(kept)) {
         yield* Effect.logWarning(`${items.length} rows of the LLM log are in the spool for the next start`)
