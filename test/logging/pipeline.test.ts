@@ -274,7 +274,7 @@ describe("a body store that fails", () => {
       const store = Layer.succeed(BodyStore.BodyStore, { put: () => Effect.never })
       const { call } = yield* start(sink, {}, store)
       yield* call(3)
-      yield* TestClock.adjust("11 seconds")
+      yield* TestClock.adjust("31 seconds")
       assert.deepStrictEqual(sink.numbers(), range(3))
     }))
 })

@@ -22,8 +22,9 @@ export interface Delivery {
   ) => Effect.Effect<void, RequestLog.RequestLogError>
 }
 
-const storeLimit = "10 seconds"
-const storeConcurrency = 16
+/** For the bodies of a whole batch. */
+const storeLimit = "30 seconds"
+const storeConcurrency = 32
 /** ms for which a store that took nothing is not asked again. */
 const storePause = 5000
 
@@ -40,7 +41,6 @@ export const make = (options: {
 
   const put = (store: BodyStore.Service, item: Item, make: () => BodyStore.Bodies) =>
     Effect.suspend(() => store.put(make())).pipe(
-      Effect.timeout(storeLimit),
       Effect.sandbox,
       Effect.match({
         onFailure: (cause) => {
@@ -58,30 +58,35 @@ export const make = (options: {
       })
     )
 
+  const giveUp = (items: ReadonlyArray<Item>, why: string): void => {
+    for (const item of items) {
+      if (item.bodies === undefined) continue
+      item.entry = { ...item.entry, storageError: why }
+      item.bodies = undefined
+    }
+  }
+
   const storeBodies = (items: ReadonlyArray<Item>): Effect.Effect<void> => {
     const { store } = options
-    if (store === undefined || items.every(({ bodies }) => bodies === undefined)) return Effect.void
+    const waiting = items.filter(({ bodies }) => bodies !== undefined)
+    if (store === undefined || waiting.length === 0) return Effect.void
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now < storeAgainAt) {
-        for (const item of items) {
-          if (item.bodies === undefined) continue
-          item.entry = { ...item.entry, storageError: "the body store was not available" }
-          item.bodies = undefined
-        }
-        return Effect.void
-      }
+      if (now < storeAgainAt) return Effect.sync(() => giveUp(waiting, "the body store was not available"))
+      let stored = 0
       const puts = Effect.forEach(
-        items,
-        (item) => item.bodies === undefined ? Effect.succeed(true) : put(store, item, item.bodies),
-        { concurrency: storeConcurrency }
+        waiting,
+        (item) =>
+          item.bodies === undefined ? Effect.void : Effect.map(put(store, item, item.bodies), (done) => {
+            if (done) stored++
+          }),
+        { concurrency: storeConcurrency, discard: true }
       )
-      return Effect.flatMap(
-        puts,
-        (stored) =>
-          stored.includes(true) ? Effect.void : Effect.map(Clock.currentTimeMillis, (then) => {
-            storeAgainAt = then + storePause
-          })
-      )
+      return Effect.flatMap(Effect.timeoutOption(puts, storeLimit), () => {
+        giveUp(waiting, `the body store was not done after ${storeLimit}`)
+        return stored > 0 ? Effect.void : Effect.map(Clock.currentTimeMillis, (then) => {
+          storeAgainAt = then + storePause
+        })
+      })
     })
   }
 

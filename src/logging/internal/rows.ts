@@ -52,28 +52,44 @@ export const ofResponse = (
   facts: Facts,
   response: Response.Response<unknown>,
   status: RequestLog.Entry["status"]
-): RequestLog.Entry => ({
-  requestId: response.requestId,
-  kind: "call",
-  provider: response.provider,
-  model: response.model,
-  requestedModel: response.requestedModel,
-  timestamp: facts.timestamp,
-  responseTime: Duration.toSeconds(response.duration),
-  timeToFirstToken: response.timeToFirstToken._tag === "Some"
-    ? Duration.toSeconds(response.timeToFirstToken.value)
-    : undefined,
-  ...tokens(response.usage),
-  usagePartial: false,
-  ...amounts(Option.getOrUndefined(response.cost)),
-  status,
-  finishReason: response.finishReason,
-  streamed: facts.streamed,
-  attempts: attemptsOf(response.attempts),
-  ...keyOf(lastOf(facts.sessions, ({ requestId }) => requestId === response.requestId)),
-  metadata: facts.metadata,
-  ...facts.origin
-})
+): RequestLog.Entry => {
+  const { usage } = response
+  const cost = response.cost._tag === "Some" ? response.cost.value.exact : undefined
+  const key = lastOf(facts.sessions, ({ requestId }) => requestId === response.requestId)?.key
+  // Every call that goes well comes here: one literal, no spreading.
+  return {
+    requestId: response.requestId,
+    kind: "call",
+    provider: response.provider,
+    model: response.model,
+    requestedModel: response.requestedModel,
+    timestamp: facts.timestamp,
+    responseTime: Duration.toSeconds(response.duration),
+    timeToFirstToken: response.timeToFirstToken._tag === "Some"
+      ? Duration.toSeconds(response.timeToFirstToken.value)
+      : undefined,
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
+    cachedTokens: usage.cachedInputTokens,
+    cacheCreationTokens: usage.cacheCreationTokens,
+    reasoningTokens: usage.reasoningTokens,
+    usagePartial: false,
+    inputCost: cost === undefined ? undefined : Cost.amountToString(cost.input),
+    outputCost: cost === undefined ? undefined : Cost.amountToString(cost.output),
+    toolUseCost: cost === undefined ? undefined : Cost.amountToString(cost.tools),
+    totalCost: cost === undefined ? undefined : Cost.amountToString(cost.total),
+    status,
+    finishReason: response.finishReason,
+    streamed: facts.streamed,
+    attempts: attemptsOf(response.attempts),
+    apiKeyHash: key?.hash,
+    apiKeyAlias: key?.alias,
+    metadata: facts.metadata,
+    majordomoApiKeyId: facts.origin.majordomoApiKeyId,
+    requestPath: facts.origin.requestPath,
+    requestMethod: facts.origin.requestMethod
+  }
+}
 
 /** The row of a call without an answer; a fresh id, since nobody was told one. */
 export const ofFailure = (
