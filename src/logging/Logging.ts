@@ -151,9 +151,7 @@ export const withOrigin = (origin: Origin) => <A, E, R>(self: Effect.Effect<A, E
  * @category layers
  * @example
  * ```ts
- * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
- * import * as JsonLinesRequestLog from "effect-majordomo/logging/JsonLinesRequestLog"
- * import * as Logging from "effect-majordomo/logging/Logging"
+ * import { Anthropic, Cascade, JsonLinesRequestLog, Logging, OpenAI } from "effect-majordomo"
  * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
  * import { Layer } from "effect"
  *
