@@ -60,7 +60,9 @@ const bytesOf = (text: { readonly errorMessage?: string | undefined }) => 600 + 
 
 interface Waiting {
   readonly item: Item
-  readonly resume: (committed: boolean) => void
+  /** Undefined when nobody waits any more. */
+  resume: ((committed: boolean) => void) | undefined
+  isCommitted: boolean | undefined
 }
 
 export class Pipeline {
@@ -115,11 +117,21 @@ export class Pipeline {
     if (this.phase === "closed") return this.drop(1, "the log is closed")
     item.order = ++this.order
     if (!this.settings.durable || this.settings.spool === undefined) return this.admit(item)
+    const waiting: Waiting = { item, resume: undefined, isCommitted: undefined }
+    this.committing.push(waiting)
+    this.commits.unsafeOpen()
     const committed = Effect.async<boolean>((resume) => {
-      this.committing.push({ item, resume: (done) => resume(Effect.succeed(done)) })
-      this.commits.unsafeOpen()
+      if (waiting.isCommitted !== undefined) return resume(Effect.succeed(waiting.isCommitted))
+      waiting.resume = (done) => resume(Effect.succeed(done))
+      return Effect.sync(() => {
+        waiting.resume = undefined
+      })
     })
-    return Effect.flatMap(committed, (done) => done ? Effect.void : this.admit(item))
+    // An interrupted call does not wait for a disk; the committer has its row.
+    return Effect.flatMap(
+      Effect.exit(Effect.interruptible(committed)),
+      (exit) => Exit.isFailure(exit) || exit.value ? Effect.void : this.admit(item)
+    )
   }
 
   /** Into memory, now or when there is room. */
@@ -373,7 +385,12 @@ export class Pipeline {
           })
       }).pipe(Effect.map((committed) => {
         this.committing.splice(0, group.length)
-        for (const { resume } of group) resume(committed)
+        for (const waiting of group) {
+          // Without anybody who waits for room, the row comes in at once.
+          if (waiting.resume === undefined && !committed) this.push(waiting.item)
+          waiting.isCommitted = waiting.resume === undefined || committed
+          waiting.resume?.(committed)
+        }
       }))
     })
     return Effect.repeat(turn, { while: () => this.phase === "open" || this.committing.length > 0 })
