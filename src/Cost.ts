@@ -133,7 +133,7 @@ export const sum = (costs: Iterable<Cost>): Cost => {
  * @since 0.1.0
  * @category conversions
  */
-export const toDecimalString = (cost: Cost): string => plain(cost.exact.total)
+export const toDecimalString = (cost: Cost): string => amountToString(cost.exact.total)
 
 /**
  * The total for people: `"$0.00012"`, six digits after the point at most.
@@ -141,10 +141,16 @@ export const toDecimalString = (cost: Cost): string => plain(cost.exact.total)
  * @since 0.1.0
  * @category conversions
  */
-export const format = (cost: Cost): string => `$${plain(BigDecimal.round(cost.exact.total, { scale: 6 }))}`
+export const format = (cost: Cost): string => `$${amountToString(BigDecimal.round(cost.exact.total, { scale: 6 }))}`
 
-// BigDecimal.format switches to exponents for small amounts, which no database column takes.
-const plain = (amount: BigDecimal.BigDecimal): string => {
+/**
+ * An exact amount as a decimal string, never with an exponent: `"0.00000012"`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const amountToString = (amount: BigDecimal.BigDecimal): string => {
+  // BigDecimal.format switches to exponents for small amounts, which no database column takes.
   const { scale, value } = BigDecimal.normalize(amount)
   if (scale <= 0) return (value * 10n ** BigInt(-scale)).toString()
   const digits = (value < 0n ? -value : value).toString().padStart(scale + 1, "0")

@@ -74,6 +74,13 @@ export interface Wire<State> {
   readonly framing?: ((options: { readonly maxEventBytes: number }) => Framing) | undefined
 }
 
+/** What logs may know of a key. */
+export interface KeyFacts {
+  /** The first 16 hex digits of its SHA-256. */
+  readonly hash: string | undefined
+  readonly alias: string | undefined
+}
+
 /** A wire, a model, and where to send. */
 export interface Driver<State = unknown> {
   readonly provider: string
@@ -82,6 +89,7 @@ export interface Driver<State = unknown> {
   readonly url: (stream: boolean) => string
   /** The headers that authorise: built once, kept redacted. */
   readonly auth: Readonly<Record<string, Redacted.Redacted>>
+  readonly key?: KeyFacts | undefined
   readonly headers: Readonly<Record<string, string>>
   /** Sent along only when the call goes to a gateway. */
   readonly gatewayHeaders?: Readonly<Record<string, string>> | undefined

@@ -4,12 +4,13 @@ import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as LLM from "../LLM.ts"
 import { ConfigurationError } from "../LLMError.ts"
-import type { Wire } from "./driver.ts"
+import type { KeyFacts, Wire } from "./driver.ts"
 import * as endpoint from "./endpoint.ts"
 import { lowerCased } from "./headers.ts"
 
@@ -71,12 +72,27 @@ export const make = <S>(
         wire: spec.wire,
         url: (stream) => endpoint.join(base.url, spec.path(options.model, stream)),
         auth,
+        key: yield* keyFacts(key, options.apiKeyAlias),
         headers: spec.headers ?? {},
         gatewayHeaders: spec.gatewayHeaders
       },
       options
     )
   })
+
+/** Hashed once: a row needs it for every call. */
+const keyFacts = (key: Option.Option<Redacted.Redacted>, alias: string | undefined): Effect.Effect<KeyFacts> =>
+  Option.match(key, {
+    onNone: () => Effect.succeed({ hash: undefined, alias }),
+    // A browser has no `subtle` outside a secure context.
+    onSome: (value) =>
+      Effect.tryPromise(() => globalThis.crypto.subtle.digest("SHA-256", encoder.encode(Redacted.value(value)))).pipe(
+        Effect.map((digest) => Encoding.encodeHex(new Uint8Array(digest, 0, 8))),
+        Effect.match({ onFailure: () => ({ hash: undefined, alias }), onSuccess: (hash) => ({ hash, alias }) })
+      )
+  })
+
+const encoder = new TextEncoder()
 
 const findKey = <S>(
   spec: Spec<S>,

@@ -18,12 +18,13 @@ import type * as Response from "../Response.ts"
 import type * as Tool from "../Tool.ts"
 import * as Usage from "../Usage.ts"
 import { Completion, type ErrorFacts } from "./completion.ts"
-import { type Call, type Driver, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
+import { type Call, type Driver, type KeyFacts, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
 import * as errors from "./errors.ts"
 import * as headers from "./headers.ts"
 import * as http from "./http.ts"
 import { uuidv7 } from "./ids.ts"
 import { type Loose, merge } from "./json.ts"
+import { Observer } from "./observer.ts"
 import { codec } from "./schema/codec.ts"
 import { type Dialect, plain } from "./schema/dialect.ts"
 import { formsOf, scrub, wordsOf } from "./secrets.ts"
@@ -84,6 +85,9 @@ export interface Session {
   firstTokenAt: bigint | undefined
   /** When the try that runs now began. */
   tryingSince: bigint | undefined
+  /** What has come of an answer that is in nobody's account yet. */
+  completion?: Completion | undefined
+  readonly key?: KeyFacts | undefined
 }
 
 const defaultTimeouts = {
@@ -119,10 +123,12 @@ const begin = <S>(
     const context = fiber.currentContext
     const clock = Context.getOrElse(fiber.currentDefaultServices, Clock.Clock, () => Clock.make())
     try {
-      return Effect.succeed(make(host, request, stream, clock, {
+      const session = make(host, request, stream, clock, {
         pricing: Context.get(context, Pricing),
         headers: Context.get(context, Metadata.CurrentHeaders)
-      }, previous))
+      }, previous)
+      Context.get(context, Observer)?.opened(session, previous)
+      return Effect.succeed(session)
     } catch (thrown) {
       if (thrown instanceof Refusal) return Effect.fail(thrown.error)
       if (thrown instanceof SchemaFailure) return Effect.fail(invalidSchema(host, thrown))
@@ -192,7 +198,9 @@ const make = <S>(
     usage: previous?.usage ?? Usage.empty,
     cost: previous?.cost ?? Cost.zeroUSD,
     firstTokenAt: undefined,
-    tryingSince: undefined
+    tryingSince: undefined,
+    completion: undefined,
+    key: driver.key
   }
 }
 
@@ -295,8 +303,9 @@ const secretsOf = (
 ): ReadonlyArray<string> =>
   formsOf(sources.flatMap((source) => names.flatMap((name) => wordsOf(source[name.toLowerCase()] ?? ""))))
 
-export const newCompletion = ({ call, lowered, requestId }: Session, emitting: boolean): Completion =>
-  new Completion({
+export const newCompletion = (session: Session, emitting: boolean): Completion => {
+  const { call, lowered, requestId } = session
+  return session.completion = new Completion({
     owner: call.provider,
     // Short: some wires take ids of 40 characters at most.
     callIdPrefix: `call_${requestId.slice(-12)}_`,
@@ -304,6 +313,7 @@ export const newCompletion = ({ call, lowered, requestId }: Session, emitting: b
     answerTool: lowered.answerTool,
     restoreArguments: (name, value) => call.tools.find((tool) => tool.name === name)?.codec?.restore(value) ?? value
   })
+}
 
 // ── failures of a call ──────────────────────────────────────────────────────────────────────────────────────────────
 

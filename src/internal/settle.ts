@@ -51,6 +51,10 @@ export const settle = <A, R>(
         status: answer.status,
         requestId: facts.requestId
       })
+      session.tryingSince = undefined
+      session.completion = undefined
+      session.usage = Usage.add(session.usage, usage ?? Usage.empty)
+      if (cost._tag === "Some") session.cost = Cost.add(session.cost, cost.value)
       return {
         content,
         text: completion.visibleText,
@@ -59,8 +63,8 @@ export const settle = <A, R>(
         message: { role: "assistant", content: completion.content },
         finishReason: finishReasonOf(completion),
         rawFinishReason: Option.fromNullable(completion.rawFinishReason),
-        usage: Usage.add(session.usage, usage ?? Usage.empty),
-        cost: Option.map(cost, (own) => Cost.add(session.cost, own)),
+        usage: session.usage,
+        cost: Option.as(cost, session.cost),
         provider: routed?.provider ?? call.provider,
         model: routed?.model ?? model,
         requestedModel: call.model,
@@ -107,7 +111,7 @@ const routedBy = (headers: HeaderMap): { readonly provider: string; readonly mod
   return provider === undefined || model === undefined ? undefined : { provider, model }
 }
 
-const costOf = (
+export const costOf = (
   session: Session,
   completion: Completion,
   usage: Usage.Usage,

@@ -140,6 +140,7 @@ export const failedAttempt = (session: Session, error: LLMError.LLMError, starte
     requestId: error.requestId
   })
   charge(session, error)
+  if ("usage" in error && error.usage !== undefined) session.completion = undefined
 }
 
 export const record = <S, A>(

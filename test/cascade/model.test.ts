@@ -1,7 +1,7 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, FastCheck as fc, Layer, Redacted, Schedule, Stream } from "effect"
-import { Balance, Cascade, LLM, LLMError, OpenAIChat, Pricing } from "../../src/index.ts"
+import { Balance, Cascade, Hooks, LLM, LLMError, OpenAIChat, Pricing } from "../../src/index.ts"
 import * as model from "./model.ts"
 import * as upstream from "./upstream.ts"
 import * as virtualClock from "./virtualClock.ts"
@@ -34,7 +34,9 @@ const reply: fc.Arbitrary<upstream.Reply> = fc.oneof(
     })
   }
 )
-const wraps = fc.array(fc.constantFrom<model.Wrap>("decorated", "alone", "breaker", "balanced"), { maxLength: 2 })
+const wraps = fc.array(fc.constantFrom<model.Wrap>("decorated", "alone", "breaker", "balanced", "guarded"), {
+  maxLength: 2
+})
 
 const leaf: fc.Arbitrary<model.Node> = fc.record({
   tag: fc.constant("leaf" as const),
@@ -109,6 +111,8 @@ const wrapped = (layer: Layer.Layer<LLM.LLM>, wrap: model.Wrap): Layer.Layer<LLM
       return Cascade.layer([layer])
     case "breaker":
       return Cascade.layer([layer], { breaker: { failures: 2, window: "1 second", cooldown: "1 second" } })
+    case "guarded":
+      return Layer.provide(Hooks.layer([Hooks.regex({ pattern: /secret/, action: "block", on: "before" })]), layer)
     case "balanced":
       return Layer.orDie(Balance.layer([layer]))
   }

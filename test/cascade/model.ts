@@ -22,7 +22,7 @@ export interface Tree {
   readonly wraps: ReadonlyArray<Wrap>
 }
 
-export type Wrap = "decorated" | "alone" | "breaker" | "balanced"
+export type Wrap = "decorated" | "alone" | "breaker" | "balanced" | "guarded"
 
 export interface Limits {
   readonly mode: "generate" | "stream"

@@ -1,0 +1,133 @@
+/**
+ * Rows in the table `llm_requests` of any SQLite or PostgreSQL database that a `SqlClient` of `@effect/sql` reaches. The
+ * table and its indexes are made by migrations, recorded in `llm_migrations`. On PostgreSQL it has a partition for each
+ * month.
+ *
+ * Costs are exact: `NUMERIC` on PostgreSQL, decimal text on SQLite. `timestamp` is `timestamptz`, or ISO 8601 in UTC.
+ *
+ * @since 0.1.0
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { type Sink, toLogError } from "./internal/sql/failures.ts"
+import * as insert from "./internal/sql/insert.ts"
+import * as migrations from "./internal/sql/migrations.ts"
+import { Partitions } from "./internal/sql/partitions.ts"
+import { RequestLog, RequestLogError, type Service } from "./RequestLog.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * How long rows are kept at least. Every hour, PostgreSQL drops the months that are older as a whole, SQLite deletes
+   * older rows. Default: for ever.
+   */
+  readonly retention?: Duration.DurationInput | undefined
+}
+
+interface Table {
+  readonly sink: Sink
+  readonly write: Service["write"]
+  readonly dropBefore: (millis: number) => Effect.Effect<void, RequestLogError>
+}
+
+type Made = Effect.Effect<Table, RequestLogError, SqlClient.SqlClient>
+
+/**
+ * Migrates the database and gives the sink.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options?: Options
+): Effect.Effect<Service, RequestLogError, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const { dropBefore, sink, write } = yield* sql.onDialectOrElse({
+      pg: (): Made => postgres(sql),
+      sqlite: (): Made => sqlite(sql),
+      orElse: (): Made =>
+        Effect.fail(
+          new RequestLogError({
+            sink: "sql",
+            reason: "Rejected",
+            description: "this database is neither SQLite nor PostgreSQL"
+          })
+        )
+    })
+    if (options?.retention !== undefined) {
+      const age = Duration.toMillis(options.retention)
+      const cleaned = Effect.flatMap(Clock.currentTimeMillis, (now) => dropBefore(now - age)).pipe(
+        Effect.catchAll((error) => Effect.logWarning(`old rows are still there: ${error.description}`))
+      )
+      yield* Effect.forkScoped(Effect.repeat(cleaned, Schedule.spaced("1 hour")))
+    }
+    return { write, health: guarded(sink, sql`SELECT 1`) }
+  })
+
+/** A failing COMMIT is a defect of the driver. */
+const guarded = (sink: Sink, effect: Effect.Effect<unknown, SqlError>): Effect.Effect<void, RequestLogError> =>
+  effect.pipe(
+    Effect.catchAllDefect((defect) => Effect.fail(defect)),
+    Effect.mapError(toLogError(sink)),
+    Effect.asVoid
+  )
+
+const migrated = (sink: Sink, dialect: "pg" | "sqlite") => Effect.mapError(migrations.run(dialect), toLogError(sink))
+
+const postgres = (sql: SqlClient.SqlClient): Made =>
+  Effect.gen(function*() {
+    yield* migrated("postgres", "pg")
+    const partitions = yield* Effect.mapError(Partitions.make(sql), toLogError("postgres"))
+    return {
+      sink: "postgres",
+      write: (batch) => guarded("postgres", Effect.zipRight(partitions.ensure(batch), insert.postgres(sql, batch))),
+      dropBefore: (millis) => guarded("postgres", partitions.drop(millis))
+    }
+  })
+
+const sqlite = (sql: SqlClient.SqlClient): Made =>
+  Effect.as(migrated("sqlite", "sqlite"), {
+    sink: "sqlite",
+    write: (batch) => guarded("sqlite", insert.sqlite(sql, batch)),
+    dropBefore: (millis) =>
+      guarded(
+        "sqlite",
+        sql`DELETE FROM ${sql(migrations.table)} WHERE "timestamp" < ${new Date(millis).toISOString()}`
+      )
+  })
+
+/**
+ * The sink with options.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWith = (options: Options): Layer.Layer<RequestLog, RequestLogError, SqlClient.SqlClient> =>
+  Layer.scoped(RequestLog, make(options))
+
+/**
+ * The sink over the program's own `SqlClient`.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { SqliteClient } from "@effect/sql-sqlite-node"
+ * import * as SqlRequestLog from "effect-majordomo/logging/SqlRequestLog"
+ * import { Layer } from "effect"
+ *
+ * const database = SqliteClient.layer({ filename: "app.db" })
+ * const live = SqlRequestLog.layer.pipe(Layer.provide(database))
+ * ```
+ */
+export const layer: Layer.Layer<RequestLog, RequestLogError, SqlClient.SqlClient> = layerWith({})

@@ -1,0 +1,176 @@
+/** Batches to a sink: bodies first, then the rows; and finding the row that no sink takes. */
+import { isNonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import type * as BodyStore from "../BodyStore.ts"
+import * as RequestLog from "../RequestLog.ts"
+import type { Item } from "./item.ts"
+import * as metrics from "./metrics.ts"
+
+export interface Delivery {
+  /** Puts bodies into the store. A row whose bodies are not stored says so. */
+  readonly storeBodies: (items: ReadonlyArray<Item>) => Effect.Effect<void>
+  /** Writes a batch; the error says that the sink takes none of it now. Rows it never takes are set aside. */
+  readonly write: (
+    items: ReadonlyArray<Item>,
+    failedBefore: number
+  ) => Effect.Effect<void, RequestLog.RequestLogError>
+}
+
+/** For the bodies of a whole batch. */
+const storeLimit = "30 seconds"
+const storeConcurrency = 32
+/** ms for which a store that took nothing is not asked again. */
+const storePause = 5000
+
+/** So many failures in a row, and the rows are looked at one by one. */
+const patience = 4
+
+export const make = (options: {
+  readonly sink: RequestLog.Service
+  readonly store: BodyStore.Service | undefined
+  readonly writeLimit: Duration.DurationInput
+  readonly setAside: (entry: RequestLog.Entry, error: RequestLog.RequestLogError) => Effect.Effect<void>
+}): Delivery => {
+  let storeAgainAt = 0
+
+  const put = (store: BodyStore.Service, item: Item, make: () => BodyStore.Bodies) =>
+    Effect.suspend(() => store.put(make())).pipe(
+      Effect.sandbox,
+      Effect.match({
+        onFailure: (cause) => {
+          item.entry = { ...item.entry, storageError: describe(cause) }
+          return false
+        },
+        onSuccess: ({ requestKey, responseKey }) => {
+          const { storageError: _, ...entry } = item.entry
+          item.entry = { ...entry, storageRequestKey: requestKey, storageResponseKey: responseKey }
+          return true
+        }
+      }),
+      Effect.tap(() => {
+        item.bodies = undefined
+      })
+    )
+
+  const giveUp = (items: ReadonlyArray<Item>, why: string): void => {
+    for (const item of items) {
+      if (item.bodies === undefined) continue
+      item.entry = { ...item.entry, storageError: why }
+      item.bodies = undefined
+    }
+  }
+
+  const storeBodies = (items: ReadonlyArray<Item>): Effect.Effect<void> => {
+    const { store } = options
+    const waiting = items.filter(({ bodies }) => bodies !== undefined)
+    if (store === undefined || waiting.length === 0) return Effect.void
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now < storeAgainAt) return Effect.sync(() => giveUp(waiting, "the body store was not available"))
+      let stored = 0
+      const puts = Effect.forEach(
+        waiting,
+        (item) =>
+          item.bodies === undefined ? Effect.void : Effect.map(put(store, item, item.bodies), (done) => {
+            if (done) stored++
+          }),
+        { concurrency: storeConcurrency, discard: true }
+      )
+      return Effect.flatMap(Effect.timeoutOption(puts, storeLimit), () => {
+        giveUp(waiting, `the body store was not done after ${storeLimit}`)
+        return stored > 0 ? Effect.void : Effect.map(Clock.currentTimeMillis, (then) => {
+          storeAgainAt = then + storePause
+        })
+      })
+    })
+  }
+
+  const once = (items: ReadonlyArray<Item>): Effect.Effect<void, RequestLog.RequestLogError> => {
+    const entries = items.map(({ entry }) => entry)
+    if (!isNonEmptyReadonlyArray(entries)) return Effect.void
+    return Effect.suspend(() => options.sink.write(entries)).pipe(
+      Effect.timeoutFail({
+        duration: options.writeLimit,
+        onTimeout: () => unavailable(`no answer after ${Duration.format(Duration.decode(options.writeLimit))}`)
+      }),
+      Effect.sandbox,
+      Effect.mapError((cause) => {
+        const failure = Either.getOrUndefined(Either.flip(Cause.failureOrCause(cause)))
+        return failure ?? unavailable(describe(cause))
+      }),
+      Metric.trackDurationWith(metrics.latency, Duration.toSeconds),
+      Effect.tapBoth({
+        onFailure: () => Metric.increment(metrics.failures),
+        onSuccess: () => Metric.incrementBy(metrics.written, entries.length)
+      })
+    )
+  }
+
+  const refuse = (item: Item, error: RequestLog.RequestLogError) =>
+    Effect.zipRight(Metric.increment(metrics.rejected), options.setAside(item.entry, error))
+
+  /**
+   * Halves until the rows that are not taken are alone. A row that is only said to be not taken now is refused when the
+   * sink takes the witness at the same time.
+   */
+  const sift = (
+    items: ReadonlyArray<Item>,
+    error: RequestLog.RequestLogError,
+    witness: Item | undefined
+  ): Effect.Effect<void, RequestLog.RequestLogError> => {
+    const [only, ...others] = items
+    if (only === undefined) return Effect.void
+    if (others.length === 0) {
+      return witness === undefined || error.reason === "Rejected"
+        ? refuse(only, error)
+        : Effect.zipRight(once([witness]), refuse(only, error))
+    }
+    const middle = items.length >> 1
+    const half = (part: ReadonlyArray<Item>) =>
+      Effect.catchAll(once(part), (next) =>
+        // A sink that has gone away meanwhile rejects nothing.
+        witness === undefined && next.reason === "Unavailable" ? Effect.fail(next) : sift(part, next, witness))
+    return Effect.zipRight(half(items.slice(0, middle)), half(items.slice(middle)))
+  }
+
+  /** A row that is taken alone by a sink that takes no batch: then it is another row's fault. */
+  const findWitness = (items: ReadonlyArray<Item>): Effect.Effect<Item | undefined> => {
+    const samples = new Set([items[0], items[items.length >> 1], items[items.length - 1]])
+    return Effect.map(
+      Effect.findFirst(
+        samples,
+        (item) => item === undefined ? Effect.succeed(false) : Effect.isSuccess(once([item]))
+      ),
+      Option.getOrUndefined
+    )
+  }
+
+  return {
+    storeBodies,
+    write: (items, failedBefore) =>
+      Effect.catchAll(once(items), (error) => {
+        if (error.reason === "Rejected") return sift(items, error, undefined)
+        if (items.length < 2 || failedBefore % patience !== patience - 1) return Effect.fail(error)
+        return Effect.flatMap(
+          findWitness(items),
+          (witness) => witness === undefined ? Effect.fail(error) : sift(items, error, witness)
+        )
+      })
+  }
+}
+
+const unavailable = (description: string) =>
+  new RequestLog.RequestLogError({ sink: "request", reason: "Unavailable", description })
+
+// The kind of a defect is enough: its message may hold anything.
+const describe = (cause: Cause.Cause<{ readonly message: string }>): string => {
+  const failure = Either.getOrUndefined(Either.flip(Cause.failureOrCause(cause)))
+  if (failure !== undefined) return failure.message
+  const [defect] = Cause.defects(cause)
+  return Cause.isInterrupted(cause) ? "interrupted" : `a bug: ${defect instanceof Error ? defect.name : typeof defect}`
+}

@@ -1,0 +1,78 @@
+/**
+ * Records in a file that may end or rot anywhere: each is a mark, its length, its CRC-32 and its text. The mark begins
+ * with a byte that UTF-8 never has, so that a reader finds the next record after a bad one.
+ */
+
+const mark = [0xff, 0x4c, 0x4f, 0x47] as const
+const headerBytes = 12
+
+const table = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte
+  for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
+  return value
+})
+
+const crc32 = (bytes: Uint8Array): number => {
+  let crc = 0xffffffff
+  for (let i = 0; i < bytes.length; i++) crc = (table[(crc ^ (bytes[i] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8)
+  return (crc ^ 0xffffffff) >>> 0
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+export const encode = (texts: ReadonlyArray<string>): Uint8Array => {
+  const payloads = texts.map((text) => encoder.encode(text))
+  const bytes = new Uint8Array(payloads.reduce((sum, { length }) => sum + headerBytes + length, 0))
+  const view = new DataView(bytes.buffer)
+  let at = 0
+  for (const payload of payloads) {
+    bytes.set(mark, at)
+    view.setUint32(at + 4, payload.length)
+    view.setUint32(at + 8, crc32(payload))
+    bytes.set(payload, at + headerBytes)
+    at += headerBytes + payload.length
+  }
+  return bytes
+}
+
+export interface Decoded {
+  readonly texts: ReadonlyArray<string>
+  /** Stretches of bytes that are no record. */
+  readonly bad: number
+}
+
+/** Every whole record, in order, whatever lies between them. */
+export const decode = (bytes: Uint8Array): Decoded => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const texts: Array<string> = []
+  let bad = 0
+  let inBad = false
+  let at = 0
+  while (at < bytes.length) {
+    const text = recordAt(bytes, view, at)
+    if (text !== undefined) {
+      texts.push(text.value)
+      at = text.end
+      inBad = false
+      continue
+    }
+    if (!inBad) bad++
+    inBad = true
+    const next = bytes.indexOf(mark[0], at + 1)
+    at = next === -1 ? bytes.length : next
+  }
+  return { texts, bad }
+}
+
+const recordAt = (
+  bytes: Uint8Array,
+  view: DataView,
+  at: number
+): { readonly value: string; readonly end: number } | undefined => {
+  if (at + headerBytes > bytes.length || mark.some((byte, i) => bytes[at + i] !== byte)) return undefined
+  const end = at + headerBytes + view.getUint32(at + 4)
+  if (end > bytes.length) return undefined
+  const payload = bytes.subarray(at + headerBytes, end)
+  return crc32(payload) === view.getUint32(at + 8) ? { value: decoder.decode(payload), end } : undefined
+}
