@@ -1,6 +1,6 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, FastCheck as fc, Layer, Redacted, Schedule, Stream } from "effect"
+import { Context, Effect, Either, FastCheck as fc, Layer, Redacted, Schedule, Stream } from "effect"
 import { Balance, Cascade, Hooks, LLM, LLMError, OpenAIChat, Pricing } from "../../src/index.ts"
 import * as model from "./model.ts"
 import * as upstream from "./upstream.ts"
@@ -87,13 +87,30 @@ const scenario = fc.record({
 
 const world = upstream.make()
 
-const provider = ({ backoff, name, tries }: model.Leaf) =>
+/** Tries and backoff of each provider in the present run. */
+let settings: Readonly<Record<string, model.Leaf>> = {}
+
+const provider = (name: string) =>
   OpenAIChat.layer({
     model: name,
     baseUrl: `http://${name}.test/v1`,
     apiKey: Redacted.make("k"),
-    retry: Schedule.intersect(Schedule.spaced(backoff), Schedule.recurs(tries - 1))
+    retry: Schedule.forever.pipe(
+      Schedule.whileOutput((again) => again + 1 < (settings[name]?.tries ?? 1)),
+      Schedule.addDelay(() => settings[name]?.backoff ?? 0)
+    )
   }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, world.client)), Layer.orDie)
+
+/** Three levels of three members each. */
+const mostLeaves = 27
+
+// Providers hash their key on another thread, so they are built in real time, once.
+const providers = Effect.forEach(
+  Array.from({ length: mostLeaves }, (_, index) => `l${index}`),
+  (name) => Effect.map(Layer.build(provider(name)), (context) => [name, Context.get(context, LLM.LLM)] as const)
+).pipe(Effect.map((all) => new Map(all)), Effect.scoped)
+
+type Providers = Effect.Effect.Success<typeof providers>
 
 const decorated = LLM.decorate((llm) =>
   Effect.succeed({
@@ -118,10 +135,16 @@ const wrapped = (layer: Layer.Layer<LLM.LLM>, wrap: model.Wrap): Layer.Layer<LLM
   }
 }
 
-const layerOf = (node: model.Node): Layer.Layer<LLM.LLM> => {
-  if (node.tag === "leaf") return node.wraps.reduce(wrapped, provider(node))
+const layerOf = (providers: Providers, node: model.Node): Layer.Layer<LLM.LLM> => {
+  if (node.tag === "leaf") {
+    const service = providers.get(node.name)
+    return node.wraps.reduce(
+      wrapped,
+      service === undefined ? Layer.die("no such provider") : Layer.succeed(LLM.LLM, service)
+    )
+  }
   const [first, ...others] = node.members
-  const cascade = Cascade.layer([layerOf(first), ...others.map(layerOf)], {
+  const cascade = Cascade.layer([layerOf(providers, first), ...others.map((other) => layerOf(providers, other))], {
     hedge: node.hedge,
     midStream: node.continues ? "continue" : "fail"
   })
@@ -145,7 +168,7 @@ interface Prediction {
   readonly tries: ReadonlyArray<model.Try>
 }
 
-const real = ({ limits, tree }: Scenario) =>
+const real = (providers: Providers, { limits, tree }: Scenario) =>
   Effect.gen(function*() {
     const { betweenTokens, firstToken, total } = limits
     const parts: Array<model.Part> = []
@@ -174,7 +197,7 @@ const real = ({ limits, tree }: Scenario) =>
       attempts: attempts.map(({ error }) => error)
     }
     return seen
-  }).pipe(Effect.provide(layerOf(tree)))
+  }).pipe(Effect.provide(layerOf(providers, tree)))
 
 const predicted = (scenario: Scenario): Prediction | undefined => {
   try {
@@ -201,13 +224,15 @@ describe("Cascade against its model", () => {
   it("who answers, what comes out, who is asked how often and when, and how long it takes", async () => {
     // The price list is loaded once, in real time.
     await Effect.runPromise(Pricing.quote("openai", "gpt-4.1", { inputTokens: 1 }))
+    const built = await Effect.runPromise(providers)
     await fc.assert(
       fc.asyncProperty(scenario, async (scenario) => {
         const expected = predicted(scenario)
         fc.pre(expected !== undefined)
         const { limits, tree } = scenario
+        settings = Object.fromEntries(leaves(tree).map((leaf) => [leaf.name, leaf]))
         world.reset(Object.fromEntries(leaves(tree).map(({ name, replies }) => [name, replies])))
-        const { isIdle, value: seen } = await virtualClock.run(real(scenario))
+        const { isIdle, value: seen } = await virtualClock.run(real(built, scenario))
         const { at, ...end } = expected.end
         assert.deepStrictEqual(seen.end, end)
         assert.deepStrictEqual(seen.parts, expected.parts)
