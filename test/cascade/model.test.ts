@@ -1,7 +1,7 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Either, FastCheck as fc, Layer, Redacted, Schedule, Stream } from "effect"
-import { Balance, Cascade, Hooks, LLM, LLMError, OpenAIChat, Pricing } from "../../src/index.ts"
+import { Balance, Cascade, Hooks, LLM, LLMError, Logging, OpenAIChat, Pricing, RequestLog } from "../../src/index.ts"
 import * as model from "./model.ts"
 import * as upstream from "./upstream.ts"
 import * as virtualClock from "./virtualClock.ts"
@@ -34,7 +34,7 @@ const reply: fc.Arbitrary<upstream.Reply> = fc.oneof(
     })
   }
 )
-const wraps = fc.array(fc.constantFrom<model.Wrap>("decorated", "alone", "breaker", "balanced", "guarded"), {
+const wraps = fc.array(fc.constantFrom<model.Wrap>("decorated", "alone", "breaker", "balanced", "guarded", "logged"), {
   maxLength: 2
 })
 
@@ -128,6 +128,8 @@ const wrapped = (layer: Layer.Layer<LLM.LLM>, wrap: model.Wrap): Layer.Layer<LLM
       return Cascade.layer([layer])
     case "breaker":
       return Cascade.layer([layer], { breaker: { failures: 2, window: "1 second", cooldown: "1 second" } })
+    case "logged":
+      return Logging.layer().pipe(Layer.provide(layer), Layer.provide(RequestLog.layerMemory))
     case "guarded":
       return Layer.provide(Hooks.layer([Hooks.regex({ pattern: /secret/, action: "block", on: "before" })]), layer)
     case "balanced":

@@ -22,7 +22,7 @@ export interface Tree {
   readonly wraps: ReadonlyArray<Wrap>
 }
 
-export type Wrap = "decorated" | "alone" | "breaker" | "balanced" | "guarded"
+export type Wrap = "decorated" | "alone" | "breaker" | "balanced" | "guarded" | "logged"
 
 export interface Limits {
   readonly mode: "generate" | "stream"
