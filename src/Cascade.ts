@@ -74,7 +74,8 @@ export interface Options {
   readonly breaker?: BreakerOptions | undefined
   /**
    * Asks the next member too when one is slow to begin; the first content wins, and the others are interrupted. They
-   * are among the attempts as `"Interrupted"`. What they bill nobody says: a warning `cost-incomplete` does.
+   * are among the attempts as `"Interrupted"`. The cost has what they were known to bill by then, which may be nothing: a
+   * warning `cost-incomplete` says so.
    * Default: none.
    */
   readonly hedge?: HedgeOptions | undefined

@@ -10,3 +10,20 @@ export interface Observing {
 export class Observer extends Context.Reference<Observer>()("effect-majordomo/Observer", {
   defaultValue: (): Observing | undefined => undefined
 }) {}
+
+/** Keeps the sessions of the calls below, the last words of each, and tells those further out. */
+export class Sessions implements Observing {
+  readonly all: Array<Session> = []
+  private readonly outer: Observing | undefined
+
+  constructor(outer: Observing | undefined) {
+    this.outer = outer
+  }
+
+  opened(session: Session, previous: Session | undefined): void {
+    const index = previous === undefined ? -1 : this.all.indexOf(previous)
+    if (index === -1) this.all.push(session)
+    else this.all[index] = session
+    this.outer?.opened(session, previous)
+  }
+}

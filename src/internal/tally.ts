@@ -9,10 +9,15 @@ export interface Tally {
   cost: Cost.Cost
 }
 
-/** Adds what a failure was billed. */
-export const charge = (tally: Tally, error: LLMError.LLMError): void => {
-  if ("usage" in error && error.usage !== undefined) tally.usage = Usage.add(tally.usage, error.usage)
-  if ("cost" in error && error.cost !== undefined) tally.cost = Cost.add(tally.cost, error.cost)
+/** Adds what a failure, or an end without an answer, was billed. */
+export const charge = (tally: Tally, billed: LLMError.LLMError | Billed): void => {
+  if ("usage" in billed && billed.usage !== undefined) tally.usage = Usage.add(tally.usage, billed.usage)
+  if ("cost" in billed && billed.cost !== undefined) tally.cost = Cost.add(tally.cost, billed.cost)
+}
+
+interface Billed {
+  readonly usage: Usage.Usage
+  readonly cost: Cost.Cost | undefined
 }
 
 /** The last failure, with every try and what all of them were billed. */

@@ -1,7 +1,20 @@
+import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { BigDecimal, Duration, Effect, FastCheck as fc, Fiber, Layer, Stream, TestClock, TestContext } from "effect"
-import { Cascade, Cost, LLM, LLMError } from "../../src/index.ts"
-import { TestLLM } from "../../src/testing/index.ts"
+import {
+  BigDecimal,
+  Duration,
+  Effect,
+  FastCheck as fc,
+  Fiber,
+  Layer,
+  Option,
+  Redacted,
+  Stream,
+  TestClock,
+  TestContext
+} from "effect"
+import { Anthropic, Cascade, Cost, LLM, LLMError, OpenAI } from "../../src/index.ts"
+import { FakeProvider, TestLLM } from "../../src/testing/index.ts"
 
 const overloaded = new LLMError.ProviderError({ provider: "p", model: "m", reason: new LLMError.Overloaded() })
 
@@ -183,6 +196,32 @@ describe("hedging", () => {
       log.length = 0
       yield* run(Stream.runDrain(Stream.take(stream, 1)), "1 minute")
       assert.deepStrictEqual(log.slice(-1), ["62000 b closed"])
+    }))
+
+  it.scopedLive("over the wire: what the loser told of its bill by then is in the sum, with all of its tries", () =>
+    Effect.gen(function*() {
+      const slow = yield* FakeProvider.make()
+      const quick = yield* FakeProvider.make()
+      // Anthropic tells the prompt's tokens before the first text.
+      yield* slow.script(
+        FakeProvider.stall({ afterEvents: 0, reply: FakeProvider.text("late", { usage: { inputTokens: 1000 } }) })
+      )
+      yield* quick.script(FakeProvider.text("quick", { usage: { inputTokens: 100, outputTokens: 10 } }))
+      const apiKey = Redacted.make("k")
+      const live = Cascade.layer([
+        Anthropic.layer({ model: "claude-sonnet-4-5", baseUrl: slow.url, apiKey }),
+        OpenAI.layer({ model: "gpt-4.1", baseUrl: quick.url, apiKey })
+      ], { hedge: { after: "150 millis" } }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      const answer = yield* LLM.collect(LLM.streamText({ prompt: "Hello" })).pipe(Effect.provide(live))
+      assert.strictEqual(answer.text, "quick")
+      assert.strictEqual(answer.usage.inputTokens, 1100)
+      assert.deepStrictEqual(answer.attempts.map(({ error, provider }) => [provider, error]), [
+        ["anthropic", "Interrupted"],
+        ["openai", undefined]
+      ])
+      // 1000 tokens at $3 a million; 100 and 10 at $2 and $8. The one output token announced costs $15 a million.
+      const input = Option.map(answer.cost, (cost) => cost.input)
+      assert.deepStrictEqual(input, Option.some(0.003 + 0.0002))
     }))
 
   it.effect("never two providers' text in one stream", () =>

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type { Candidate } from "../../Balance.ts"
 import type { Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
+import type { Sessions } from "../observer.ts"
 import type { Breaker } from "./breaker.ts"
 import { Latencies } from "./latencies.ts"
 
@@ -42,6 +43,8 @@ export class Visit {
   readonly member: Member
   /** ms since the epoch. */
   readonly startedAt: number
+  /** What the member's calls have come to, where they are watched. */
+  sessions: Sessions | undefined = undefined
   private readonly probe: boolean
   private isOver = false
 

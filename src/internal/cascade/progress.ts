@@ -1,12 +1,14 @@
 /** How far one logical call has come: who was asked, what that took, who is left. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Cost from "../../Cost.ts"
 import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Attempt, Response, Warning } from "../../Response.ts"
 import * as Usage from "../../Usage.ts"
+import { interrupted, spentOf, triesOf } from "../spent.ts"
 import { charge, type Tally } from "../tally.ts"
 import { type Member, Visit } from "./member.ts"
 
@@ -72,12 +74,17 @@ export class Progress implements Tally {
     charge(this, error)
   }
 
-  /** A member lost against a faster one, and is no longer waited for. */
-  addLost({ member: { service: { model, provider } }, startedAt }: Visit): void {
+  /** A member lost against a faster one, and is no longer waited for. What it was billed by then is known in part. */
+  addLost({ member: { service: { model, provider } }, sessions, startedAt }: Visit): Effect.Effect<void> {
+    const tries = triesOf(sessions?.all ?? [])
     const duration = Duration.millis(this.now - startedAt)
-    this.attempts = [...this.attempts, { provider, model, duration, error: "Interrupted" }]
-    const message = `${provider}/${model} was asked too and interrupted; what it bills is not in the cost`
+    this.attempts = [
+      ...this.attempts,
+      ...(tries.length === 0 ? [{ provider, model, duration, error: interrupted }] : tries)
+    ]
+    const message = `${provider}/${model} was asked too and interrupted; the cost has what it was known to bill by then`
     this.warnings = [...this.warnings, { code: "cost-incomplete", message }]
+    return Effect.map(spentOf(sessions?.all ?? []), (spent) => charge(this, spent))
   }
 
   /** A member answered after a faster one had. */

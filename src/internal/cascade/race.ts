@@ -1,5 +1,6 @@
 /** Hedging: a member that is slow to begin gets company, and the first content wins. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -7,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type { HedgeOptions } from "../../Cascade.ts"
 import type { LLMError } from "../../LLMError.ts"
+import { Observer, Sessions } from "../observer.ts"
 import type { Member, Visit } from "./member.ts"
 import type { Progress } from "./progress.ts"
 import type { Won } from "./service.ts"
@@ -45,7 +47,11 @@ export const race = <X, R>(
         running.add(visit)
         const delay = delayOf(hedge, visit.member)
         dueAt = visit.startedAt + delay
-        const asked = Effect.onExit(racing.ask(visit), (exit) => Queue.offer(events, { _tag: "Ended", visit, exit }))
+        const watched = Effect.mapInputContext(racing.ask(visit), (context: Context.Context<R>) => {
+          visit.sessions = new Sessions(Context.get(context, Observer))
+          return Context.add(context, Observer, visit.sessions)
+        })
+        const asked = Effect.onExit(watched, (exit) => Queue.offer(events, { _tag: "Ended", visit, exit }))
         const timer = Effect.zipRight(Effect.sleep(delay), Queue.offer(events, { _tag: "Due" }))
         return Effect.zipRight(Effect.forkIn(asked, scope), Effect.forkIn(timer, scope))
       })
@@ -55,7 +61,7 @@ export const race = <X, R>(
           running.delete(event.visit)
           if (Exit.isSuccess(event.exit)) yield* racing.discard({ visit: event.visit, value: event.exit.value })
         }
-        for (const visit of running) progress.addLost(visit)
+        for (const visit of running) yield* progress.addLost(visit)
       })
 
       yield* start

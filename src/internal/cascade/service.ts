@@ -105,8 +105,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
       ({ member: { service } }) => openIn(service, service.stream(progress.remaining(request)), scope),
       ({ value, visit }) => {
         visit.left()
-        progress.addLost(visit)
-        return Scope.close(value.scope, Exit.void)
+        return Effect.zipRight(progress.addLost(visit), Scope.close(value.scope, Exit.void))
       }
     )
 

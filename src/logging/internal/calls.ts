@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Observer, type Observing } from "../../internal/observer.ts"
-import type { Session } from "../../internal/session.ts"
+import { Observer, Sessions } from "../../internal/observer.ts"
+import { spentOf } from "../../internal/spent.ts"
 import type { Request, Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
@@ -41,7 +41,7 @@ const rowBytes = 700
 const notStored = "the process ended before the bodies were stored"
 
 /** One call: what is known of it, and its row, once. */
-class Call implements Observing {
+class Call {
   private readonly llm: Service
   private readonly settings: Settings
   private readonly request: Request<unknown, unknown>
@@ -49,10 +49,9 @@ class Call implements Observing {
   private readonly clock: Clock.Clock
   private readonly scoped: Metadata.Metadata
   private readonly origin: Origin
-  private readonly outer: Observing | undefined
   private readonly startedAt: number
   private readonly startedNanos: bigint
-  private readonly sessions: Array<Session> = []
+  private readonly observer: Sessions
   private firstPart: number | undefined
   private response: Response<unknown> | undefined
   private isRecorded = false
@@ -72,19 +71,17 @@ class Call implements Observing {
     this.clock = clock
     this.scoped = Context.get(context, Metadata.Current)
     this.origin = Context.get(context, CurrentOrigin)
-    this.outer = Context.get(context, Observer)
+    this.observer = new Sessions(Context.get(context, Observer))
     this.startedAt = clock.unsafeCurrentTimeMillis()
     this.startedNanos = clock.unsafeCurrentTimeNanos()
   }
 
-  opened(session: Session, previous: Session | undefined): void {
-    const index = previous === undefined ? -1 : this.sessions.indexOf(previous)
-    if (index === -1) this.sessions.push(session)
-    else this.sessions[index] = session
-    this.outer?.opened(session, previous)
+  private get sessions() {
+    return this.observer.all
   }
 
-  readonly observed = <R>(context: Context.Context<R>): Context.Context<R> => Context.add(context, Observer, this)
+  readonly observed = <R>(context: Context.Context<R>): Context.Context<R> =>
+    Context.add(context, Observer, this.observer)
 
   private get elapsed(): number {
     return Number(this.clock.unsafeCurrentTimeNanos() - this.startedNanos) / 1e9
@@ -124,7 +121,7 @@ class Call implements Observing {
     }
     const error = cause === undefined ? undefined : Option.getOrUndefined(Cause.failureOption(cause))
     return Effect.flatMap(
-      rows.spentOf(this.sessions, error),
+      spentOf(this.sessions, error),
       (spent) => this.guarded(() => this.record(rows.ofFailure(this.facts, cause, spent), cause))
     )
   }

@@ -1,12 +1,11 @@
 /** From what happened to a call to its row. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Cost from "../../Cost.ts"
 import { uuidv7 } from "../../internal/ids.ts"
 import type { Session } from "../../internal/session.ts"
-import { costOf } from "../../internal/settle.ts"
+import { interrupted, type Spent, triesOf } from "../../internal/spent.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Metadata } from "../../Metadata.ts"
 import type * as Response from "../../Response.ts"
@@ -29,13 +28,6 @@ export interface Facts {
   readonly elapsed: number
   /** Seconds until the first part, where there was one. */
   readonly firstPart: number | undefined
-}
-
-/** What a call that ended without an answer was billed, as far as it is known. */
-export interface Spent {
-  readonly usage: Usage.Usage
-  readonly cost: Cost.Cost | undefined
-  readonly partial: boolean
 }
 
 const maxMessage = 4000
@@ -111,7 +103,7 @@ export const ofFailure = (
     errorType: error === undefined ? cancelled ? undefined : "Defect" : LLMError.tagOf(error),
     errorMessage: error === undefined ? cancelled ? undefined : bug(cause) : clip(error.message),
     streamed: facts.streamed,
-    attempts: error === undefined ? triesOf(facts.sessions) : attemptsOf(error.attempts),
+    attempts: attemptsOf(error === undefined ? triesOf(facts.sessions) : error.attempts),
     ...keyOf(lastOf(facts.sessions, ({ call }) => call.provider === error?.provider)),
     metadata: facts.metadata,
     ...facts.origin
@@ -148,31 +140,6 @@ export const ofAttempts = (call: RequestLog.Entry): ReadonlyArray<RequestLog.Ent
   })
 }
 
-/** What was billed by the time a call ended, and whether more may have been. */
-export const spentOf = (
-  sessions: ReadonlyArray<Session>,
-  error: LLMError.LLMError | undefined
-): Effect.Effect<Spent> => {
-  const told = error !== undefined && "usage" in error ? error.usage : undefined
-  const usage = told ?? Usage.sum(sessions.map((session) => session.usage))
-  const cost = told !== undefined && error !== undefined && "cost" in error
-    ? error.cost
-    : Cost.sum(sessions.map((session) => session.cost))
-  // Nothing known is not nothing spent.
-  const known = { usage, cost: cost === Cost.zeroUSD ? undefined : cost, partial: false }
-  const last = sessions.at(-1)
-  const open = last?.completion?.usage
-  if (last?.completion === undefined || open === undefined) return Effect.succeed(known)
-  return Effect.map(
-    costOf(last, last.completion, open, undefined, last.completion.model ?? last.call.model),
-    (price): Spent => ({
-      usage: Usage.add(usage, open),
-      cost: Option.getOrUndefined(Option.map(price, (own) => Cost.add(cost ?? Cost.zeroUSD, own))),
-      partial: true
-    })
-  )
-}
-
 const tokens = (usage: Usage.Usage) => ({
   inputTokens: usage.inputTokens,
   outputTokens: usage.outputTokens,
@@ -205,20 +172,6 @@ const keyOf = (session: Session | undefined) => ({
 
 const attemptsOf = (attempts: ReadonlyArray<Response.Attempt>): ReadonlyArray<RequestLog.Attempt> =>
   attempts.map((attempt) => ({ ...attempt, duration: Duration.toSeconds(attempt.duration) }))
-
-const interrupted = "Interrupted"
-
-/** The tries so far, and the one that was running. */
-const triesOf = (sessions: ReadonlyArray<Session>): ReadonlyArray<RequestLog.Attempt> =>
-  sessions.flatMap((session) => {
-    const { attempts, call, clock, tryingSince } = session
-    return tryingSince === undefined ? attemptsOf(attempts) : [...attemptsOf(attempts), {
-      provider: call.provider,
-      model: call.model,
-      duration: Number(clock.unsafeCurrentTimeNanos() - tryingSince) / 1e9,
-      error: interrupted
-    }]
-  })
 
 // What a bug says may hold anything, prompts and keys too.
 const bug = (cause: Cause.Cause<unknown> | undefined): string => {
