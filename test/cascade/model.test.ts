@@ -243,6 +243,7 @@ describe("Cascade against its model", () => {
         for (const { name, tries } of leaves(tree)) {
           assert.isAtMost(world.sent().filter(({ host }) => host === name).length, tries)
         }
+        assert.lengthOf(seen.attempts, expected.tries.length)
         if (!isHedged(tree)) assert.deepStrictEqual(seen.attempts, expected.tries.map(({ error }) => error))
         const texts = expected.parts.flatMap((part) => part.tag === "text" ? [part.text] : []).join("")
         if (limits.mode === "stream" && texts !== "") assert.strictEqual(seen.text, texts)

@@ -18,10 +18,10 @@ export interface Racing<X, R> {
   readonly ask: (visit: Visit) => Effect.Effect<X, LLMError, R>
   /** What is done with an answer that came too late. */
   readonly discard: (late: Won<X>) => Effect.Effect<void>
-  /** The failure of the call, or undefined when the next member should be asked. */
-  readonly verdict: (error: LLMError) => LLMError | undefined
-  /** The failure when nobody is left; `last` is undefined when nobody was asked. */
-  readonly exhausted: (last: LLMError | undefined) => LLMError
+  /** Whether another member should be asked after this failure. */
+  readonly movesOn: (error: LLMError) => boolean
+  /** What the call fails with; `last` is undefined when nobody was asked. */
+  readonly failure: (last: LLMError | undefined) => LLMError
 }
 
 type Event<X> =
@@ -66,7 +66,7 @@ export const race = <X, R>(
 
       yield* start
       for (;;) {
-        if (running.size === 0) return yield* Effect.fail(racing.exhausted(last))
+        if (running.size === 0) return yield* Effect.fail(racing.failure(last))
         const event = yield* Queue.take(events)
         if (event._tag === "Ended") {
           running.delete(event.visit)
@@ -76,12 +76,11 @@ export const race = <X, R>(
           }
           const failed = Cause.failureOrCause(event.exit.cause)
           if (Either.isRight(failed)) return yield* Effect.failCause(failed.right)
-          const failure = racing.verdict(failed.left)
-          if (failure !== undefined) {
-            yield* discardLate
-            return yield* Effect.fail(failure)
-          }
           last = failed.left
+          if (!racing.movesOn(last)) {
+            yield* discardLate
+            return yield* Effect.fail(racing.failure(last))
+          }
         }
         if (running.size === 0 || (running.size < most && progress.now >= dueAt)) yield* start
       }

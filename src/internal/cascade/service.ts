@@ -52,26 +52,22 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     ask: (visit: Visit) => Effect.Effect<X, LLMError.LLMError, R>,
     discard: (late: Won<X>) => Effect.Effect<void>
   ): Effect.Effect<Won<X>, LLMError.LLMError, R> => {
-    /** What the call fails with; undefined when another member should be asked. */
-    const verdict = (error: LLMError.LLMError) => {
+    const movesOn = (error: LLMError.LLMError) => {
       progress.add(error)
-      return moves(error) && !progress.isOver ? undefined : final(progress, error)
+      return moves(error) && !progress.isOver
     }
-    const exhausted = (last: LLMError.LLMError | undefined) =>
+    const failure = (last: LLMError.LLMError | undefined) =>
       last === undefined ? progress.circuitOpen : final(progress, last)
     const asked = (visit: Visit) => watched(progress, visit, ask(visit))
     if (options.hedge !== undefined) {
-      return race(progress, options.hedge, { ask: asked, discard, verdict, exhausted })
+      return race(progress, options.hedge, { ask: asked, discard, movesOn, failure })
     }
     const next = (last: LLMError.LLMError | undefined): Effect.Effect<Won<X>, LLMError.LLMError, R> => {
       const visit = progress.take()
-      if (visit === undefined) return Effect.fail(exhausted(last))
+      if (visit === undefined) return Effect.fail(failure(last))
       return Effect.matchEffect(asked(visit), {
         onSuccess: (value) => Effect.succeed({ visit, value }),
-        onFailure: (error) => {
-          const failure = verdict(error)
-          return failure === undefined ? next(error) : Effect.fail(failure)
-        }
+        onFailure: (error) => movesOn(error) ? next(error) : Effect.fail(failure(error))
       })
     }
     return Effect.suspend(() => next(undefined))
