@@ -162,6 +162,10 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
       })
     )
     const left = Scope.addFinalizer(scope, Effect.sync(() => visit.left()))
+    // Nothing to add to it, and nobody who wants to know how it ends.
+    if (text === undefined && visit.member.breaker === undefined && progress.attempts.length === 0) {
+      return Effect.as(left, current)
+    }
     return Effect.zipRight(left, Effect.map(seen(current.first), (first) => ({ first, pull })))
   }
 
