@@ -8,3 +8,7 @@ export class AnotherWaits extends Context.Reference<AnotherWaits>()("effect-majo
 /** The environment of a call after which another provider can be asked. */
 export const anotherWaits = <R>(context: Context.Context<R>): Context.Context<R> =>
   Context.add(context, AnotherWaits, true)
+
+/** The environment of a call that nobody else can answer any more: part of the answer is out. */
+export const nobodyWaits = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.add(context, AnotherWaits, false)

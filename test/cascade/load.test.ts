@@ -104,11 +104,11 @@ const load = (options: Cascade.Options, seconds: number) =>
         assert.isTrue(expected.startsWith(shown ?? ""), "text is neither lost, doubled nor another's")
         if (shown !== undefined && shown !== "") assert.strictEqual(result.left.partial, shown)
       }
-      if (options.hedge === undefined) {
-        assert.lengthOf(Either.merge(result).attempts, requests.get(question) ?? 0, "every request is an attempt")
-      }
+      // A try whose time was up may not have reached the server.
+      const { attempts } = Either.merge(result)
+      assert.isAtLeast(attempts.length, requests.get(question) ?? 0, "every request is an attempt")
       // One try of the first member and three of the last; where a breaker leaves only one member, three of that.
-      assert.isAtMost(requests.get(question) ?? 0, options.breaker === undefined ? 4 : 6)
+      assert.isAtMost(attempts.length, options.breaker === undefined ? 4 : 6)
     }
     assert.isAbove(answers.length, outcomes.length / 2)
     assert.isAbove(outcomes.length, callers)

@@ -12,7 +12,7 @@ import * as LLMError from "../../LLMError.ts"
 import type { Response, StreamPart } from "../../Response.ts"
 import * as opened from "../opened.ts"
 import { final } from "../tally.ts"
-import { anotherWaits } from "../waiting.ts"
+import { anotherWaits, nobodyWaits } from "../waiting.ts"
 import { Continuation } from "./continuation.ts"
 import type { Member, Visit } from "./member.ts"
 import { Progress } from "./progress.ts"
@@ -144,7 +144,8 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
         return Effect.fail(final(progress, failure))
       }
       const from = visit.member.service
-      return Effect.matchEffect(Effect.zipRight(Scope.close(current.scope, Exit.void), openNext(text.request())), {
+      const next = Effect.mapInputContext(openNext(text.request()), nobodyWaits<R>)
+      return Effect.matchEffect(Effect.zipRight(Scope.close(current.scope, Exit.void), next), {
         // The text so far is worth more than why nobody could go on.
         onFailure: () => Effect.fail(final(progress, failure)),
         onSuccess: (next) => {
