@@ -70,7 +70,10 @@ const layers = {
   "buffered, with bodies": Layer.provide(Logging.layer(), [
     provider,
     nowhere,
-    Layer.succeed(BodyStore.BodyStore, { put: (bodies) => Effect.sync(() => BodyStore.keysOf(bodies)) })
+    Layer.succeed(BodyStore.BodyStore, {
+      put: (bodies) => Effect.sync(() => BodyStore.keysOf(bodies)),
+      get: () => Effect.succeedNone
+    })
   ]),
   "durable": Logging.layer({ durability: "durable", spool: { directory } }).pipe(
     Layer.provide([provider, nowhere, NodeContext.layer])
