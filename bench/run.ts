@@ -38,16 +38,19 @@ const measures: Readonly<Record<Job["measure"] | "start", Measure>> = {
   object: { title: "2.4 KB answer to an object", unit: "µs", amount: 300, target: ["ratio", 2.5] }
 }
 
+/** Measured by a program of their own. */
+const alone = ["parsing", "logging"]
+
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: [...Object.keys(measures), "parsing"].join(",") },
+    only: { type: "string", default: [...Object.keys(measures), ...alone].join(",") },
     contenders: { type: "string", default: contenders.join(",") },
     rounds: { type: "string", default: "3" },
     profile: { type: "boolean", default: false }
   }
 })
 const asked = values.only.split(",")
-const chosen = asked.filter((name) => name !== "parsing") as ReadonlyArray<keyof typeof measures>
+const chosen = asked.filter((name) => !alone.includes(name)) as ReadonlyArray<keyof typeof measures>
 const names = values.contenders.split(",")
 const rounds = Number(values.rounds)
 
@@ -167,8 +170,8 @@ const rows = chosen.map((measure) => {
     ...names.map((name) => cell(measure, found?.get(name) ?? NaN, floor))
   ]
 })
-if (asked.includes("parsing")) {
-  spawnSync(process.execPath, ["--no-memory-reducer", "--import", "tsx", "bench/parsing.ts"], { stdio: "inherit" })
+for (const name of alone.filter((name) => asked.includes(name))) {
+  spawnSync(process.execPath, ["--no-memory-reducer", "--import", "tsx", `bench/${name}.ts`], { stdio: "inherit" })
 }
 if (chosen.length === 0) process.exit()
 console.log(`\nNode ${process.version}, medians of ${values.rounds} rounds; CPU time unless it says otherwise\n`)

@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import type { Driver } from "./internal/driver.ts"
 import * as elements from "./internal/elements.ts"
 import * as headers from "./internal/headers.ts"
+import { scoped } from "./internal/scoped.ts"
 import * as service from "./internal/service.ts"
 import * as toolLoop from "./internal/toolLoop.ts"
 import type { ConfigurationError, LLMError, ToolStepsExceededError } from "./LLMError.ts"
@@ -512,9 +513,3 @@ export const withHeaders = (input: Headers.Input): Scoped =>
 export type Scoped = <A extends Effect.Effect<unknown, unknown, unknown> | Stream.Stream<unknown, unknown, unknown>>(
   self: A
 ) => A
-
-const scoped = (f: <R>(context: Context.Context<R>) => Context.Context<R>): Scoped => <A>(self: A): A =>
-  // Both give back what they were given, with another context inside.
-  (Effect.isEffect(self)
-    ? Effect.mapInputContext(self, f)
-    : Stream.mapInputContext(self as Stream.Stream<unknown, unknown, unknown>, f)) as A

@@ -12,13 +12,13 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { LLM } from "../LLM.ts"
+import { scoped } from "../internal/scoped.ts"
+import { LLM, type Scoped } from "../LLM.ts"
 import { ConfigurationError } from "../LLMError.ts"
 import * as BodyStore from "./BodyStore.ts"
 import * as calls from "./internal/calls.ts"
 import * as delivery from "./internal/delivery.ts"
 import * as pipeline from "./internal/pipeline.ts"
-import type { Origin } from "./internal/rows.ts"
 import { Spool } from "./internal/spool.ts"
 import { type Entry, RequestLog } from "./RequestLog.ts"
 
@@ -132,13 +132,25 @@ export const flush: Effect.Effect<void, never, Logging> = Effect.flatMap(Logging
 export const health: Effect.Effect<Health, never, Logging> = Effect.flatMap(Logging, (logging) => logging.health)
 
 /**
- * Where the calls inside came from, for a gateway: its key, path and method go into their rows.
+ * Where a call came from that a gateway passes on.
  *
  * @since 0.1.0
- * @category references
+ * @category models
  */
-export const withOrigin = (origin: Origin) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provideService(self, calls.CurrentOrigin, origin)
+export interface Origin {
+  readonly majordomoApiKeyId?: string | undefined
+  readonly requestPath?: string | undefined
+  readonly requestMethod?: string | undefined
+}
+
+/**
+ * Where the calls inside an effect or a stream came from, for a gateway: its key, path and method go into their rows.
+ *
+ * @since 0.1.0
+ * @category scoping
+ */
+export const withOrigin = (origin: Origin): Scoped =>
+  scoped((context) => Context.add(context, calls.CurrentOrigin, origin))
 
 /**
  * Logs every call of the `LLM` it is given: exactly one row each, in any decorator or cascade and around them. A
@@ -151,9 +163,7 @@ export const withOrigin = (origin: Origin) => <A, E, R>(self: Effect.Effect<A, E
  * @category layers
  * @example
  * ```ts
- * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
- * import * as JsonLinesRequestLog from "effect-majordomo/logging/JsonLinesRequestLog"
- * import * as Logging from "effect-majordomo/logging/Logging"
+ * import { Anthropic, Cascade, JsonLinesRequestLog, Logging, OpenAI } from "effect-majordomo"
  * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
  * import { Layer } from "effect"
  *

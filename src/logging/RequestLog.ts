@@ -188,9 +188,7 @@ export const entries: Effect.Effect<ReadonlyArray<Entry>, never, Memory> = Effec
  * @category layers
  * @example
  * ```ts
- * import * as Logging from "effect-majordomo/logging/Logging"
- * import * as RequestLog from "effect-majordomo/logging/RequestLog"
- * import { LLM } from "effect-majordomo"
+ * import { LLM, Logging, RequestLog } from "effect-majordomo"
  * import { TestLLM } from "effect-majordomo/testing"
  * import { Effect, Layer } from "effect"
  *

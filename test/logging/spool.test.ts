@@ -1,7 +1,7 @@
 import { Error as PlatformError, FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope, TestClock } from "effect"
+import { Effect, Exit, Layer, Option, Scope, TestClock } from "effect"
 import { LLM } from "../../src/index.ts"
 import { type Settings, Spool } from "../../src/logging/internal/spool.ts"
 import * as Logging from "../../src/logging/Logging.ts"
@@ -215,6 +215,20 @@ describe("durable", () => {
         )
       }).pipe(Effect.provide(live))
       assert.deepStrictEqual(yield* fs.readDirectory(directory), ["aside"])
+    }).pipe(Effect.provide(NodeContext.layer)))
+
+  it.scopedLive("a call that is interrupted has its row too", () =>
+    Effect.gen(function*() {
+      const sink = yield* sinks.make()
+      const live = Logging.layer({ durability: "durable", spool: { directory: yield* temporary } }).pipe(
+        Layer.provide(TestLLM.layer([TestLLM.delay("1 hour", "late")])),
+        Layer.provide(sink.layer)
+      )
+      yield* Effect.gen(function*() {
+        assert.isTrue(Option.isNone(yield* Effect.timeoutOption(ask, "20 millis")))
+        yield* Logging.flush
+      }).pipe(Effect.provide(live))
+      assert.deepStrictEqual(sink.batches.flat().map(({ status }) => status), ["cancelled"])
     }).pipe(Effect.provide(NodeContext.layer)))
 
   it.scopedLive("one sync for all that wait", () =>

@@ -1,61 +1,14 @@
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Array as Arr, Clock, Context, Effect, Exit, FastCheck as fc, Layer, Redacted, Scope, TestClock } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { Clock, Effect, Exit, FastCheck as fc, Layer, Scope, TestClock } from "effect"
 import { join } from "node:path"
 import { columns } from "../../src/logging/internal/sql/columns.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
-import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/RequestLog.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import * as SqlRequestLog from "../../src/logging/SqlRequestLog.ts"
+import { dialects, folder, pg, Server, write } from "./databases.ts"
 import { anyEntry, entry, november } from "./entries.ts"
 import * as postgres from "./postgres.ts"
-
-type Row = Readonly<Record<string, unknown>>
-
-/** A database of the test's own, and a connection beside the sink's. */
-interface Database {
-  readonly layer: (options?: SqlRequestLog.Options) => Layer.Layer<RequestLog, RequestLogError>
-  readonly query: (sql: string) => Effect.Effect<ReadonlyArray<Row>>
-}
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "majordomo-sqlite-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-
-const sqlite = Effect.map(folder, (path): Database => {
-  const filename = join(path, "log.db")
-  return {
-    layer: (options) => SqliteRequestLog.layer({ filename, ...options }),
-    query: (sql) =>
-      Effect.flatMap(SqliteClient.SqliteClient, (client) => client.unsafe<Row>(sql)).pipe(
-        Effect.provide(SqliteClient.layer({ filename })),
-        Effect.orDie
-      )
-  }
-})
-
-/** One server, one database for each test. */
-class Server extends Context.Tag("Server")<Server, postgres.Postgres>() {}
-let databases = 0
-const pg = Effect.gen(function*() {
-  const server = yield* Server
-  const name = `test_${++databases}`
-  yield* server.query(`CREATE DATABASE ${name}`)
-  const url = server.url.replace(/postgres$/, name)
-  const database: Database = {
-    layer: (options) => PgRequestLog.layer({ url: Redacted.make(url), ...options }),
-    query: (sql) => postgres.queryAt(url, sql)
-  }
-  return database
-})
-
-const write = (batch: ReadonlyArray<Entry>) =>
-  Effect.flatMap(RequestLog, (log) => Arr.isNonEmptyReadonlyArray(batch) ? log.write(batch) : Effect.void)
-
-const dialects = [["SQLite", sqlite], ["PostgreSQL", pg]] as const
 
 it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sinks", (it) => {
   for (const [name, make] of dialects) {

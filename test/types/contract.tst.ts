@@ -1,9 +1,9 @@
 /** The public contract, as types: what programs may rely on. */
-import type { HttpClient } from "@effect/platform"
+import type { FileSystem, HttpClient } from "@effect/platform"
 import type { ConfigError, Stream } from "effect"
 import { Config, Context, Data, Effect, Layer, Schema } from "effect"
-import type { LLMError, Prompt, Response } from "effect-majordomo"
-import { Anthropic, Cascade, LLM, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
+import type { LLMError, Prompt, RequestLog, Response } from "effect-majordomo"
+import { Anthropic, Cascade, LLM, Logging, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
 import { describe, expect, it } from "tstyche"
 
 class Store extends Context.Tag("Store")<Store, { readonly n: number }>() {}
@@ -127,6 +127,24 @@ describe("a cascade", () => {
     >()
     expect(Cascade.layer).type.not.toBeCallableWith([])
     expect(Cascade.layerModels).type.not.toBeCallableWith([])
+  })
+})
+
+describe("logging", () => {
+  it("needs a sink; durable, a disk that may fail", () => {
+    expect(Logging.layer()).type.toBe<
+      Layer.Layer<LLM.LLM | Logging.Logging, never, LLM.LLM | RequestLog.RequestLog>
+    >()
+    expect(Logging.layer({ durability: "durable", spool: { directory: "d" } })).type.toBe<
+      Layer.Layer<
+        LLM.LLM | Logging.Logging,
+        LLMError.ConfigurationError,
+        LLM.LLM | RequestLog.RequestLog | FileSystem.FileSystem
+      >
+    >()
+    expect(Logging.layer).type.not.toBeCallableWith({ durability: "durable" })
+    const program = LLM.generateText({ prompt: "" })
+    expect(program.pipe(Logging.withOrigin({ requestPath: "/" }))).type.toBe<typeof program>()
   })
 })
 

@@ -14,6 +14,7 @@ import type { Request, Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
 import type { Response, StreamPart } from "../../Response.ts"
+import type { Origin } from "../Logging.ts"
 import type { Entry } from "../RequestLog.ts"
 import * as bodies from "./bodies.ts"
 import type { Item } from "./item.ts"
@@ -22,7 +23,7 @@ import * as rows from "./rows.ts"
 
 export class CurrentOrigin
   extends Context.Reference<CurrentOrigin>()("effect-majordomo/logging/Logging/CurrentOrigin", {
-    defaultValue: (): rows.Origin => ({})
+    defaultValue: (): Origin => ({})
   })
 {}
 
@@ -47,7 +48,7 @@ class Call implements Observing {
   private readonly streamed: boolean
   private readonly clock: Clock.Clock
   private readonly scoped: Metadata.Metadata
-  private readonly origin: rows.Origin
+  private readonly origin: Origin
   private readonly outer: Observing | undefined
   private readonly startedAt: number
   private readonly startedNanos: bigint

@@ -12,6 +12,7 @@ import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type { Delivery } from "./delivery.ts"
+import { GroupCommit } from "./groupCommit.ts"
 import type { Item } from "./item.ts"
 import * as metrics from "./metrics.ts"
 import type { Segment, Spool } from "./spool.ts"
@@ -58,11 +59,6 @@ const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput) =>
 /** Rows read back wait in memory too; a segment's worth is at most a few MiB. */
 const bytesOf = (text: { readonly errorMessage?: string | undefined }) => 600 + (text.errorMessage?.length ?? 0)
 
-interface Waiting {
-  readonly item: Item
-  readonly resume: (committed: boolean) => void
-}
-
 export class Pipeline {
   private readonly settings: Settings
   private front: Array<Item> = []
@@ -71,7 +67,6 @@ export class Pipeline {
   /** Later rows go to the spool until the earlier ones are written. */
   private behind = false
   private spilling = false
-  private committing: Array<Waiting> = []
   private room: Array<() => void> = []
   private flushes: Array<{ readonly upTo: number; readonly resume: () => void }> = []
   private order = 0
@@ -84,10 +79,15 @@ export class Pipeline {
   private readonly some = Effect.unsafeMakeLatch(false)
   private readonly hurry = Effect.unsafeMakeLatch(false)
   private readonly spill = Effect.unsafeMakeLatch(false)
-  private readonly commits = Effect.unsafeMakeLatch(false)
+  private readonly commits: GroupCommit | undefined
 
   constructor(settings: Settings) {
     this.settings = settings
+    this.commits = settings.spool === undefined || !settings.durable ? undefined : new GroupCommit({
+      spool: settings.spool,
+      push: (item) => this.push(item),
+      told: (problem) => problem === undefined ? this.spoolWorks : this.spoolFails(problem)
+    })
     if (settings.spool?.hasReplay === true) this.some.unsafeOpen()
   }
 
@@ -100,9 +100,9 @@ export class Pipeline {
       if (spool !== undefined) {
         fibers.push(yield* Effect.forkScoped(pipeline.spillAll), yield* Effect.forkScoped(pipeline.watch(spool)))
       }
-      const committer = spool !== undefined && settings.durable
-        ? yield* Effect.forkScoped(pipeline.commitAll(spool))
-        : undefined
+      const committer = pipeline.commits === undefined
+        ? undefined
+        : yield* Effect.forkScoped(pipeline.commits.run)
       yield* Effect.addFinalizer(() => pipeline.close(fibers, committer))
       return pipeline
     })
@@ -114,12 +114,8 @@ export class Pipeline {
   offer(item: Item): Effect.Effect<void> {
     if (this.phase === "closed") return this.drop(1, "the log is closed")
     item.order = ++this.order
-    if (!this.settings.durable || this.settings.spool === undefined) return this.admit(item)
-    const committed = Effect.async<boolean>((resume) => {
-      this.committing.push({ item, resume: (done) => resume(Effect.succeed(done)) })
-      this.commits.unsafeOpen()
-    })
-    return Effect.flatMap(committed, (done) => done ? Effect.void : this.admit(item))
+    if (this.commits === undefined) return this.admit(item)
+    return Effect.flatMap(this.commits.commit(item), (committed) => committed ? Effect.void : this.admit(item))
   }
 
   /** Into memory, now or when there is room. */
@@ -339,6 +335,12 @@ export class Pipeline {
     })
   }
 
+  private get spoolWorks(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.spoolProblem = undefined
+    })
+  }
+
   private spoolFails(problem: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const first = this.spoolProblem === undefined
@@ -354,31 +356,6 @@ export class Pipeline {
     })
   }
 
-  /** Everyone who waits shares one write. */
-  private commitAll(spool: Spool): Effect.Effect<void> {
-    const turn = Effect.suspend(() => {
-      const group = [...this.committing]
-      this.commits.unsafeClose()
-      if (group.length === 0) return this.commits.await
-      return Effect.matchEffect(spool.append(group.map(({ item }) => item.entry)), {
-        onFailure: ({ message }) => Effect.as(this.spoolFails(message), false),
-        onSuccess: (segment) =>
-          Effect.sync(() => {
-            this.spoolProblem = undefined
-            for (const { item } of group) {
-              item.segment = segment
-              this.push(item)
-            }
-            return true
-          })
-      }).pipe(Effect.map((committed) => {
-        this.committing.splice(0, group.length)
-        for (const { resume } of group) resume(committed)
-      }))
-    })
-    return Effect.repeat(turn, { while: () => this.phase === "open" || this.committing.length > 0 })
-  }
-
   // ── flush, health, close ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Returns when the sink has every row offered so far. */
@@ -392,7 +369,7 @@ export class Pipeline {
 
   private answerFlushes(): void {
     if (this.flushes.length === 0 || this.settings.spool?.hasReplay === true) return
-    const waiting = [...this.front, ...this.tail, ...this.committing.map(({ item }) => item)]
+    const waiting = [...this.front, ...this.tail, ...this.commits?.items ?? []]
     const oldest = waiting.reduce((least, { order }) => Math.min(least, order), Infinity)
     const done = this.flushes.filter(({ upTo }) => upTo < oldest)
     this.flushes = this.flushes.filter(({ upTo }) => upTo >= oldest)
@@ -404,7 +381,7 @@ export class Pipeline {
     return {
       sink: this.failures === 0 ? "ok" : "failing",
       spool: spool === undefined ? "off" : this.spoolProblem === undefined ? "ok" : "failing",
-      queued: this.front.length + this.tail.length + this.committing.length,
+      queued: this.front.length + this.tail.length + (this.commits?.items.length ?? 0),
       queuedBytes: this.bytes,
       spooledBytes: spool?.bytes ?? 0,
       written: this.written,
@@ -421,7 +398,8 @@ export class Pipeline {
       const [drain] = fibers
       this.phase = "closing"
       this.left([])
-      for (const latch of [this.commits, this.some, this.hurry]) latch.unsafeOpen()
+      this.commits?.close()
+      for (const latch of [this.some, this.hurry]) latch.unsafeOpen()
       if (committer !== undefined) yield* Fiber.await(committer)
       this.some.unsafeOpen()
       if (drain !== undefined) {

@@ -11,6 +11,7 @@ import * as LLMError from "../../LLMError.ts"
 import type { Metadata } from "../../Metadata.ts"
 import type * as Response from "../../Response.ts"
 import * as Usage from "../../Usage.ts"
+import type { Origin } from "../Logging.ts"
 import type * as RequestLog from "../RequestLog.ts"
 
 /** What is known of a call apart from how it ended. */
@@ -28,12 +29,6 @@ export interface Facts {
   readonly elapsed: number
   /** Seconds until the first part, where there was one. */
   readonly firstPart: number | undefined
-}
-
-export interface Origin {
-  readonly majordomoApiKeyId?: string | undefined
-  readonly requestPath?: string | undefined
-  readonly requestMethod?: string | undefined
 }
 
 /** What a call that ended without an answer was billed, as far as it is known. */

@@ -1,5 +1,5 @@
 /** A batch as one write: all of its rows or none, and those that are there already are left as they are. */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Entry } from "../../RequestLog.ts"

@@ -1,0 +1,195 @@
+/**
+ * Who spent what: questions to the table of calls, on SQLite and PostgreSQL alike. Sums of costs are exact.
+ *
+ * @since 0.1.0
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import type * as BigDecimal from "effect/BigDecimal"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as queries from "./internal/sql/report.ts"
+
+/**
+ * What rows are grouped by. `{ label }` is a key of the metadata, in any spelling (`"user-id"`, `"userId"`). Days, hours
+ * and months are UTC.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Dimension =
+  | "provider"
+  | "model"
+  | "requested-model"
+  | "key"
+  | "status"
+  | "error"
+  | "hour"
+  | "day"
+  | "month"
+  | { readonly label: string }
+
+/**
+ * Which calls are asked about. Default: all.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Filter {
+  /** Calls that began at this time or later: ms since the epoch, or so long ago. */
+  readonly since?: number | Duration.Duration | undefined
+  /** Calls that began before: ms since the epoch. */
+  readonly until?: number | undefined
+  readonly provider?: string | undefined
+  readonly model?: string | undefined
+  readonly status?: "success" | "error" | "cancelled" | undefined
+  /** Labels a call must have, keys in any spelling. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Filter {
+  /** Default: one row for all. */
+  readonly by?: Dimension | ReadonlyArray<Dimension> | undefined
+  /** Default `"cost"`, largest first; a time dimension that is given first orders the rows by time instead. */
+  readonly orderBy?: "cost" | "requests" | "tokens" | undefined
+  /** Rows at most. Default 1000. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * The calls of one group.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Totals {
+  /** The values of the dimensions, in their order; null where a call has none. */
+  readonly group: ReadonlyArray<string | null>
+  readonly requests: number
+  readonly errors: number
+  readonly cancelled: number
+  /** Answered, but not at the first try: by a retry, or by another member of a cascade. */
+  readonly rescued: number
+  /** Answered at a price nobody knows: their cost is not in `cost`. */
+  readonly unpriced: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cachedTokens: number
+  readonly reasoningTokens: number
+  /** USD. */
+  readonly cost: BigDecimal.BigDecimal
+}
+
+/**
+ * Seconds; none where nothing was measured.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Percentiles {
+  readonly group: ReadonlyArray<string | null>
+  readonly responseTime: ReadonlyArray<Option.Option<number>>
+  readonly timeToFirstToken: ReadonlyArray<Option.Option<number>>
+}
+
+/**
+ * Requests, errors, tokens and costs of each group.
+ *
+ * @since 0.1.0
+ * @category reports
+ * @example
+ * ```ts
+ * import { SqliteClient } from "@effect/sql-sqlite-node"
+ * import * as CostReport from "effect-majordomo/logging/CostReport"
+ * import { BigDecimal, Console, Duration, Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const users = yield* CostReport.totals({ by: { label: "user-id" }, since: Duration.days(7), limit: 10 })
+ *   for (const { cost, group, requests } of users) {
+ *     yield* Console.log(group[0] ?? "nobody", requests, BigDecimal.format(cost))
+ *   }
+ * }).pipe(Effect.provide(SqliteClient.layer({ filename: "llm_logs.db", readonly: true })))
+ * ```
+ */
+export const totals = (
+  options: Options = {}
+): Effect.Effect<ReadonlyArray<Totals>, SqlError, SqlClient.SqlClient> =>
+  Effect.flatMap(
+    prepared(options),
+    ({ bounds, by, sql }) =>
+      queries.totals(sql, by, { ...options, ...bounds }, options.orderBy ?? "cost", options.limit ?? 1000)
+  )
+
+/**
+ * The most expensive groups: `totals` with a limit.
+ *
+ * @since 0.1.0
+ * @category reports
+ */
+export const top = (
+  count: number,
+  by: Dimension,
+  filter: Filter = {}
+): Effect.Effect<ReadonlyArray<Totals>, SqlError, SqlClient.SqlClient> => totals({ ...filter, by, limit: count })
+
+/**
+ * Groups over time, oldest first. Steps without a call are left out.
+ *
+ * @since 0.1.0
+ * @category reports
+ */
+export const series = (
+  step: "hour" | "day" | "month",
+  options: Omit<Options, "orderBy"> = {}
+): Effect.Effect<ReadonlyArray<Totals>, SqlError, SqlClient.SqlClient> =>
+  totals({ ...options, by: [step, ...dimensions(options.by)] })
+
+/**
+ * How long answers took: for each of `at` (0 to 1, default 0.5, 0.95 and 0.99) the smallest time that so many of the
+ * successful calls did not exceed.
+ *
+ * @since 0.1.0
+ * @category reports
+ */
+export const percentiles = (
+  options: Omit<Options, "orderBy" | "limit" | "status"> & { readonly at?: ReadonlyArray<number> | undefined } = {}
+): Effect.Effect<ReadonlyArray<Percentiles>, SqlError, SqlClient.SqlClient> =>
+  Effect.flatMap(
+    prepared(options),
+    ({ bounds, by, sql }) =>
+      queries.percentiles(sql, by, { ...options, ...bounds, status: "success" }, options.at ?? [0.5, 0.95, 0.99])
+  )
+
+/**
+ * The share of calls that failed, and of answers that a further try saved; 0 to 1.
+ *
+ * @since 0.1.0
+ * @category reports
+ */
+export const rates = (
+  totals: Totals
+): { readonly error: number; readonly rescue: number } => {
+  const answered = totals.requests - totals.errors - totals.cancelled
+  return {
+    error: totals.requests === 0 ? 0 : totals.errors / totals.requests,
+    rescue: answered === 0 ? 0 : totals.rescued / answered
+  }
+}
+
+const dimensions = (by: Options["by"]): ReadonlyArray<Dimension> => by === undefined ? [] : isDimension(by) ? [by] : by
+
+const isDimension = (by: Dimension | ReadonlyArray<Dimension>): by is Dimension => !Array.isArray(by)
+
+const prepared = ({ by, since, until }: Pick<Options, "by" | "since" | "until">) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const now = yield* Clock.currentTimeMillis
+    const from = Duration.isDuration(since) ? now - Duration.toMillis(since) : since
+    return { sql, by: dimensions(by), bounds: { from, to: until } }
+  })

@@ -1,0 +1,61 @@
+/** Databases of a test's own: a SQLite file, and one of a PostgreSQL server that a test file shares. */
+import type { SqlClient } from "@effect/sql"
+import { PgClient } from "@effect/sql-pg"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { Array as Arr, Context, Effect, Layer, Redacted } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
+import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/RequestLog.ts"
+import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
+import type * as SqlRequestLog from "../../src/logging/SqlRequestLog.ts"
+import * as postgres from "./postgres.ts"
+
+type Row = Readonly<Record<string, unknown>>
+
+/** A database of the test's own, and a connection beside the sink's. */
+export interface Database {
+  readonly layer: (options?: SqlRequestLog.Options) => Layer.Layer<RequestLog, RequestLogError>
+  readonly client: Layer.Layer<SqlClient.SqlClient>
+  readonly query: (sql: string) => Effect.Effect<ReadonlyArray<Row>>
+}
+
+export const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "majordomo-sqlite-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+export const sqlite = Effect.map(folder, (path): Database => {
+  const filename = join(path, "log.db")
+  return {
+    layer: (options) => SqliteRequestLog.layer({ filename, ...options }),
+    client: Layer.orDie(SqliteClient.layer({ filename })),
+    query: (sql) =>
+      Effect.flatMap(SqliteClient.SqliteClient, (client) => client.unsafe<Row>(sql)).pipe(
+        Effect.provide(SqliteClient.layer({ filename })),
+        Effect.orDie
+      )
+  }
+})
+
+/** One server, one database for each test. */
+export class Server extends Context.Tag("Server")<Server, postgres.Postgres>() {}
+let databases = 0
+export const pg = Effect.gen(function*() {
+  const server = yield* Server
+  const name = `test_${++databases}`
+  yield* server.query(`CREATE DATABASE ${name}`)
+  const url = server.url.replace(/postgres$/, name)
+  const database: Database = {
+    layer: (options) => PgRequestLog.layer({ url: Redacted.make(url), ...options }),
+    client: Layer.orDie(PgClient.layer({ url: Redacted.make(url) })),
+    query: (sql) => postgres.queryAt(url, sql)
+  }
+  return database
+})
+
+export const write = (batch: ReadonlyArray<Entry>) =>
+  Effect.flatMap(RequestLog, (log) => Arr.isNonEmptyReadonlyArray(batch) ? log.write(batch) : Effect.void)
+
+export const dialects = [["SQLite", sqlite], ["PostgreSQL", pg]] as const
