@@ -1,18 +1,18 @@
 /** A server that speaks S3's protocol, of the test's own: a new folder, a free port. */
 import { Effect, Redacted } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
-import { createRequire } from "node:module"
 import { createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+// @ts-expect-error the package has no types
+import S3rver from "s3rver"
 
 interface Server {
   readonly run: () => Promise<{ readonly port: number }>
   readonly close: (done: () => void) => void
 }
 
-// The package has no types.
-const S3rver: new(options: object) => Server = createRequire(import.meta.url)("s3rver")
+const makeServer = (options: object): Server => new S3rver(options)
 
 export const secret = "S3RVER"
 
@@ -26,7 +26,7 @@ export const make = Effect.gen(function*() {
     Effect.promise(() => mkdtemp(join(tmpdir(), "majordomo-s3-"))),
     (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
   )
-  const server = new S3rver({
+  const server = makeServer({
     address: "127.0.0.1",
     port: 0,
     silent: true,

@@ -1,5 +1,6 @@
 /** `majordomo logs`: the newest calls, one line each. */
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { columns, names } from "../../logging/internal/sql/columns.ts"
@@ -80,7 +81,7 @@ export const run = (options: Options) =>
     const style = table.styleOf(isColoured)
     const show = (rows: ReadonlyArray<Row>) =>
       Effect.forEach(
-        [...rows].reverse(),
+        Arr.reverse(rows),
         (row) => options.json ? printJson(row) : print(lineOf(row, style)),
         { discard: true }
       )
