@@ -72,7 +72,8 @@ const provider = (delay: Effect.Effect<void>) =>
 const nowhere = Layer.succeed(RequestLog.RequestLog, { write: () => Effect.void })
 
 const bodyStore = Layer.succeed(BodyStore.BodyStore, {
-  put: (bodies) => Effect.sync(() => BodyStore.keysOf(bodies))
+  put: (bodies) => Effect.sync(() => BodyStore.keysOf(bodies)),
+  get: () => Effect.succeedNone
 })
 
 const directory = mkdtempSync(join(tmpdir(), "bench-"))

@@ -128,12 +128,21 @@ const blocked = () => {
   }
 }
 
+/** What it needs beyond the library is installed by those who use it. */
+const commandSaysWhatItLacks = () => {
+  const command = join(folder, "node_modules/.bin/majordomo")
+  const { status, stderr } = attempt(() => inFolder(command, ["--version"], { stdio: "pipe" })) ?? {}
+  assert.equal(status, 1, "majordomo runs without @effect/cli")
+  assert.match(stderr, /^majordomo: .*npm install @effect\/cli @effect\/printer @effect\/printer-ansi\n$/)
+}
+
 const steps = {
   "packs and installs alone": install,
   "first README example compiles": compile,
   ...(runs === undefined ? {} : { "first README example runs": runExample }),
   "importing the root loads no driver": importsNothing,
   "internal modules are closed": blocked,
+  "the command says what it lacks": commandSaysWhatItLacks,
   "bundles one provider": treeShakes
 }
 try {

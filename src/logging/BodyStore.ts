@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /**
@@ -41,6 +42,8 @@ export interface Keys {
  */
 export interface Service {
   readonly put: (bodies: Bodies) => Effect.Effect<Keys, BodyStoreError>
+  /** The JSON text under a key that `put` gave; none when it is not there (any more). */
+  readonly get: (key: string) => Effect.Effect<Option.Option<string>, BodyStoreError>
 }
 
 /**
@@ -120,6 +123,7 @@ export const layerMemory: Layer.Layer<BodyStore | Memory> = Layer.effectContext(
         kept.set(keys.requestKey, bodies.request)
         if (bodies.response !== undefined && keys.responseKey !== undefined) kept.set(keys.responseKey, bodies.response)
         return keys
-      })
+      }),
+    get: (key) => Effect.sync(() => Option.fromNullable(kept.get(key)))
   }).pipe(Context.add(Memory, { objects: Effect.sync(() => new Map(kept)) }))
 }))

@@ -244,7 +244,8 @@ describe("a body store that fails", () => {
           return asked === 1
             ? Effect.fail(new BodyStore.BodyStoreError({ store: "test", description: "no space" }))
             : Effect.die(new TypeError("secret"))
-        }
+        },
+        get: () => Effect.succeedNone
       })
       const { call, flush } = yield* start(sink, {}, store)
       yield* call(3)
@@ -271,7 +272,7 @@ describe("a body store that fails", () => {
   it.scoped("that hangs holds up nobody for long", () =>
     Effect.gen(function*() {
       const sink = yield* sinks.make()
-      const store = Layer.succeed(BodyStore.BodyStore, { put: () => Effect.never })
+      const store = Layer.succeed(BodyStore.BodyStore, { put: () => Effect.never, get: () => Effect.succeedNone })
       const { call } = yield* start(sink, {}, store)
       yield* call(3)
       yield* TestClock.adjust("31 seconds")

@@ -49,7 +49,7 @@ const dimension = (sql: SqlClient.SqlClient, by: Dimension): Fragment => {
   }
 }
 
-const where = (sql: SqlClient.SqlClient, wanted: Wanted): Fragment => {
+export const where = (sql: SqlClient.SqlClient, wanted: Wanted): Fragment => {
   const at = (millis: number) => new Date(millis).toISOString()
   // A row that another program wrote has no kind.
   const conditions = [sql`COALESCE(kind, 'call') = 'call'`]

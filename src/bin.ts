@@ -1,0 +1,83 @@
+#!/usr/bin/env node
+/**
+ * The `majordomo` command: `majordomo --help` says what it does.
+ *
+ * @since 0.1.0
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { readFileSync } from "node:fs"
+import { text } from "node:stream/consumers"
+import type { Service } from "./internal/cli/screen.ts"
+
+/** Whoever read our output has gone, or a person has ended what only a person can end. */
+let isExpected = false
+
+// Without a listener a closed pipe would end the process in the middle of things.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+
+const writing = (stream: NodeJS.WriteStream) => (text: string): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    stream.write(text, (error) => {
+      if (error == null) return resume(Effect.void)
+      isExpected = true
+      resume(Effect.interrupt)
+    })
+  })
+
+const screen: Service = {
+  write: writing(process.stdout),
+  writeError: writing(process.stderr),
+  isTerminal: process.stdout.isTTY,
+  isColoured: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
+  input: Effect.suspend(() =>
+    process.stdin.isTTY
+      ? Effect.succeed(Option.none<string>())
+      : Effect.asSome(Effect.promise(() => text(process.stdin)))
+  ),
+  untilInterrupted: Effect.sync(() => {
+    isExpected = true
+  })
+}
+
+const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
+
+const program = Effect.gen(function*() {
+  const { main } = yield* Effect.tryPromise(() => import("./internal/cli/main.ts"))
+  return yield* main({ arguments: process.argv, version: version(), screen })
+}).pipe(
+  Effect.catchTag("UnknownException", ({ error }) => {
+    const message = error instanceof Error ? error.message : String(error)
+    const missing = /Cannot find package '@effect\/(cli|printer)/.test(message)
+    const advice = "the command line is missing: npm install @effect/cli @effect/printer @effect/printer-ansi"
+    return Effect.as(screen.writeError(`majordomo: ${missing ? advice : message}\n`), 1)
+  })
+)
+
+let code = 0
+
+NodeRuntime.runMain(
+  program.pipe(
+    Effect.map((ended) => {
+      code = ended
+    }),
+    Effect.tapErrorCause((cause) =>
+      Cause.isInterrupted(cause) ? Effect.void : screen.writeError(`majordomo: a bug: ${Cause.pretty(cause)}\n`)
+    )
+  ),
+  {
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    // As a shell counts: 130 is Ctrl-C.
+    teardown: (exit, onExit) =>
+      onExit(
+        Exit.match(exit, {
+          onSuccess: () => code,
+          onFailure: (cause) => !Cause.isInterruptedOnly(cause) ? 1 : isExpected ? 0 : 130
+        })
+      )
+  }
+)

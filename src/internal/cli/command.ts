@@ -1,0 +1,111 @@
+/** The command line: what it understands. What it does is loaded when it is asked for. */
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import { load } from "./database.ts"
+
+const text = (name: string, description: string) => Options.withDescription(Options.text(name), description)
+const json = Options.withDescription(Options.boolean("json"), "Print JSON.")
+const db = text("db", "SQLite file or postgres://… URL of the log. Default: MAJORDOMO_DB, else llm_logs.db.").pipe(
+  Options.withFallbackConfig(Config.string("MAJORDOMO_DB")),
+  Options.withDefault("llm_logs.db")
+)
+const since = Options.optional(text("since", "Calls since then: 30m, 24h, 7d, 2w or a date."))
+const until = Options.optional(text("until", "Calls before then: the same."))
+const where = Options.keyValueMap("where").pipe(
+  Options.withDescription("Calls with this label, or provider=…, model=…, status=…. May come again."),
+  Options.optional
+)
+const limit = (count: number, description: string) =>
+  Options.integer("limit").pipe(Options.withDescription(description), Options.withDefault(count))
+
+const chat = Command.make("chat", {
+  prompt: Args.text({ name: "prompt" }).pipe(
+    Args.withDescription("What to ask; \"-\" or nothing: what is piped in."),
+    Args.optional
+  ),
+  model: Options.optional(text("model", "\"provider/model\"; see majordomo models.")),
+  alias: Options.optional(text("alias", "A name for a model or a cascade. Default: fast.")),
+  system: Options.optional(text("system", "Instructions.")),
+  maxTokens: Options.optional(
+    Options.withDescription(Options.integer("max-tokens"), "Tokens of the answer at most.")
+  ),
+  temperature: Options.optional(Options.withDescription(Options.float("temperature"), "Sent only when given.")),
+  stream: Options.withDescription(Options.boolean("stream"), "Print the answer as it comes."),
+  jsonSchema: Options.optional(text("json-schema", "A file: the answer is JSON that this JSON Schema allows.")),
+  baseUrl: Options.optional(text("base-url", "Another address than the provider's: a gateway.")),
+  label: Options.keyValueMap("label").pipe(
+    Options.withDescription("A label for the log: feature=search. May come again."),
+    Options.optional
+  ),
+  log: Options.optional(text("log", "Record the call in this SQLite file or postgres://… database."))
+}, (options) => Effect.flatMap(load(() => import("./chat.ts")), ({ run }) => run(options))).pipe(
+  Command.withDescription("Ask a model. The answer goes to stdout, tokens and cost to stderr.")
+)
+
+const costs = Command.make("costs", {
+  by: text(
+    "by",
+    "model, provider, requested-model, key, status, error, hour, day, month or any label; several with commas."
+  )
+    .pipe(Options.withDefault("model")),
+  since,
+  until,
+  where,
+  limit: limit(50, "Groups at most, the most expensive first."),
+  db,
+  json
+}, (options) => Effect.flatMap(load(() => import("./costs.ts")), ({ run }) => run(options))).pipe(
+  Command.withDescription("Who spent what.")
+)
+
+const logs = Command.make("logs", {
+  follow: Options.withDescription(
+    Options.boolean("follow").pipe(Options.withAlias("f")),
+    "Go on with new calls until Ctrl-C."
+  ),
+  status: Options.optional(
+    Options.withDescription(Options.choice("status", ["success", "error", "cancelled"]), "Calls that ended so.")
+  ),
+  since,
+  until,
+  where,
+  limit: limit(20, "Calls at most, the newest."),
+  db,
+  json
+}, (options) => Effect.flatMap(load(() => import("./logs.ts")), ({ run }) => run(options))).pipe(
+  Command.withDescription("The newest calls, one line each, the newest last.")
+)
+
+const models = Command.make("models", {
+  provider: Options.optional(text("provider", "The models of this provider that have a known price.")),
+  json
+}, (options) => Effect.flatMap(load(() => import("./models.ts")), ({ run }) => run(options))).pipe(
+  Command.withDescription("Providers, their key variables, aliases and prices.")
+)
+
+const directory = text("directory", "The spool's directory, as given to Logging.layer.")
+
+const spoolStatus = Command.make(
+  "status",
+  { directory, json },
+  (options) => Effect.flatMap(load(() => import("./spool.ts")), ({ status }) => status(options))
+).pipe(Command.withDescription("What waits there."))
+
+const spoolReplay = Command.make(
+  "replay",
+  { directory, db, json },
+  (options) => Effect.flatMap(load(() => import("./spool.ts")), ({ replay }) => replay(options))
+).pipe(Command.withDescription("Write it to the database now. Rows that are there already are left as they are."))
+
+const spool = Command.make("spool").pipe(
+  Command.withDescription("Rows on disk that the database does not have yet."),
+  Command.withSubcommands([spoolStatus, spoolReplay])
+)
+
+export const majordomo = Command.make("majordomo").pipe(
+  Command.withDescription("Ask language models, and see what was asked and spent."),
+  Command.withSubcommands([chat, costs, logs, models, spool])
+)

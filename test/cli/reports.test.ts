@@ -1,0 +1,175 @@
+import { FileSystem } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import type { Layer } from "effect"
+import { Effect } from "effect"
+import { uuidv7 } from "../../src/internal/ids.ts"
+import { Spool } from "../../src/logging/internal/spool.ts"
+import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
+import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/RequestLog.ts"
+import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
+import { entry } from "../logging/entries.ts"
+import * as postgres from "../logging/postgres.ts"
+import { begin, run } from "./command.ts"
+
+const timeout = { timeout: 60_000 }
+
+const temporary = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+const write = (layer: Layer.Layer<RequestLog, RequestLogError>, rows: readonly [Entry, ...Array<Entry>]) =>
+  Effect.provide(Effect.flatMap(RequestLog, (log) => log.write(rows)), layer)
+
+/** Ten times 0.1, which no double adds up to 1, and one that is dearer by an atto-dollar's neighbour. */
+const rows: readonly [Entry, ...Array<Entry>] = [
+  entry({ totalCost: "1.000000000001", metadata: { Feature: "chat\u001b[2J", "User-Id": "7" } }),
+  entry({ status: "error", errorType: "Overloaded", errorMessage: "busy\nnow", totalCost: undefined }),
+  ...Array.from(
+    { length: 10 },
+    (_, n) => entry({ totalCost: "0.1", inputTokens: 1000, metadata: { Feature: "search", "User-Id": String(n) } })
+  )
+]
+
+const expected = [
+  "feature   requests  errors   input  output             cost",
+  "chat�[2J         1       0     100      20  $1.000000000001  ████████████████████",
+  "search          10       0  10,000     200               $1  ████████████████████",
+  "(none)           1       1     100      20               $0",
+  "total           12       1  10,200     240  $2.000000000001",
+  ""
+]
+
+it.scopedLive("costs: an aligned table with exact dollars, as JSON, by time and label", () =>
+  Effect.gen(function*() {
+    const db = `${yield* temporary}/log.db`
+    yield* write(SqliteRequestLog.layer({ filename: db }), rows)
+    const byFeature = yield* run(["costs", "--by", "feature", "--db", db])
+    assert.deepStrictEqual([byFeature.code, byFeature.stdout.split("\n")], [0, expected])
+    assert.strictEqual(byFeature.stderr, "")
+
+    const json = yield* run(["costs", "--by", "day,status", "--json"], { env: { MAJORDOMO_DB: db } })
+    const { rows: found, total } = JSON.parse(json.stdout)
+    assert.deepStrictEqual(
+      found.map((row: { day: string; status: string; cost: string }) => [row.day, row.status, row.cost]),
+      [["2026-11-21", "error", "0"], ["2026-11-21", "success", "2.000000000001"]]
+    )
+    assert.strictEqual(total.cost, "2.000000000001")
+
+    const narrow = yield* run(["costs", "--by", "user-id", "--where", "Feature=search", "--limit", "1", "--db", db])
+    assert.match(narrow.stdout, /\n0 .*\ntotal +10 /)
+    assert.include(narrow.stderr, "9 calls are in groups left out")
+    const before = yield* run(["costs", "--until", "2026-11-01", "--db", db])
+    assert.deepStrictEqual([before.code, before.stdout, before.stderr], [0, "", "no calls match\n"])
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive("costs and logs of PostgreSQL; its password is not shown", () =>
+  Effect.gen(function*() {
+    const server = yield* postgres.make
+    yield* write(PgRequestLog.layer({ url: server.url }), rows)
+    const costs = yield* run(["costs", "--by", "feature", "--db", server.url])
+    assert.deepStrictEqual(costs.stdout.split("\n"), expected)
+    const logs = yield* run(["logs", "--status", "error", "--json", "--db", server.url])
+    const { error_type, input_tokens, streamed, timestamp } = JSON.parse(logs.stdout)
+    assert.deepStrictEqual(
+      [error_type, input_tokens, streamed, timestamp],
+      ["Overloaded", 100, false, "2026-11-21T12:00:00.000Z"]
+    )
+    yield* server.stop
+    const gone = yield* run(["costs", "--db", server.url])
+    assert.strictEqual(gone.code, 1)
+    assert.match(gone.stderr, /^majordomo: postgres:\/\/127\.0\.0\.1:\d+\/postgres cannot be read: .*ECONNREFUSED/)
+    assert.notInclude(gone.stderr + costs.stderr, "canary")
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive("a database that is not there is not made; one that is another's says so", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const cwd = yield* temporary
+    const missing = yield* run(["costs"], { cwd })
+    assert.strictEqual(missing.code, 1)
+    assert.match(missing.stderr, /^majordomo: there is no llm_logs\.db; .*--db or MAJORDOMO_DB.*\n$/)
+    assert.deepStrictEqual(yield* fs.readDirectory(cwd), [])
+    yield* fs.writeFileString(`${cwd}/text.db`, "this is no database at all, but a text of some length")
+    const text = yield* run(["logs", "--db", `${cwd}/text.db`])
+    assert.match(text.stderr, /^majordomo: .*text\.db cannot be read: file is not a database.*\n$/)
+    yield* fs.writeFileString(`${cwd}/empty.db`, "")
+    assert.include((yield* run(["logs", "--db", `${cwd}/empty.db`])).stderr, "it is not a log of majordomo")
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive(
+  "logs: one line each, the newest last; a reader that goes away is no failure",
+  () =>
+    Effect.gen(function*() {
+      const db = `${yield* temporary}/log.db`
+      const many = Array.from({ length: 3000 }, (_, n) => entry({ timestamp: Date.UTC(2026, 10, 1) + n * 1000 }))
+      yield* write(SqliteRequestLog.layer({ filename: db }), [...rows, ...many])
+      const logs = yield* run(["logs", "--limit", "3", "--where", "status=error", "--db", db])
+      const [line = "", ...others] = logs.stdout.split("\n")
+      assert.deepStrictEqual(others, [""])
+      assert.match(line, /^2026-11-21 12:00:00  error Overloaded  anthropic\/claude-sonnet-4-5  1\.25 s  .*  busy now$/)
+      const all = (yield* run(["logs", "--limit", "5000", "--db", db])).stdout.trimEnd().split("\n")
+      assert.lengthOf(all, 3012)
+      assert.deepStrictEqual([...all].sort().slice(0, 3000), all.slice(0, 3000))
+
+      const { child, ended, printed } = yield* begin(["logs", "--limit", "5000", "--db", db])
+      yield* printed("2026-11-01 00:00:00")
+      child.stdout?.destroy()
+      const { code, stderr } = yield* ended
+      assert.deepStrictEqual([code, stderr], [0, ""])
+    }).pipe(Effect.provide(NodeContext.layer)),
+  timeout
+)
+
+it.scopedLive("logs --follow: prints what comes, each once, and ends well with Ctrl-C", () =>
+  Effect.gen(function*() {
+    const db = `${yield* temporary}/log.db`
+    const now = Date.now()
+    const log = SqliteRequestLog.layer({ filename: db })
+    const made = (provider: string, ago: number) => entry({ provider, timestamp: now - ago, requestId: uuidv7(now) })
+    yield* write(log, [made("first", 5000)])
+    const { child, ended, printed } = yield* begin(["logs", "--follow", "--db", db])
+    yield* printed("first")
+    // A call that began earlier and ended later.
+    yield* write(log, [made("second", 60_000), made("third", 0)])
+    yield* printed("third")
+    yield* write(log, [made("fourth", 0)])
+    yield* printed("fourth")
+    child.kill("SIGINT")
+    const { code, stderr, stdout } = yield* ended
+    assert.deepStrictEqual([code, stderr], [0, ""])
+    assert.deepStrictEqual(stdout.match(/first|second|third|fourth/g), ["first", "second", "third", "fourth"])
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive("spool: what waits, and writing it, once", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const folder = yield* temporary
+    const [directory, db] = [`${folder}/spool`, `${folder}/log.db`]
+    const nothing = yield* run(["spool", "status", "--directory", directory])
+    assert.deepStrictEqual([nothing.code, nothing.stderr], [1, `majordomo: there is no spool in ${directory}\n`])
+    const settings = { directory, maxBytes: 1e9, segmentBytes: 2000, fsync: false, staleAfter: 15_000 }
+    const status = Effect.map(run(["spool", "status", "--json", "--directory", directory]), ({ stdout }) =>
+      JSON.parse(stdout))
+    // A process that is running keeps what is its own.
+    yield* Effect.scoped(Effect.gen(function*() {
+      const spool = yield* Spool.make(fs, settings)
+      for (const row of rows) {
+        yield* spool.append([row])
+      }
+      assert.deepInclude(yield* status, { rows: 12, inUse: 12 })
+      const kept = yield* run(["spool", "replay", "--directory", directory, "--db", db])
+      assert.match(kept.stdout, /^0 rows written to .*log\.db\n12 rows wait in \d files .*\n12 of them belong to/)
+    }))
+    assert.deepInclude(yield* status, { rows: 12, inUse: 0 })
+
+    // The database cannot be used: nothing is lost.
+    const failed = yield* run(["spool", "replay", "--directory", directory, "--db", `${folder}/none/log.db`])
+    assert.strictEqual(failed.code, 1)
+    assert.deepInclude(yield* status, { rows: 12, inUse: 0 })
+
+    yield* write(SqliteRequestLog.layer({ filename: db }), [rows[0]])
+    const replayed = yield* run(["spool", "replay", "--directory", directory, "--db", db])
+    assert.deepStrictEqual([replayed.code, replayed.stdout], [0, `12 rows written to ${db}\n`])
+    assert.deepInclude(yield* status, { rows: 0, segments: 0 })
+    const { total } = JSON.parse((yield* run(["costs", "--json", "--db", db])).stdout)
+    assert.deepInclude(total, { requests: 12, cost: "2.000000000001" })
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
