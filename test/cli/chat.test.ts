@@ -4,7 +4,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { FakeProvider } from "../../src/testing/index.ts"
-import { run } from "./command.ts"
+import { begin, run } from "./command.ts"
 
 const key = "sk-canary-4f6c1d2e"
 const env = { ANTHROPIC_API_KEY: key }
@@ -75,9 +75,22 @@ it.scopedLive("what fails says why, in one line, with an exit code", () =>
     assert.notInclude(refused.stderr, "\u001b")
     assert.strictEqual(JSON.parse((yield* run(["logs", "--db", db, "--json"])).stdout).error_type, "Authentication")
 
+    const nowhere = yield* run(to("Hello", "--log", "/nonexistent/log.db"), { env })
+    assert.deepStrictEqual([nowhere.code, nowhere.stdout], [1, ""])
+    assert.match(nowhere.stderr, /^majordomo: \/nonexistent\/log\.db cannot be opened: .*\n$/)
+
     const unknown = yield* run(to("Hello", "--alias", "fst"), { env })
     assert.strictEqual(unknown.code, 1)
     assert.include(unknown.stderr, `did you mean "fast"`)
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive("a reader that goes away is no failure, and its call is in the log", () =>
+  Effect.gen(function*() {
+    const { db, to } = yield* setUp
+    const { child, ended } = yield* begin(to("Hello", "--stream", "--log", db), { env })
+    child.stdout?.destroy()
+    assert.strictEqual((yield* ended).code, 0)
+    assert.strictEqual(JSON.parse((yield* run(["logs", "--db", db, "--json"])).stdout).status, "cancelled")
   }).pipe(Effect.provide(NodeContext.layer)), timeout)
 
 it.scopedLive("what is told wrongly ends with 2", () =>
@@ -88,6 +101,7 @@ it.scopedLive("what is told wrongly ends with 2", () =>
         ["chat", "Hello", "--stream", "--json-schema", "x.json"],
         ["chat", "Hello", "--model", "a/b", "--alias", "fast"],
         ["costs", "--since", "yesterday", "--db", "x"],
+        ["costs", "--limit", "0"],
         ["costs", "--nonsense"],
         ["nonsense"]
       ]

@@ -4,6 +4,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { load } from "./database.ts"
 
 const text = (name: string, description: string) => Options.withDescription(Options.text(name), description)
@@ -18,8 +19,13 @@ const where = Options.keyValueMap("where").pipe(
   Options.withDescription("Calls with this label, or provider=…, model=…, status=…. May come again."),
   Options.optional
 )
+const positive = Schema.Number.pipe(Schema.positive({ message: () => "--limit is a number above 0" }))
 const limit = (count: number, description: string) =>
-  Options.integer("limit").pipe(Options.withDescription(description), Options.withDefault(count))
+  Options.integer("limit").pipe(
+    Options.withSchema(positive),
+    Options.withDescription(description),
+    Options.withDefault(count)
+  )
 
 const chat = Command.make("chat", {
   prompt: Args.text({ name: "prompt" }).pipe(

@@ -91,15 +91,18 @@ export const asked = <A, E, R>(
   )
 
 /** Writes; makes the file and the table where they are not there. */
-export const layerWriting = (db: string): Layer.Layer<RequestLog, RequestLogError | CommandError> =>
-  Layer.unwrapEffect(
-    isPostgres(db)
-      ? Effect.map(
-        load(() => import("../../logging/PgRequestLog.ts")),
-        ({ layer }) => layer({ url: Redacted.make(db) })
-      )
-      : Effect.map(
-        load(() => import("../../logging/SqliteRequestLog.ts")),
-        ({ layer }) => layer({ filename: db })
-      )
+export const layerWriting = (db: string): Layer.Layer<RequestLog, CommandError> => {
+  const opened = isPostgres(db)
+    ? Effect.map(load(() => import("../../logging/PgRequestLog.ts")), ({ layer }) => layer({ url: Redacted.make(db) }))
+    : Effect.map(load(() => import("../../logging/SqliteRequestLog.ts")), ({ layer }) => layer({ filename: db }))
+  return Layer.mapError(
+    Layer.unwrapEffect<RequestLog, RequestLogError, never, CommandError, never>(opened),
+    (error) =>
+      error._tag === "CommandError"
+        ? error
+        : new CommandError({
+          // SQLite's names the file.
+          message: isPostgres(db) ? `${nameOf(db)} cannot be written: ${error.description}` : error.description
+        })
   )
+}
