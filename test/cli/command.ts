@@ -1,11 +1,9 @@
 /** The `majordomo` command as a process of its own. */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { createRequire } from "node:module"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
 
-const bin = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+const bin = fileURLToPath(new URL("../../.tmp/programs/src/bin.js", import.meta.url))
 
 export interface Ended {
   readonly code: number | null
@@ -26,7 +24,7 @@ const ownEnv = Object.fromEntries(
 )
 
 const start = (args: ReadonlyArray<string>, options: Options): ChildProcess =>
-  spawn(process.execPath, ["--import", tsx, bin, ...args], {
+  spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd,
     env: { ...ownEnv, ...options.env },
     stdio: "pipe"

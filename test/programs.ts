@@ -1,0 +1,22 @@
+/** Builds the programs that tests start, once: a process starts in a fraction of the time that sources take. */
+import { build } from "esbuild"
+import { copyFileSync, rmSync } from "node:fs"
+
+const folder = ".tmp/programs"
+
+export default async (): Promise<void> => {
+  rmSync(folder, { recursive: true, force: true })
+  await build({
+    entryPoints: { "src/bin": "src/bin.ts", "test/logging/child": "test/logging/child.ts" },
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    packages: "external",
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    logLevel: "warning"
+  })
+  // The command reads its version beside its folder.
+  copyFileSync("package.json", `${folder}/package.json`)
+}
