@@ -76,6 +76,8 @@ export interface Totals {
   readonly cancelled: number
   /** Answered, but not at the first try: by a retry, or by another member of a cascade. */
   readonly rescued: number
+  /** Answered from a `Cache`, for nothing: their tokens are in the sums, as they once were. */
+  readonly cached: number
   /** Answered at a price nobody knows: their cost is not in `cost`. */
   readonly unpriced: number
   readonly inputTokens: number

@@ -86,6 +86,8 @@ export const Entry = Schema.Struct({
   errorMessage: Schema.optional(Schema.String),
   finishReason: Schema.optional(Schema.String),
   streamed: Schema.Boolean,
+  /** The answer came from a `Cache`: it has the tokens it once took, and costs nothing. */
+  cached: Schema.Boolean,
   attempts: Schema.Array(Attempt),
   storageRequestKey: Schema.optional(Schema.String),
   storageResponseKey: Schema.optional(Schema.String),

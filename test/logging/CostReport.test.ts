@@ -19,6 +19,7 @@ const expected = (rows: ReadonlyArray<Entry>) => {
     errors: of(({ status }) => status === "error"),
     cancelled: of(({ status }) => status === "cancelled"),
     rescued: of(({ attempts, status }) => status === "success" && attempts.length > 1),
+    cached: of(({ cached }) => cached),
     unpriced: of(({ status, totalCost }) => status === "success" && totalCost === undefined),
     inputTokens: sum((row) => row.inputTokens),
     outputTokens: sum((row) => row.outputTokens),

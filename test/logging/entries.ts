@@ -26,6 +26,7 @@ export const entry = (fields: Partial<Entry> = {}): Entry => ({
   status: "success",
   finishReason: "stop",
   streamed: false,
+  cached: false,
   attempts: [{ provider: "anthropic", model: "claude-sonnet-4-5", duration: 1.2, status: 200 }],
   metadata: {},
   ...fields
@@ -78,6 +79,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record({
   errorMessage: maybe(text),
   finishReason: maybe(text),
   streamed: fc.boolean(),
+  cached: fc.boolean(),
   attempts: fc.array(fc.record({ provider: text, model: text, duration: fc.constant(0.5), error: text }), {
     maxLength: 2
   }),

@@ -70,6 +70,7 @@ export const row = (index: number, more: Partial<RequestLog.Entry> = {}): Reques
   usagePartial: false,
   status: "success",
   streamed: false,
+  cached: false,
   attempts: [],
   metadata: {},
   ...more

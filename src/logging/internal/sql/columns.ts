@@ -91,6 +91,7 @@ export const columns: ReadonlyArray<Column> = [
   { name: "status_code", pg: "integer", sqlite: "INTEGER", since: 1, of: (e) => e.statusCode },
   text("kind", (e) => e.kind, 2),
   text("parent_id", (e) => e.parentId, 2),
+  flag("cached", 2, (e) => e.cached),
   flag("usage_partial", 2, (e) => e.usagePartial),
   text("storage_error", (e) => e.storageError, 2)
 ]
