@@ -4,7 +4,7 @@ import { copyFileSync, rmSync } from "node:fs"
 
 const folder = ".tmp/programs"
 
-export default async (): Promise<void> => {
+export const setup = async (): Promise<void> => {
   rmSync(folder, { recursive: true, force: true })
   await build({
     entryPoints: { "src/bin": "src/bin.ts", "test/logging/child": "test/logging/child.ts" },

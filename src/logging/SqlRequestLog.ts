@@ -90,7 +90,7 @@ const postgres = (sql: SqlClient.SqlClient): Made =>
     const partitions = yield* Effect.mapError(Partitions.make(sql), toLogError("postgres"))
     return {
       sink: "postgres",
-      write: (batch) => guarded("postgres", Effect.zipRight(partitions.ensure(batch), insert.postgres(sql, batch))),
+      write: (batch) => guarded("postgres", partitions.writing(batch, insert.postgres(sql, batch))),
       dropBefore: (millis) => guarded("postgres", partitions.drop(millis))
     }
   })

@@ -244,6 +244,17 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sink
     30_000
   )
 
+  it.scoped("PostgreSQL: a month that another process has dropped is made again", () =>
+    Effect.gen(function*() {
+      const database = yield* pg
+      const context = yield* Layer.build(database.layer())
+      yield* Effect.provide(write([entry()]), context)
+      yield* database.query("DROP TABLE llm_requests_2026_11")
+      yield* Effect.provide(write([entry(), entry()]), context)
+      const rows = yield* database.query("SELECT COUNT(*) AS n FROM llm_requests")
+      assert.strictEqual(Number(rows[0]?.["n"]), 2)
+    }))
+
   it.scoped("a database that is not there: a typed error that says which, and no password", () =>
     Effect.gen(function*() {
       const path = yield* folder

@@ -2,6 +2,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { Entry } from "../../RequestLog.ts"
 import { table } from "./migrations.ts"
 
@@ -17,6 +18,11 @@ const monthOf = (timestamp: number): Month => {
   const from = start(0).toISOString()
   return { name: `${table}_${from.slice(0, 4)}_${from.slice(5, 7)}`, from, to: start(1).toISOString() }
 }
+
+/** A check violation without a constraint: the row has no place. The message may be in any language. */
+const lacksPartition = ({ cause }: SqlError): boolean =>
+  Predicate.hasProperty(cause, "code") && cause.code === "23514" &&
+  !(Predicate.hasProperty(cause, "constraint") && cause.constraint !== undefined)
 
 // Any number will do, so long as every process takes the same.
 const lock = 7_680_001
@@ -40,7 +46,7 @@ export class Partitions {
   }
 
   /** Makes what these rows need. */
-  ensure(batch: ReadonlyArray<Entry>): Effect.Effect<void, SqlError> {
+  private ensure(batch: ReadonlyArray<Entry>): Effect.Effect<void, SqlError> {
     if (!this.isPartitioned) return Effect.void
     const months = new Map<string, Month>()
     for (const { timestamp } of batch) {
@@ -59,6 +65,18 @@ export class Partitions {
     )
     return Effect.map(this.locked(created), () => {
       for (const name of months.keys()) this.known.add(name)
+    })
+  }
+
+  /** Writes rows with `insert`, where a month that is known may have been dropped by another process since. */
+  writing(
+    batch: ReadonlyArray<Entry>,
+    insert: Effect.Effect<void, SqlError>
+  ): Effect.Effect<void, SqlError> {
+    const ensured = Effect.suspend(() => Effect.zipRight(this.ensure(batch), insert))
+    return Effect.catchIf(ensured, lacksPartition, () => {
+      this.known.clear()
+      return ensured
     })
   }
 
