@@ -217,6 +217,15 @@ describe("durable", () => {
       assert.deepStrictEqual(yield* fs.readDirectory(directory), ["aside"])
     }).pipe(Effect.provide(NodeContext.layer)))
 
+  it.scopedLive("a layer that ends at once ends, whatever its fibers had got to", () =>
+    Effect.gen(function*() {
+      const sink = yield* sinks.make()
+      for (let yields = 0; yields < 20; yields++) {
+        const live = start(sink, { durability: "durable", spool: { directory: yield* temporary } })
+        yield* Effect.provide(Effect.repeatN(Effect.yieldNow(), yields), live).pipe(Effect.timeout("2 seconds"))
+      }
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.scopedLive("a call that is interrupted has its row too", () =>
     Effect.gen(function*() {
       const sink = yield* sinks.make()
