@@ -26,18 +26,17 @@ export const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-export const sqlite = Effect.map(folder, (path): Database => {
-  const filename = join(path, "log.db")
-  return {
-    layer: (options) => SqliteRequestLog.layer({ filename, ...options }),
-    client: Layer.orDie(SqliteClient.layer({ filename })),
-    query: (sql) =>
-      Effect.flatMap(SqliteClient.SqliteClient, (client) => client.unsafe<Row>(sql)).pipe(
-        Effect.provide(SqliteClient.layer({ filename })),
-        Effect.orDie
-      )
-  }
+export const sqliteAt = (filename: string): Database => ({
+  layer: (options) => SqliteRequestLog.layer({ filename, ...options }),
+  client: Layer.orDie(SqliteClient.layer({ filename })),
+  query: (sql) =>
+    Effect.flatMap(SqliteClient.SqliteClient, (client) => client.unsafe<Row>(sql)).pipe(
+      Effect.provide(SqliteClient.layer({ filename })),
+      Effect.orDie
+    )
 })
+
+export const sqlite = Effect.map(folder, (path) => sqliteAt(join(path, "log.db")))
 
 /** One server, one database for each test. */
 export class Server extends Context.Tag("Server")<Server, postgres.Postgres>() {}
@@ -47,7 +46,8 @@ export const pg = Effect.gen(function*() {
   const name = `test_${++databases}`
   yield* server.query(`CREATE DATABASE ${name}`)
   const url = server.url.replace(/postgres$/, name)
-  const database: Database = {
+  const database: Database & { readonly url: string } = {
+    url,
     layer: (options) => PgRequestLog.layer({ url: Redacted.make(url), ...options }),
     client: Layer.orDie(PgClient.layer({ url: Redacted.make(url) })),
     query: (sql) => postgres.queryAt(url, sql)

@@ -217,6 +217,17 @@ describe("durable", () => {
       assert.deepStrictEqual(yield* fs.readDirectory(directory), ["aside"])
     }).pipe(Effect.provide(NodeContext.layer)))
 
+  it.scopedLive("a layer that ends at once ends, whatever its fibers had got to", () =>
+    Effect.gen(function*() {
+      const sink = yield* sinks.make()
+      for (const use of [Effect.void, Effect.yieldNow(), Effect.repeatN(Effect.yieldNow(), 3)]) {
+        const live = start(sink, { durability: "durable", spool: { directory: yield* temporary } })
+        // The end of a layer cannot be interrupted, so a test can only be left behind by it.
+        const ended = yield* Effect.timeoutOption(Effect.disconnect(Effect.provide(use, live)), "2 seconds")
+        assert.isTrue(Option.isSome(ended))
+      }
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.scopedLive("a call that is interrupted has its row too", () =>
     Effect.gen(function*() {
       const sink = yield* sinks.make()

@@ -56,8 +56,11 @@ export class GroupCommit {
   get run(): Effect.Effect<void> {
     const turn = Effect.suspend(() => {
       const group = [...this.queue]
+      if (group.length > 0) return this.write(group)
+      // The end may have come before this turn did.
+      if (this.phase !== "open") return Effect.void
       this.some.unsafeClose()
-      return group.length === 0 ? this.some.await : this.write(group)
+      return this.some.await
     })
     return Effect.ensuring(
       Effect.repeat(turn, { while: () => this.phase === "open" || this.queue.length > 0 }),

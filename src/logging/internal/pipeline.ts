@@ -186,6 +186,8 @@ export class Pipeline {
       if (this.front.length > 0 || this.loadable) return Effect.zipRight(this.gathered, this.batch)
       if (this.caughtUp()) return Effect.void
       this.answerFlushes()
+      // The end may have come before this turn did.
+      if (this.phase !== "open" && this.isEmpty) return Effect.void
       return Effect.zipRight(this.updated, this.some.await)
     })
     return Effect.repeat(turn, { while: () => this.phase === "open" || !this.isEmpty })

@@ -21,6 +21,20 @@ export const toLogError = (sink: Sink) => (failure: unknown): RequestLogError =>
   })
 }
 
+/** Password, database, rights, address: a server that cannot be reached says none of these. */
+const misconfigured = /^(28|3D|42|ERR_)/
+
+/** Of connecting: `Rejected` when waiting will not help. */
+export const toConnectError = (failure: unknown): RequestLogError => {
+  const { description, sink } = toLogError("postgres")(failure)
+  const { code } = innermost(failure)
+  return new RequestLogError({
+    sink,
+    reason: code !== undefined && misconfigured.test(code) ? "Rejected" : "Unavailable",
+    description
+  })
+}
+
 const maxMessage = 300
 
 /** The driver's own error: those around it only say that something failed. */
