@@ -49,7 +49,7 @@ const measures: Readonly<Record<Job["measure"] | "start", Measure>> = {
 }
 
 /** Measured by a program of their own. */
-const alone = ["parsing", "logging"]
+const alone = ["parsing", "logging", "sinks"]
 
 const { values } = parseArgs({
   options: {
@@ -181,7 +181,9 @@ const rows = chosen.map((measure) => {
   ]
 })
 for (const name of alone.filter((name) => asked.includes(name))) {
-  spawnSync(process.execPath, ["--no-memory-reducer", "--import", "tsx", `bench/${name}.ts`], { stdio: "inherit" })
+  spawnSync(process.execPath, ["--no-memory-reducer", "--expose-gc", "--import", "tsx", `bench/${name}.ts`], {
+    stdio: "inherit"
+  })
 }
 if (chosen.length === 0) process.exit()
 console.log(`\nNode ${process.version}, medians of ${values.rounds} rounds; CPU time unless it says otherwise\n`)
