@@ -31,7 +31,7 @@ export const postgres = (
 // ── SQLite: rows side by side in as few statements as there may be parameters ───────────────────────────────────────
 
 /** Few sizes, so that prepared statements are used again. */
-const sizes = [256, 32, 4, 1]
+const sizes = [32, 8, 1]
 const row = `(${columns.map(() => "?").join(", ")})`
 const statements = new Map(
   sizes.map((size) => [
