@@ -14,7 +14,7 @@ import * as SqliteRequestLog from "effect-majordomo/logging/SqliteRequestLog"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import pg from "pg"
+import { Client } from "pg"
 import { columns, names } from "../src/logging/internal/sql/columns.ts"
 import { entry } from "../test/logging/entries.ts"
 import * as postgres from "../test/logging/postgres.ts"
@@ -93,7 +93,7 @@ const sqlite = Effect.gen(function*() {
 const postgreSql = Effect.gen(function*() {
   const server = yield* postgres.make
   const ours = yield* throughSink(PgRequestLog.layer({ url: server.url }))
-  const client = new pg.Client(server.url)
+  const client = new Client(server.url)
   yield* Effect.promise(() => client.connect())
   const text = `INSERT INTO llm_requests (${names}) SELECT * FROM unnest(${
     columns.map((column, index) => `$${index + 1}::${column.pg}[]`).join(", ")
