@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { RequestLog, RequestLogError } from "../../logging/RequestLog.ts"
+import { installing } from "./packages.ts"
 import { CommandError } from "./screen.ts"
 
 const isPostgres = (db: string): boolean => /^postgres(ql)?:\/\//.test(db)
@@ -27,7 +28,7 @@ export const load = <A>(module: () => Promise<A>): Effect.Effect<A, CommandError
     catch: (error) => {
       const message = error instanceof Error ? error.message : String(error)
       const name = /Cannot find package '([^']+)'/.exec(message)?.[1]
-      return new CommandError({ message: name === undefined ? message : `${name} is missing: npm install ${name}` })
+      return new CommandError({ message: name === undefined ? message : `${name} is missing: ${installing(name)}` })
     }
   })
 
