@@ -11,6 +11,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Cascade from "./Cascade.ts"
 import * as cascade from "./internal/cascade/layer.ts"
+import { labelsOf } from "./internal/labels.ts"
 import type { LLM, Options as CallOptions } from "./LLM.ts"
 import { ConfigurationError } from "./LLMError.ts"
 import * as Metadata from "./Metadata.ts"
@@ -174,10 +175,7 @@ export const sticky = (label: string): Strategy => {
       })
       return (request: CallOptions) =>
         Effect.flatMap(Metadata.Current, (scoped) => {
-          const value = Object.entries({ ...scoped, ...request.metadata }).reduce<string | undefined>(
-            (found, [name, value]) => Metadata.toHeaderCase(name) === key ? value : found,
-            undefined
-          )
+          const value = labelsOf(scoped, request.metadata)[key]
           if (value === undefined) return inTurn(request)
           const hash = Hash.string(value)
           return Effect.succeed(

@@ -11,7 +11,9 @@ import * as Prompt from "../Prompt.ts"
 import { FinishReason, type Response, Warning } from "../Response.ts"
 import { UsageField } from "./fields.ts"
 import type { Kept } from "./keeping.ts"
+import { labelsOf } from "./labels.ts"
 import { toBase64 } from "./parts.ts"
+import { sha256 } from "./sha256.ts"
 import { survived } from "./survived.ts"
 
 /** Changes when what is stored, or what a key says, changes its meaning. */
@@ -84,7 +86,7 @@ export const keyOf = (
         version,
         provider,
         model,
-        labels: labelsOf({ ...current, ...request.metadata }, scope),
+        labels: labelsIn(labelsOf(current, request.metadata), scope),
         messages: Prompt.toMessages(prompt),
         format: output.format,
         toolCallsWelcome: output.onToolCalls !== undefined,
@@ -101,7 +103,7 @@ export const keyOf = (
         providerOptions
       }, withMedia)
       const canonical = canonicalJson(JSON.parse(text))
-      return toHex(await globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical)))
+      return await sha256(canonical)
     }).pipe(
       // A schema no model can be asked for, say: the provider tells what is wrong.
       Effect.catchAllCause((cause) =>
@@ -109,13 +111,10 @@ export const keyOf = (
       )
     ))
 
-const labelsOf = (metadata: Metadata.Metadata, scope: Options["scope"]): Metadata.Metadata => {
-  const wanted = scope === undefined ? undefined : new Set(scope.map(Metadata.toHeaderCase))
-  return Object.fromEntries(
-    Object.entries(metadata)
-      .map(([label, value]) => [Metadata.toHeaderCase(label), value] as const)
-      .filter(([label]) => wanted === undefined || wanted.has(label))
-  )
+const labelsIn = (labels: Metadata.Metadata, scope: Options["scope"]): Metadata.Metadata => {
+  if (scope === undefined) return labels
+  const wanted = new Set(scope.map(Metadata.toHeaderCase))
+  return Object.fromEntries(Object.entries(labels).filter(([label]) => wanted.has(label)))
 }
 
 const isMedia = Schema.is(Schema.typeSchema(Prompt.Media))
@@ -123,6 +122,3 @@ const isMedia = Schema.is(Schema.typeSchema(Prompt.Media))
 /** Bytes and their base64 are the same. */
 const withMedia = (key: string, value: unknown): unknown =>
   key === "media" && isMedia(value) && value.type !== "url" ? { base64: toBase64(value) } : value
-
-const toHex = (bytes: ArrayBuffer): string =>
-  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("")

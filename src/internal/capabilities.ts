@@ -32,6 +32,16 @@ const anthropicThinks = /^claude-(3-7|opus-4|sonnet-4|haiku-4-5|opus-5|sonnet-5|
 /** The Anthropic model can think at all. */
 export const anthropicReasons = (model: string): boolean => anthropicThinks.test(model) || !/^claude-/.test(model)
 
+/** Tokens to think for, by effort, on Anthropic models that take a budget; about what the vendor's own efforts spend. */
+export const anthropicBudgets: Readonly<Record<string, number>> = {
+  minimal: 1024,
+  low: 2048,
+  medium: 8192,
+  high: 16_384,
+  xhigh: 32_768,
+  max: 49_152
+}
+
 /** Output ceiling of older Anthropic models, in tokens. */
 export const anthropicMaxTokens = (model: string): number | undefined =>
   /^claude-3-(opus|sonnet|haiku)/.test(model)

@@ -4,7 +4,6 @@ import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -13,6 +12,7 @@ import { ConfigurationError } from "../LLMError.ts"
 import type { KeyFacts, Wire } from "./driver.ts"
 import * as endpoint from "./endpoint.ts"
 import { lowerCased } from "./headers.ts"
+import { sha256 } from "./sha256.ts"
 
 /** What every provider's options have. */
 export interface Options extends LLM.Settings {
@@ -84,15 +84,11 @@ export const make = <S>(
 const keyFacts = (key: Option.Option<Redacted.Redacted>, alias: string | undefined): Effect.Effect<KeyFacts> =>
   Option.match(key, {
     onNone: () => Effect.succeed({ hash: undefined, alias }),
-    // A browser has no `subtle` outside a secure context.
     onSome: (value) =>
-      Effect.tryPromise(() => globalThis.crypto.subtle.digest("SHA-256", encoder.encode(Redacted.value(value)))).pipe(
-        Effect.map((digest) => Encoding.encodeHex(new Uint8Array(digest, 0, 8))),
+      Effect.tryPromise(() => sha256(Redacted.value(value), 8)).pipe(
         Effect.match({ onFailure: () => ({ hash: undefined, alias }), onSuccess: (hash) => ({ hash, alias }) })
       )
   })
-
-const encoder = new TextEncoder()
 
 const findKey = <S>(
   spec: Spec<S>,

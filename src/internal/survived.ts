@@ -13,5 +13,8 @@ export const nameOf = (error: unknown): string => {
   if (LLMError.isLLMError(error)) return LLMError.tagOf(error)
   if (typeof error !== "object" || error === null) return typeof error
   if ("_tag" in error && typeof error._tag === "string") return error._tag
-  return error instanceof Error ? error.name : "object"
+  return kindOf(error)
 }
+
+/** Of a bug only this is told: its message may hold anything, prompts and keys too. */
+export const kindOf = (thrown: unknown): string => thrown instanceof Error ? thrown.name : typeof thrown

@@ -6,8 +6,6 @@
  */
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
-const efforts = OpenAICompatible.efforts("low", "medium", "high", "max")
-
 /**
  * @since 0.1.0
  * @category presets
@@ -18,12 +16,7 @@ export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
   prefix: "",
   keyVariable: "DEEPSEEK_API_KEY",
   structured: "json-mode",
-  reasoning: (reasoning) =>
-    reasoning.effort === "none"
-      ? { thinking: { type: "disabled" } }
-      : reasoning.effort === undefined
-      ? {}
-      : { thinking: { type: "enabled" }, ...efforts(reasoning) }
+  reasoning: OpenAICompatible.thinking("low", "medium", "high", "max")
 })
 
 /**

@@ -209,6 +209,24 @@ export const efforts =
     return { reasoning_effort: found }
   }
 
+/**
+ * `efforts` for a host whose models think only when `thinking` says so, and stop at `"none"`.
+ *
+ * @since 0.1.0
+ * @category presets
+ */
+export const thinking = (
+  ...known: ReadonlyArray<Effort>
+): (reasoning: Reasoning) => Readonly<Record<string, unknown>> => {
+  const effort = efforts(...known)
+  return (reasoning) =>
+    reasoning.effort === "none"
+      ? { thinking: { type: "disabled" } }
+      : reasoning.effort === undefined
+      ? {}
+      : { thinking: { type: "enabled" }, ...effort(reasoning) }
+}
+
 type Effort = NonNullable<Reasoning["effort"]>
 
 const allEfforts: ReadonlyArray<Effort> = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]

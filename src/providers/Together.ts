@@ -5,8 +5,6 @@
  */
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
-const efforts = OpenAICompatible.efforts("low", "medium", "high")
-
 /**
  * @since 0.1.0
  * @category presets
@@ -15,12 +13,7 @@ export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
   name: "together",
   baseUrl: "https://api.together.xyz",
   keyVariable: "TOGETHER_API_KEY",
-  reasoning: (reasoning) =>
-    reasoning.effort === "none"
-      ? { thinking: { type: "disabled" } }
-      : reasoning.effort === undefined
-      ? {}
-      : { thinking: { type: "enabled" }, ...efforts(reasoning) }
+  reasoning: OpenAICompatible.thinking("low", "medium", "high")
 })
 
 /**

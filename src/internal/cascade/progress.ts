@@ -36,7 +36,7 @@ export class Progress implements Tally {
     return this.clock.unsafeCurrentTimeMillis()
   }
 
-  get elapsed(): Duration.Duration {
+  private get elapsed(): Duration.Duration {
     return Duration.nanos(this.clock.unsafeCurrentTimeNanos() - this.startedAt)
   }
 

@@ -110,7 +110,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
       Effect.flatMap(started(request), (progress) =>
         Effect.flatMap(
           openFirst(progress, request, scope),
-          (won) => following(progress, request, won, scope, (again) => openFirst(progress, again, scope))
+          (won) => following(progress, request, won, scope)
         ))
     )
 
@@ -122,8 +122,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     progress: Progress,
     request: Request<A, R>,
     won: Won<OpenedIn<A, R>>,
-    scope: Scope.CloseableScope,
-    openNext: (request: Request<A, R>) => Effect.Effect<Won<OpenedIn<A, R>>, LLMError.LLMError, R>
+    scope: Scope.CloseableScope
   ): Effect.Effect<opened.Opened<A, R>, LLMError.LLMError, R> => {
     let { value: current, visit } = won
     const text = options.midStream === "continue" ? new Continuation(request) : undefined
@@ -144,7 +143,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
         return Effect.fail(final(progress, failure))
       }
       const from = visit.member.service
-      const next = Effect.mapInputContext(openNext(text.request()), nobodyWaits<R>)
+      const next = Effect.mapInputContext(openFirst(progress, text.request(), scope), nobodyWaits<R>)
       return Effect.matchEffect(Effect.zipRight(Scope.close(current.scope, Exit.void), next), {
         // The text so far is worth more than why nobody could go on.
         onFailure: () => Effect.fail(final(progress, failure)),

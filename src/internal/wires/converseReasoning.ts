@@ -13,16 +13,6 @@ export interface Reasoning {
 
 const noReasoning: Reasoning = { thinks: false }
 
-/** Tokens to think for, by effort, on Claude models that take a budget; about what the vendor's own efforts spend. */
-const budgets: Readonly<Record<string, number>> = {
-  minimal: 1024,
-  low: 2048,
-  medium: 8192,
-  high: 16_384,
-  xhigh: 32_768,
-  max: 49_152
-}
-
 /** The effort that spends about so many tokens. */
 const effortOf = (budget: number): "low" | "medium" | "high" =>
   budget <= 4096 ? "low" : budget <= 12_288 ? "medium" : "high"
@@ -80,7 +70,7 @@ const lowerThinking = (call: Call, claude: string, off: boolean, maxTokens: numb
     const sent = wanted === "minimal" ? "low" : wanted === "xhigh" && !only ? "high" : wanted
     return { fields: { thinking: { type: "adaptive" }, output_config: { effort: sent } }, thinks: true }
   }
-  const budget = budgetTokens ?? budgets[effort ?? "medium"] ?? 8192
+  const budget = budgetTokens ?? capabilities.anthropicBudgets[effort ?? "medium"] ?? 8192
   // The budget is part of the cap, and there must be room for an answer.
   const fitting = maxTokens === undefined ? budget : Math.min(budget, maxTokens - 1)
   if (maxTokens !== undefined && fitting < 1024) {

@@ -106,25 +106,17 @@ const lowerSampling = (call: Call, thinks: boolean): Loose => {
   return { temperature, top_p: topP }
 }
 
-/** Tokens to think for, by effort, on models that take a budget; about what the vendor's own efforts spend. */
-const budgets: Readonly<Record<string, number>> = {
-  minimal: 1024,
-  low: 2048,
-  medium: 8192,
-  high: 16_384,
-  xhigh: 32_768,
-  max: 49_152
-}
-
 /** What a model that takes a budget may think for, in tokens. */
 const budgetOf = ({ model, options: { reasoning } }: Call): number => {
   if (reasoning === undefined || reasoning.effort === "none" || capabilities.anthropicAdaptive(model)) return 0
-  return reasoning.budgetTokens ?? (reasoning.effort === undefined ? 0 : budgets[reasoning.effort] ?? 0)
+  return reasoning.budgetTokens ??
+    (reasoning.effort === undefined ? 0 : capabilities.anthropicBudgets[reasoning.effort] ?? 0)
 }
 
 /** The effort that spends about so many tokens. */
 const effortOf = (budget: number): string =>
-  Object.entries(budgets).find(([effort, tokens]) => effort !== "minimal" && budget <= tokens)?.[0] ?? "max"
+  Object.entries(capabilities.anthropicBudgets).find(([effort, tokens]) => effort !== "minimal" && budget <= tokens)
+    ?.[0] ?? "max"
 
 const lowerReasoning = (call: Call, maxTokens: number): { readonly body: Loose; readonly thinks: boolean } => {
   const reasoning = call.options.reasoning
@@ -146,7 +138,7 @@ const lowerReasoning = (call: Call, maxTokens: number): { readonly body: Loose; 
     const effort = wanted === "minimal" ? "low" : wanted === "xhigh" && !only ? "high" : wanted
     return { body: { thinking: { type: "adaptive" }, output_config: { effort } }, thinks: true }
   }
-  const budget = reasoning.budgetTokens ?? budgets[reasoning.effort ?? "medium"] ?? 8192
+  const budget = reasoning.budgetTokens ?? capabilities.anthropicBudgets[reasoning.effort ?? "medium"] ?? 8192
   // The budget is part of the cap, and there must be room for an answer.
   const fitting = Math.min(budget, maxTokens - 1)
   if (fitting < 1024) {

@@ -8,8 +8,10 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { labelsOf } from "../../internal/labels.ts"
 import { Observer, Sessions } from "../../internal/observer.ts"
 import { spentOf } from "../../internal/spent.ts"
+import { kindOf } from "../../internal/survived.ts"
 import type { Request, Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
@@ -18,7 +20,6 @@ import type { Origin } from "../Logging.ts"
 import type { Entry } from "../RequestLog.ts"
 import * as bodies from "./bodies.ts"
 import type { Item } from "./item.ts"
-import { labelsOf } from "./metadata.ts"
 import * as rows from "./rows.ts"
 
 export class CurrentOrigin
@@ -106,7 +107,7 @@ class Call {
     try {
       return record()
     } catch (error) {
-      return Effect.logError("a call could not be logged", error instanceof Error ? error.name : typeof error)
+      return Effect.logError("a call could not be logged", kindOf(error))
     }
   }
 

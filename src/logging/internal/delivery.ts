@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import { kindOf } from "../../internal/survived.ts"
 import type * as BodyStore from "../BodyStore.ts"
 import * as RequestLog from "../RequestLog.ts"
 import type { Item } from "./item.ts"
@@ -167,10 +168,9 @@ export const make = (options: {
 const unavailable = (description: string) =>
   new RequestLog.RequestLogError({ sink: "request", reason: "Unavailable", description })
 
-// The kind of a defect is enough: its message may hold anything.
 const describe = (cause: Cause.Cause<{ readonly message: string }>): string => {
   const failure = Either.getOrUndefined(Either.flip(Cause.failureOrCause(cause)))
   if (failure !== undefined) return failure.message
   const [defect] = Cause.defects(cause)
-  return Cause.isInterrupted(cause) ? "interrupted" : `a bug: ${defect instanceof Error ? defect.name : typeof defect}`
+  return Cause.isInterrupted(cause) ? "interrupted" : `a bug: ${kindOf(defect)}`
 }

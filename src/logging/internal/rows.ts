@@ -6,6 +6,7 @@ import * as Cost from "../../Cost.ts"
 import { uuidv7 } from "../../internal/ids.ts"
 import type { Session } from "../../internal/session.ts"
 import { interrupted, type Spent, triesOf } from "../../internal/spent.ts"
+import { kindOf } from "../../internal/survived.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Metadata } from "../../Metadata.ts"
 import type * as Response from "../../Response.ts"
@@ -176,8 +177,7 @@ const keyOf = (session: Session | undefined) => ({
 const attemptsOf = (attempts: ReadonlyArray<Response.Attempt>): ReadonlyArray<RequestLog.Attempt> =>
   attempts.map((attempt) => ({ ...attempt, duration: Duration.toSeconds(attempt.duration) }))
 
-// What a bug says may hold anything, prompts and keys too.
 const bug = (cause: Cause.Cause<unknown> | undefined): string => {
   const [defect] = cause === undefined ? [] : Cause.defects(cause)
-  return `a bug: ${defect instanceof Error ? defect.name : typeof defect}`
+  return `a bug: ${kindOf(defect)}`
 }

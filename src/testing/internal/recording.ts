@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { secretHeaders } from "../../internal/http.ts"
 import { parse } from "../../internal/json.ts"
 import { formsOf, redacted, scrub, wordsOf } from "../../internal/secrets.ts"
+import { sha256 } from "../../internal/sha256.ts"
 import { canonicalJson } from "../../Output.ts"
 import { JsonValue } from "../../Prompt.ts"
 
@@ -74,11 +75,7 @@ const bodyOf = (
   return parse(clean) ?? clean
 }
 
-const hash = (text: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
-    (digest) => Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  )
+const hash = (text: string): Effect.Effect<string> => Effect.promise(() => sha256(text, 8))
 
 // ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,5 +1,5 @@
-/** Labels as rows keep them: keys in header case. */
-import * as Metadata from "../../Metadata.ts"
+/** The labels of a call, keys in header case: those of the call over those of what it runs in. */
+import * as Metadata from "../Metadata.ts"
 
 const known = new Map<string, string>()
 const maxKnown = 1000
