@@ -6,8 +6,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as json from "../src/internal/json.ts"
-import { PartialJson } from "../src/internal/partialJson.ts"
+import { PartialJson } from "../src/internal/json/partialJson.ts"
+import * as json from "../src/internal/json/values.ts"
 import { codec } from "../src/internal/schema/codec.ts"
 import * as dialect from "../src/internal/schema/dialect.ts"
 import * as Output from "../src/Output.ts"

@@ -113,16 +113,20 @@ console.log(LLM.generateText({ prompt: "Hi" }), Anthropic.layer({ model: "claude
   const kept = Object.entries(inputs)
     .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && path.includes(`/${name}/dist/`))
     .map(([path]) => path.slice(path.indexOf("/dist/") + 6))
-  const needed = new Set(["providers/Anthropic.js", "internal/wires/messages.js", "internal/wires/messagesRequest.js"])
+  const needed = new Set([
+    "providers/Anthropic.js",
+    "internal/wires/messages/answer.js",
+    "internal/wires/messages/request.js"
+  ])
   const others = kept.filter((path) =>
-    /^(providers|internal\/wires|testing|gateway|logging|adapters)\//.test(path) && !needed.has(path)
+    /^(providers\/|internal\/wires\/[^/]+\/|testing|gateway|logging|adapters)/.test(path) && !needed.has(path)
   )
   assert.deepEqual(others, [], `a program with Anthropic alone also bundles ${others}`)
   return `${kept.length} of our modules, ${Math.round(bytes / 1024)} KiB with Effect, minified`
 }
 
 const blocked = () => {
-  for (const path of ["internal/http", "internal/wires/chatCompletions", "index"]) {
+  for (const path of ["internal/http/client", "internal/wires/chat-completions/answer", "index"]) {
     const error = attempt(() => inFolder(process.execPath, ["-e", `import("${name}/${path}")`], { stdio: "ignore" }))
     assert(error !== undefined, `${name}/${path} can be imported`)
   }

@@ -13,8 +13,8 @@ import * as Layer from "effect/Layer"
 import type * as Metric from "effect/Metric"
 import type * as MetricKeyType from "effect/MetricKeyType"
 import type * as MetricState from "effect/MetricState"
-import * as internal from "./internal/cache.ts"
-import { scoped } from "./internal/scoped.ts"
+import * as internal from "./internal/cache/service.ts"
+import { scoped } from "./internal/call/withContext.ts"
 import * as LLM from "./LLM.ts"
 
 /**

@@ -12,12 +12,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Driver } from "./internal/driver.ts"
-import * as elements from "./internal/elements.ts"
-import * as headers from "./internal/headers.ts"
-import { scoped } from "./internal/scoped.ts"
-import * as service from "./internal/service.ts"
-import * as toolLoop from "./internal/toolLoop.ts"
+import * as elements from "./internal/call/arrayElements.ts"
+import type { Driver } from "./internal/call/driver.ts"
+import * as service from "./internal/call/service.ts"
+import { scoped } from "./internal/call/withContext.ts"
+import * as headers from "./internal/http/headers.ts"
+import * as toolLoop from "./internal/tools/loop.ts"
 import type { ConfigurationError, LLMError, ToolStepsExceededError } from "./LLMError.ts"
 import * as Errors from "./LLMError.ts"
 import * as Metadata from "./Metadata.ts"
@@ -35,7 +35,7 @@ export type {
    * @category drivers
    */
   Driver
-} from "./internal/driver.ts"
+} from "./internal/call/driver.ts"
 
 /**
  * How much the model should think. A provider that knows only one of the two gets it derived from the other where that

@@ -14,8 +14,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Cost from "./Cost.ts"
-import { overlay } from "./internal/prices.ts"
-import * as remote from "./internal/remotePrices.ts"
+import { overlay } from "./internal/pricing/priceList.ts"
+import * as remote from "./internal/pricing/remotePrices.ts"
 import * as Usage from "./Usage.ts"
 
 /**

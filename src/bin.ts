@@ -11,8 +11,8 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { readFileSync } from "node:fs"
 import { text } from "node:stream/consumers"
-import { installing } from "./internal/cli/packages.ts"
-import type { Service } from "./internal/cli/screen.ts"
+import { installing } from "./cli/packages.ts"
+import type { Service } from "./cli/screen.ts"
 
 /** Whoever read our output has gone, or a person has ended what only a person can end. */
 let isExpected = false
@@ -47,7 +47,7 @@ const screen: Service = {
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
 
 const program = Effect.gen(function*() {
-  const { main } = yield* Effect.tryPromise(() => import("./internal/cli/main.ts"))
+  const { main } = yield* Effect.tryPromise(() => import("./cli/main.ts"))
   return yield* main({ arguments: process.argv, version: version(), screen })
 }).pipe(
   Effect.catchTag("UnknownException", ({ error }) => {

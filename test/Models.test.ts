@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Option, Redacted } from "effect"
 import { LLM, Pricing, Retry } from "../src/index.ts"
-import { nearest } from "../src/internal/nearest.ts"
+import { closest } from "../src/internal/models/closestNames.ts"
 import * as Models from "../src/Models.ts"
 import { chatAnswer, chatChunk, jsonResponse, stub } from "./stub.ts"
 
@@ -187,9 +187,9 @@ describe("Models, as data", () => {
     }))
 
   it("a slip is a few edits, not another word", () => {
-    assert.strictEqual(nearest("togther", ["groq", "together"]), "together")
-    assert.strictEqual(nearest("OpenAI", ["openai"]), "openai")
-    assert.strictEqual(nearest("qwertz", ["groq", "xai"]), undefined)
+    assert.strictEqual(closest("togther", ["groq", "together"]), "together")
+    assert.strictEqual(closest("OpenAI", ["openai"]), "openai")
+    assert.strictEqual(closest("qwertz", ["groq", "xai"]), undefined)
   })
 })
 

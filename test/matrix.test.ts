@@ -3,7 +3,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted, Schema } from "effect"
 import { LLM, LLMError, Models, Retry, Tool } from "../src/index.ts"
-import { answerTool } from "../src/internal/structured.ts"
+import { answerTool } from "../src/internal/wires/structuredAnswer.ts"
 import { FakeProvider } from "../src/testing/index.ts"
 
 /** A model of each provider that can do most. */

@@ -17,8 +17,8 @@ import {
   Tool,
   Usage
 } from "../src/index.ts"
-import * as errors from "../src/internal/errors.ts"
-import * as json from "../src/internal/json.ts"
+import * as errors from "../src/internal/http/errors.ts"
+import * as json from "../src/internal/json/values.ts"
 import { chatAnswer, chatChunk, jsonResponse, type Stub, stub } from "./stub.ts"
 
 const common = { apiKey: Redacted.make("key-0123456789"), retry: Retry.none }

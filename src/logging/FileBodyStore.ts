@@ -13,7 +13,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { gunzip, gzip } from "node:zlib"
-import { uuidv7 } from "../internal/ids.ts"
+import { uuidv7 } from "../internal/call/uuid.ts"
 import { BodyStore, BodyStoreError, type Keys, keysOf, type Service } from "./BodyStore.ts"
 
 /**

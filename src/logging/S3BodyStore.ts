@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { formsOf, scrub } from "../internal/secrets.ts"
+import { formsOf, scrub } from "../internal/http/secrets.ts"
 import { BodyStore, BodyStoreError, keysOf, type Service } from "./BodyStore.ts"
 
 /**

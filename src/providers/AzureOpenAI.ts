@@ -7,11 +7,11 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
-import * as capabilities from "../internal/capabilities.ts"
-import { lowerCased } from "../internal/headers.ts"
-import * as provider from "../internal/provider.ts"
+import { lowerCased } from "../internal/http/headers.ts"
+import * as capabilities from "../internal/models/capabilities.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
+import * as provider from "./internal/toDriver.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**

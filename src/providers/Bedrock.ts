@@ -10,12 +10,12 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as aws from "../internal/aws.ts"
-import * as provider from "../internal/provider.ts"
-import * as signing from "../internal/signing.ts"
-import * as converse from "../internal/wires/converse.ts"
+import * as converse from "../internal/wires/converse/answer.ts"
 import { LLM, type Service } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
+import * as aws from "./internal/aws.ts"
+import * as signing from "./internal/signing.ts"
+import * as provider from "./internal/toDriver.ts"
 
 /**
  * Keys of an AWS account, where there is no bearer token.

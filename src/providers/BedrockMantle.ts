@@ -8,12 +8,13 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as aws from "../internal/aws.ts"
-import type { Wire } from "../internal/driver.ts"
-import * as provider from "../internal/provider.ts"
-import * as messages from "../internal/wires/messages.ts"
+import type { Wire } from "../internal/call/driver.ts"
+import * as capabilities from "../internal/models/capabilities.ts"
+import * as messages from "../internal/wires/messages/answer.ts"
 import { LLM, type Service } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
+import * as aws from "./internal/aws.ts"
+import * as provider from "./internal/toDriver.ts"
 
 /**
  * @since 0.1.0
@@ -36,7 +37,7 @@ const wire = (options: Options): Wire<messages.State> => {
     ...own,
     lower: (call) => {
       if (call.options.webSearch === true) call.unsupported("web search")
-      const lowered = own.lower({ ...call, model: aws.claudeName(call.model) ?? call.model })
+      const lowered = own.lower({ ...call, model: capabilities.claudeName(call.model) ?? call.model })
       return { ...lowered, body: { ...lowered.body, model: call.model } }
     }
   }

@@ -6,10 +6,10 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
-import * as provider from "../internal/provider.ts"
-import * as cohere from "../internal/wires/cohere.ts"
+import * as cohere from "../internal/wires/cohere/answer.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
+import * as provider from "./internal/toDriver.ts"
 
 /**
  * @since 0.1.0

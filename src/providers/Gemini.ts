@@ -7,10 +7,10 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
-import * as provider from "../internal/provider.ts"
-import * as generateContent from "../internal/wires/generateContent.ts"
+import * as generateContent from "../internal/wires/generate-content/answer.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
+import * as provider from "./internal/toDriver.ts"
 
 /**
  * @since 0.1.0

@@ -10,13 +10,13 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import * as capabilities from "../internal/capabilities.ts"
-import type { Call, Lowered, Wire } from "../internal/driver.ts"
-import { isObject } from "../internal/json.ts"
-import * as provider from "../internal/provider.ts"
-import * as chatCompletions from "../internal/wires/chatCompletions.ts"
+import type { Call, Lowered, Wire } from "../internal/call/driver.ts"
+import { isObject } from "../internal/json/values.ts"
+import * as capabilities from "../internal/models/capabilities.ts"
+import * as chatCompletions from "../internal/wires/chat-completions/answer.ts"
 import { LLM, type Reasoning, type Settings } from "../LLM.ts"
 import { ConfigurationError } from "../LLMError.ts"
+import * as provider from "./internal/toDriver.ts"
 
 /**
  * One host. Only what differs from OpenAI's own API needs saying.

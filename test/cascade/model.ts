@@ -78,12 +78,12 @@ const errorOfStatus = {
 
 export const predict = (node: Node, limits: Limits): Outcome => play(node, 0, false, limits)
 
-const play = (node: Node, start: number, anotherWaits: boolean, limits: Limits): Outcome =>
-  node.tag === "leaf" ? leaf(node, start, anotherWaits, limits) : tree(node, start, anotherWaits, limits)
+const play = (node: Node, start: number, retriedByCascade: boolean, limits: Limits): Outcome =>
+  node.tag === "leaf" ? leaf(node, start, retriedByCascade, limits) : tree(node, start, retriedByCascade, limits)
 
 // ── one provider ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const leaf = (node: Leaf, start: number, anotherWaits: boolean, limits: Limits): Outcome => {
+const leaf = (node: Leaf, start: number, retriedByCascade: boolean, limits: Limits): Outcome => {
   const tries: Array<Try> = []
   let at = start
   for (let index = 0;; index++) {
@@ -94,7 +94,7 @@ const leaf = (node: Leaf, start: number, anotherWaits: boolean, limits: Limits):
     if (outcome.tag === "won") return { ...outcome, tries }
     const again = outcome.at + node.backoff
     const isOver = outcome.at >= limits.total
-    if (isOver || anotherWaits || index + 1 === node.tries || !retryable.has(outcome.error)) {
+    if (isOver || retriedByCascade || index + 1 === node.tries || !retryable.has(outcome.error)) {
       return { ...outcome, tries }
     }
     if (again === limits.total) throw new Tie()
@@ -181,9 +181,9 @@ const follow = (
 
 // ── members ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const tree = (node: Tree, start: number, anotherWaits: boolean, limits: Limits): Outcome => {
+const tree = (node: Tree, start: number, retriedByCascade: boolean, limits: Limits): Outcome => {
   const waiting = [...node.members]
-  const opened = race(node, waiting, start, anotherWaits, limits)
+  const opened = race(node, waiting, start, retriedByCascade, limits)
   if (opened.tag === "failed") return opened
   let { end, parts, tries } = opened
   while (
@@ -203,7 +203,7 @@ const tree = (node: Tree, start: number, anotherWaits: boolean, limits: Limits):
 }
 
 /** Asks those who wait, until one begins to answer; takes them off the list. */
-const race = (node: Tree, waiting: Array<Node>, start: number, anotherWaits: boolean, limits: Limits): Outcome => {
+const race = (node: Tree, waiting: Array<Node>, start: number, retriedByCascade: boolean, limits: Limits): Outcome => {
   const most = node.hedge === undefined ? 1 : 1 + node.hedge.max
   const done: Array<Try> = []
   let running: ReadonlyArray<Outcome> = []
@@ -212,7 +212,7 @@ const race = (node: Tree, waiting: Array<Node>, start: number, anotherWaits: boo
   const begin = () => {
     const next = waiting.shift()
     if (next === undefined) return
-    running = [...running, play(next, now, anotherWaits || waiting.length > 0, limits)]
+    running = [...running, play(next, now, retriedByCascade || waiting.length > 0, limits)]
     dueAt = now + (node.hedge?.after ?? Infinity)
   }
   begin()

@@ -1,8 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
-import { load } from "../../src/internal/cli/database.ts"
-import { installing } from "../../src/internal/cli/packages.ts"
+import { load } from "../../src/cli/database.ts"
+import { installing } from "../../src/cli/packages.ts"
 
 const { peerDependencies }: { readonly peerDependencies: Readonly<Record<string, string>> } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8")

@@ -1,6 +1,6 @@
 /** Rows for the tests of sinks. */
 import { FastCheck as fc } from "effect"
-import { uuidv7 } from "../../src/internal/ids.ts"
+import { uuidv7 } from "../../src/internal/call/uuid.ts"
 import type { Entry } from "../../src/logging/RequestLog.ts"
 
 export const november = Date.UTC(2026, 10, 21, 12)

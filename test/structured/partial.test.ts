@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { PartialJson } from "../../src/internal/partialJson.ts"
+import { PartialJson } from "../../src/internal/json/partialJson.ts"
 import type { JsonValue } from "../../src/Prompt.ts"
 
 /** Entries of the containers that were still open: those are copied for every snapshot, what is complete is shared. */

@@ -1,6 +1,6 @@
 /** A schema in a dialect, held against the provider's rules, and values through a model's words and back. */
 import { assert } from "@effect/vitest"
-import * as json from "../../src/internal/json.ts"
+import * as json from "../../src/internal/json/values.ts"
 import { codec as makeCodec } from "../../src/internal/schema/codec.ts"
 import * as dialect from "../../src/internal/schema/dialect.ts"
 import { checkers, isRecord, type Json, type JsonRecord } from "./checkers.ts"

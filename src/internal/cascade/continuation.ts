@@ -4,7 +4,7 @@ import type { Request, Service } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import * as Prompt from "../../Prompt.ts"
 import type { Response, Seam, StreamPart } from "../../Response.ts"
-import { decodeText } from "../settle.ts"
+import { decodeText } from "../call/settle.ts"
 
 export class Continuation<A, R> {
   /** What the reader has seen. */

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import type { Candidate } from "../../Balance.ts"
 import type { Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
-import type { Sessions } from "../observer.ts"
+import type { Sessions } from "../call/observer.ts"
 import type { Breaker } from "./breaker.ts"
 import { Latencies } from "./latencies.ts"
 

@@ -8,11 +8,11 @@ import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Attempt, Response, Warning } from "../../Response.ts"
 import * as Usage from "../../Usage.ts"
-import { interrupted, spentOf, triesOf } from "../spent.ts"
-import { charge, type Tally } from "../tally.ts"
+import { charge, type Ledger } from "../call/ledger.ts"
+import { billedOf, interrupted, triesOf } from "../call/unanswered.ts"
 import { type Member, Visit } from "./member.ts"
 
-export class Progress implements Tally {
+export class Progress implements Ledger {
   attempts: ReadonlyArray<Attempt> = []
   warnings: ReadonlyArray<Warning> = []
   usage = Usage.empty
@@ -58,7 +58,7 @@ export class Progress implements Tally {
     }
   }
 
-  get anotherWaits(): boolean {
+  get retriedByCascade(): boolean {
     return this.waiting.some((member) => member.allows(this.now))
   }
 
@@ -84,7 +84,7 @@ export class Progress implements Tally {
     ]
     const message = `${provider}/${model} was asked too and interrupted; the cost has what it was known to bill by then`
     this.warnings = [...this.warnings, { code: "cost-incomplete", message }]
-    return Effect.map(spentOf(sessions?.all ?? []), (spent) => charge(this, spent))
+    return Effect.map(billedOf(sessions?.all ?? []), (spent) => charge(this, spent))
   }
 
   /** A member answered after a faster one had. */

@@ -10,9 +10,9 @@ import type { Options } from "../../Cascade.ts"
 import type { Request, Service } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Response, StreamPart } from "../../Response.ts"
-import * as opened from "../opened.ts"
-import { final } from "../tally.ts"
-import { anotherWaits, nobodyWaits } from "../waiting.ts"
+import { final } from "../call/ledger.ts"
+import * as opened from "../call/openedStream.ts"
+import { retriedByCascade, retriedByMember } from "../call/retryOwner.ts"
 import { Continuation } from "./continuation.ts"
 import type { Member, Visit } from "./member.ts"
 import { Progress } from "./progress.ts"
@@ -29,7 +29,7 @@ export interface Won<X> {
   readonly value: X
 }
 
-interface OpenedIn<A, R> extends opened.Opened<A, R> {
+interface OpenedIn<A, R> extends opened.OpenedStream<A, R> {
   readonly scope: Scope.CloseableScope
 }
 
@@ -123,7 +123,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     request: Request<A, R>,
     won: Won<OpenedIn<A, R>>,
     scope: Scope.CloseableScope
-  ): Effect.Effect<opened.Opened<A, R>, LLMError.LLMError, R> => {
+  ): Effect.Effect<opened.OpenedStream<A, R>, LLMError.LLMError, R> => {
     let { value: current, visit } = won
     const text = options.midStream === "continue" ? new Continuation(request) : undefined
     const seen = (parts: opened.Parts<A>): Effect.Effect<opened.Parts<A>, LLMError.LLMError, R> => {
@@ -143,7 +143,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
         return Effect.fail(final(progress, failure))
       }
       const from = visit.member.service
-      const next = Effect.mapInputContext(openFirst(progress, text.request(), scope), nobodyWaits<R>)
+      const next = Effect.mapInputContext(openFirst(progress, text.request(), scope), retriedByMember<R>)
       return Effect.matchEffect(Effect.zipRight(Scope.close(current.scope, Exit.void), next), {
         // The text so far is worth more than why nobody could go on.
         onFailure: () => Effect.fail(final(progress, failure)),
@@ -179,7 +179,7 @@ const watched = <X, R>(
   asking: Effect.Effect<X, LLMError.LLMError, R>
 ): Effect.Effect<X, LLMError.LLMError, R> =>
   Effect.onExit(
-    progress.anotherWaits ? Effect.mapInputContext(asking, anotherWaits<R>) : asking,
+    progress.retriedByCascade ? Effect.mapInputContext(asking, retriedByCascade<R>) : asking,
     (exit) =>
       Effect.sync(() => {
         if (Exit.isSuccess(exit)) visit.answered(progress.now)

@@ -3,8 +3,8 @@ import * as Option from "effect/Option"
 import type { JsonValue } from "../../Prompt.ts"
 import type * as Prompt from "../../Prompt.ts"
 import type { Response } from "../../Response.ts"
-import type { Kept } from "../keeping.ts"
-import { applyEdits, type Edit, Redactor, type Settings, type Syntax, type Tally } from "./redactor.ts"
+import type { Decoded } from "../call/decodedFrom.ts"
+import { applyEdits, type Edit, type Matches, Redactor, type Settings, type Syntax } from "./redactor.ts"
 import { altered, redactCall, redactValue } from "./values.ts"
 
 /** What redacted a text while it was streamed, if it was. */
@@ -23,15 +23,15 @@ export interface Scrubbed<A> {
 
 export const scrub = <A>(
   settings: Settings,
-  response: Response<Kept<A>>,
+  response: Response<Decoded<A>>,
   syntax: Syntax,
-  tally: Tally,
+  matches: Matches,
   streamed?: Streamed | undefined
 ): Scrubbed<A> => {
   /** The edits of a text: those made while it was streamed when that was the very text. */
   const editsOf = (text: string, syntax: Syntax, done: Redactor | undefined): ReadonlyArray<Edit> => {
     if (done !== undefined && done.length === text.length) return done.edits
-    const redactor = new Redactor(settings, syntax, tally)
+    const redactor = new Redactor(settings, syntax, matches)
     redactor.push(text)
     redactor.flush()
     return redactor.edits
@@ -46,7 +46,7 @@ export const scrub = <A>(
       settings,
       part,
       raw === undefined ? undefined : applyEdits(raw, editsOf(raw, "arguments", streamed?.call(part.id))),
-      tally
+      matches
     )
   }
   // The same texts again in another form: what is in them was counted above.

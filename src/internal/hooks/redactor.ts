@@ -15,7 +15,7 @@ export interface Edit {
 }
 
 /** Counts what was found. */
-export class Tally {
+export class Matches {
   readonly counts = new Map<Rule, number>()
 
   /** The first blocking rule that was met. */
@@ -55,7 +55,7 @@ const simpleEscapes: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "
 
 export class Redactor {
   readonly edits: Array<{ start: number; end: number; text: string }> = []
-  readonly tally: Tally
+  readonly matches: Matches
   /** What was pushed so far. */
   length = 0
 
@@ -75,10 +75,10 @@ export class Redactor {
   /** End of the last edit. */
   private covered = -1
 
-  constructor(settings: Settings, syntax: Syntax, tally: Tally = new Tally()) {
+  constructor(settings: Settings, syntax: Syntax, matches: Matches = new Matches()) {
     this.settings = settings
     this.syntax = syntax
-    this.tally = tally
+    this.matches = matches
     this.mode = syntax === "plain" ? "prose" : "start"
     this.segment = syntax === "plain" ? this.open(0, false) : undefined
   }
@@ -227,7 +227,7 @@ export class Redactor {
     const from = at - this.run.length
     this.run = ""
     if (text === "true" || text === "false" || text === "null") return this.take(at)
-    const inner = new Redactor(this.settings, "plain", this.tally)
+    const inner = new Redactor(this.settings, "plain", this.matches)
     const redacted = inner.push(text) + inner.flush()
     this.stopped = inner.stopped
     if (this.stopped) return this.take(from)
@@ -239,7 +239,7 @@ export class Redactor {
   private emit({ frontier, matches }: Settled, encode: (text: string) => string): string {
     let output = ""
     for (const { end, rule, start } of matches) {
-      this.tally.add(rule)
+      this.matches.add(rule)
       if (rule.action === "warn") continue
       const from = Math.max(start, this.shown)
       if (rule.action === "block" && this.settings.lenient !== true) {
@@ -295,7 +295,7 @@ export const applyEdits = (text: string, edits: ReadonlyArray<Edit>, from = 0, t
 }
 
 /** A whole text at once. */
-export const redactText = (settings: Settings, text: string, syntax: Syntax, tally?: Tally): string => {
-  const redactor = new Redactor(settings, syntax, tally)
+export const redactText = (settings: Settings, text: string, syntax: Syntax, matches?: Matches): string => {
+  const redactor = new Redactor(settings, syntax, matches)
   return redactor.push(text) + redactor.flush()
 }

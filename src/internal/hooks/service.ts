@@ -12,13 +12,13 @@ import * as LLMError from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
 import type * as Prompt from "../../Prompt.ts"
 import type { Response, StreamPart } from "../../Response.ts"
-import { keeping, type Kept } from "../keeping.ts"
-import { replay } from "../replay.ts"
-import { nameOf, survived } from "../survived.ts"
+import { replay } from "../call/answerStream.ts"
+import { type Decoded, withSource } from "../call/decodedFrom.ts"
+import { logFailure, nameOf } from "../call/logFailure.ts"
 import { scrub, type Scrubbed } from "./answer.ts"
 import { type Guard, type Made, type Outcome, type Patterns, provideUnder } from "./hook.ts"
 import type { Rule } from "./matcher.ts"
-import { Redactor, type Settings, type Syntax, Tally } from "./redactor.ts"
+import { Matches, Redactor, type Settings, type Syntax } from "./redactor.ts"
 import { StreamRedactor } from "./streaming.ts"
 import { redactError, redactRequest } from "./values.ts"
 
@@ -38,7 +38,7 @@ export const make = <R>(
       Effect.suspend(() => onVerdicts(verdicts, call)).pipe(
         provideUnder(context),
         Effect.catchAllCause((cause) =>
-          survived("the verdicts of hooks could not be handed over", cause)
+          logFailure("the verdicts of hooks could not be handed over", cause)
         )
       )
     return guarded(llm, new Guards(made, Math.max(1, window)), report)
@@ -88,7 +88,7 @@ const guarded = (llm: Service, hooks: Guards, report: Report): Service => {
     })
 
   const whole = <A, R>(
-    answer: Effect.Effect<Response<Kept<A>>, LLMError.LLMError, R>,
+    answer: Effect.Effect<Response<Decoded<A>>, LLMError.LLMError, R>,
     call: Call,
     request: Request<A, R>
   ) => {
@@ -96,19 +96,19 @@ const guarded = (llm: Service, hooks: Guards, report: Report): Service => {
     return Effect.matchEffect(answer, {
       // The end of a text that broke off is held back as on a stream.
       onFailure: (error) => Effect.fail(redactError({ ...settings, window: hooks.window }, error)),
-      onSuccess: (response) => after(hooks, settings, { call, request, report }, response, new Tally())
+      onSuccess: (response) => after(hooks, settings, { call, request, report }, response, new Matches())
     })
   }
 
   const streamed = <A, R>(call: Call, request: Request<A, R>): Stream.Stream<StreamPart<A>, LLMError.LLMError, R> => {
     if (!hooks.looksAtAnswers) return llm.stream(request)
     if (hooks.holds) {
-      const answer = whole(collect(llm.stream(keeping(request))), call, request)
+      const answer = whole(collect(llm.stream(withSource(request))), call, request)
       return Stream.unwrap(
         Effect.map(answer, ({ response, value }) => replay(response, syntaxOf(request) === "plain" ? undefined : value))
       )
     }
-    return through(hooks, { call, request, report }, llm.stream(keeping(request)))
+    return through(hooks, { call, request, report }, llm.stream(withSource(request)))
   }
 
   return {
@@ -117,7 +117,7 @@ const guarded = (llm: Service, hooks: Guards, report: Report): Service => {
     generate: (request) =>
       Effect.flatMap(asked(request), ({ call, request }) =>
         hooks.looksAtAnswers
-          ? Effect.map(whole(llm.generate(keeping(request)), call, request), ({ response }) => response)
+          ? Effect.map(whole(llm.generate(withSource(request)), call, request), ({ response }) => response)
           : llm.generate(request)),
     stream: (request) => Stream.unwrap(Effect.map(asked(request), ({ call, request }) => streamed(call, request)))
   }
@@ -141,10 +141,10 @@ const before = <A, R>(
       if (made._tag === "Patterns") {
         if (!made.phases.has("before")) continue
         const startedAt = clock.unsafeCurrentTimeNanos()
-        const tally = new Tally()
-        const redacted = redactRequest({ rules: made.rules, window: Infinity }, current, tally)
+        const matches = new Matches()
+        const redacted = redactRequest({ rules: made.rules, window: Infinity }, current, matches)
         const duration = Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt)
-        const verdict = verdictOf(made, "before", tally, duration)
+        const verdict = verdictOf(made, "before", matches, duration)
         verdicts.push(verdict)
         if (verdict.outcome === "redact") current = redacted
       } else if (made.before !== undefined) {
@@ -181,18 +181,18 @@ const after = <A, R>(
   hooks: Guards,
   settings: Settings,
   { call, report, request }: Context<A, R>,
-  raw: Response<Kept<A>>,
-  tally: Tally,
+  raw: Response<Decoded<A>>,
+  matches: Matches,
   streamed?: StreamRedactor
 ): Effect.Effect<Scrubbed<A>, LLMError.HookBlockedError, R> =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const startedAt = clock.unsafeCurrentTimeNanos()
     const syntax = syntaxOf(request)
-    const scrubbed = scrub(settings, raw, syntax, tally, streamed)
-    watch(hooks, raw, syntax, tally)
+    const scrubbed = scrub(settings, raw, syntax, matches, streamed)
+    watch(hooks, raw, syntax, matches)
     const duration = Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt)
-    const verdicts: Array<Verdict> = hooks.patterns.map((made) => verdictOf(made, "after", tally, duration))
+    const verdicts: Array<Verdict> = hooks.patterns.map((made) => verdictOf(made, "after", matches, duration))
     const stop = (blocked: ReadonlyArray<Blocker>) =>
       Effect.zipRight(report(verdicts, call), Effect.fail(blockedAfter(raw, blocked)))
     const outgrown = (hook: string) => stop([{ hook, reason: "what it left does not match the schema" }])
@@ -202,7 +202,7 @@ const after = <A, R>(
     let current = scrubbed
     if (scrubbed.isStale) {
       const decoded = yield* decodedAgain(request, scrubbed.response, scrubbed.value)
-      if (Option.isNone(decoded)) return yield* outgrown(redactorOf(hooks, tally))
+      if (Option.isNone(decoded)) return yield* outgrown(redactorOf(hooks, matches))
       current = { ...scrubbed, response: decoded.value }
     }
     for (const guard of hooks.guards) {
@@ -252,11 +252,11 @@ const watch = (
   hooks: Guards,
   { content: _, message, reasoning, text }: Response<unknown>,
   syntax: Syntax,
-  tally: Tally
+  matches: Matches
 ) => {
   if (hooks.watching.length === 0) return
   const look = (text: string, syntax: Syntax) => {
-    const redactor = new Redactor({ rules: hooks.watching, window: Infinity }, syntax, tally)
+    const redactor = new Redactor({ rules: hooks.watching, window: Infinity }, syntax, matches)
     redactor.push(text)
     redactor.flush()
   }
@@ -274,17 +274,17 @@ const watch = (
 const through = <A, R>(
   hooks: Guards,
   context: Context<A, R>,
-  parts: Stream.Stream<StreamPart<Kept<A>>, LLMError.LLMError, R>
+  parts: Stream.Stream<StreamPart<Decoded<A>>, LLMError.LLMError, R>
 ): Stream.Stream<StreamPart<A>, LLMError.LLMError, R> =>
   Stream.suspend(() => {
     const { call, report, request } = context
-    const tally = new Tally()
+    const matches = new Matches()
     const settings = { rules: hooks.rules, window: hooks.window }
-    const redactor = new StreamRedactor(settings, syntaxOf(request), tally)
+    const redactor = new StreamRedactor(settings, syntaxOf(request), matches)
     const isPassive = hooks.rules.length === 0
 
     const stopped = Effect.suspend(() => {
-      const verdicts = hooks.patterns.map((made) => verdictOf(made, "after", tally, Duration.zero))
+      const verdicts = hooks.patterns.map((made) => verdictOf(made, "after", matches, Duration.zero))
       const { model, provider } = call
       const error = new LLMError.HookBlockedError({ provider, model, verdicts: blockersOf(verdicts) })
       return Effect.zipRight(report(verdicts, call), Effect.fail(error))
@@ -292,7 +292,7 @@ const through = <A, R>(
 
     type Loop = Channel.Channel<
       Chunk.Chunk<StreamPart<A>>,
-      Chunk.Chunk<StreamPart<Kept<A>>>,
+      Chunk.Chunk<StreamPart<Decoded<A>>>,
       LLMError.LLMError,
       LLMError.LLMError,
       unknown,
@@ -301,7 +301,7 @@ const through = <A, R>(
     >
     const write = (shown: ReadonlyArray<StreamPart<A>>): Loop =>
       shown.length === 0 ? Channel.void : Channel.write(Chunk.unsafeFromArray(shown))
-    const onInput = (chunk: Chunk.Chunk<StreamPart<Kept<A>>>): Loop => {
+    const onInput = (chunk: Chunk.Chunk<StreamPart<Decoded<A>>>): Loop => {
       const shown: Array<StreamPart<A>> = []
       for (const part of chunk) {
         if (part._tag !== "Finish") {
@@ -309,10 +309,10 @@ const through = <A, R>(
           if (isPassive || part._tag === "Seam") shown.push(part)
           else redactor.push(part, shown)
         } else redactor.end(shown)
-        if (tally.blocked !== undefined) return Channel.zipRight(write(shown), Channel.fromEffect(stopped))
+        if (matches.blocked !== undefined) return Channel.zipRight(write(shown), Channel.fromEffect(stopped))
         if (part._tag === "Finish") {
           const finish = Effect.map(
-            after(hooks, settings, context, part.response, tally, redactor),
+            after(hooks, settings, context, part.response, matches, redactor),
             ({ response }): Loop => write([{ _tag: "Finish", response }])
           )
           return Channel.zipRight(write(shown), Channel.unwrap(finish))
@@ -330,9 +330,9 @@ const through = <A, R>(
 
 // ── verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const verdictOf = ({ name, rules }: Patterns, phase: Phase, tally: Tally, duration: Duration.Duration): Verdict => {
+const verdictOf = ({ name, rules }: Patterns, phase: Phase, matches: Matches, duration: Duration.Duration): Verdict => {
   const [rule] = rules
-  const count = rules.reduce((sum, rule) => sum + (tally.counts.get(rule) ?? 0), 0)
+  const count = rules.reduce((sum, rule) => sum + (matches.counts.get(rule) ?? 0), 0)
   if (rule === undefined || count === 0) return { hook: name, phase, outcome: "pass", duration }
   return {
     hook: name,
@@ -363,8 +363,8 @@ const blockedAfter = (response: Response<unknown>, verdicts: ReadonlyArray<Block
   })
 }
 
-const redactorOf = (hooks: Guards, tally: Tally): string =>
-  hooks.patterns.find(({ rules }) => rules.some((rule) => tally.counts.has(rule)))?.name ?? "regex"
+const redactorOf = (hooks: Guards, matches: Matches): string =>
+  hooks.patterns.find(({ rules }) => rules.some((rule) => matches.counts.has(rule)))?.name ?? "regex"
 
 // ── guards ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -403,7 +403,7 @@ const decided = <To>(
         const reason = nameOf(Cause.squash(cause))
         const effect = failClosed ? "the call is blocked" : "the call goes on"
         return Effect.as(
-          survived(`the hook ${name} failed; ${effect}`, cause),
+          logFailure(`the hook ${name} failed; ${effect}`, cause),
           {
             decision: { _tag: "Pass" },
             verdict: {

@@ -1,7 +1,7 @@
 /** Redaction of the parts of a stream: what comes out never shows the beginning of a match. */
 import type { ContentPart, ToolCall } from "../../Response.ts"
 import type { Streamed } from "./answer.ts"
-import { applyEdits, Redactor, type Settings, type Syntax, type Tally } from "./redactor.ts"
+import { applyEdits, type Matches, Redactor, type Settings, type Syntax } from "./redactor.ts"
 import { PartialRedactor, redactCall } from "./values.ts"
 
 /** Where parts go that may be seen. */
@@ -18,14 +18,14 @@ export class StreamRedactor implements Streamed {
   private readonly calls = new Map<string, { readonly name: string; readonly redactor: Redactor }>()
   private readonly partial: PartialRedactor
   private readonly settings: Settings
-  private readonly tally: Tally
+  private readonly matches: Matches
   private kind: Kind | undefined = undefined
 
-  constructor(settings: Settings, syntax: Syntax, tally: Tally) {
+  constructor(settings: Settings, syntax: Syntax, matches: Matches) {
     this.settings = settings
-    this.tally = tally
-    this.text = new Redactor(settings, syntax, tally)
-    this.reasoning = new Redactor(settings, "plain", tally)
+    this.matches = matches
+    this.text = new Redactor(settings, syntax, matches)
+    this.reasoning = new Redactor(settings, "plain", matches)
     this.partial = new PartialRedactor({ ...settings, lenient: true })
   }
 
@@ -43,7 +43,7 @@ export class StreamRedactor implements Streamed {
       case "ToolCallDelta": {
         this.turn("call", shown)
         const known = this.calls.get(part.id)
-        const { redactor } = known ?? { redactor: new Redactor(this.settings, "arguments", this.tally) }
+        const { redactor } = known ?? { redactor: new Redactor(this.settings, "arguments", this.matches) }
         if (known === undefined) this.calls.set(part.id, { name: part.name, redactor })
         const delta = redactor.push(part.delta)
         // The first one announces the call.
@@ -53,7 +53,7 @@ export class StreamRedactor implements Streamed {
       case "ToolCallPart": {
         this.turn("call", shown)
         const call = this.wholeCall(part.call, shown)
-        if (this.tally.blocked === undefined) shown.push({ ...part, call })
+        if (this.matches.blocked === undefined) shown.push({ ...part, call })
         return
       }
       case "ObjectDelta":
@@ -72,15 +72,15 @@ export class StreamRedactor implements Streamed {
     const known = this.calls.get(call.id)
     if (known !== undefined) this.callDelta(call.id, known.name, known.redactor.flush(), shown)
     const { rawArguments } = call
-    if (rawArguments === undefined) return redactCall(this.settings, call, undefined, this.tally)
+    if (rawArguments === undefined) return redactCall(this.settings, call, undefined, this.matches)
     let redactor = known?.redactor
     if (redactor?.length !== rawArguments.length) {
-      redactor = new Redactor(this.settings, "arguments", this.tally)
+      redactor = new Redactor(this.settings, "arguments", this.matches)
       redactor.push(rawArguments)
       redactor.flush()
       this.calls.set(call.id, { name: call.name, redactor })
     }
-    return redactCall(this.settings, call, applyEdits(rawArguments, redactor.edits), this.tally)
+    return redactCall(this.settings, call, applyEdits(rawArguments, redactor.edits), this.matches)
   }
 
   private turn(kind: Kind | undefined, shown: Shown): void {

@@ -2,13 +2,13 @@
 import type { Options } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Prompt from "../../Prompt.ts"
-import { copyWith } from "../copy.ts"
-import { Redactor, redactText, type Settings, type Tally } from "./redactor.ts"
+import { copyWith } from "../call/copyError.ts"
+import { type Matches, Redactor, redactText, type Settings } from "./redactor.ts"
 
 /** Strings, keys and numbers of a JSON value; a number that matches becomes a string. */
-export const redactValue = <A extends Prompt.JsonValue>(settings: Settings, value: A, tally?: Tally): A =>
+export const redactValue = <A extends Prompt.JsonValue>(settings: Settings, value: A, matches?: Matches): A =>
   // Strings stay strings and objects objects; a number that matched fits no type and is caught by decoding.
-  walk(value, (text) => redactText(settings, text, "plain", tally)) as A
+  walk(value, (text) => redactText(settings, text, "plain", matches)) as A
 
 const walk = (value: Prompt.JsonValue, redact: (text: string) => string): Prompt.JsonValue => {
   if (typeof value === "string") return redact(value)
@@ -85,16 +85,16 @@ export class PartialRedactor {
 // ── prompts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Every text of a request: system, messages, tool calls and their results. Media is not looked into. */
-export const redactRequest = <A extends Options>(settings: Settings, request: A, tally: Tally): A => {
-  const text = (value: string) => redactText(settings, value, "plain", tally)
+export const redactRequest = <A extends Options>(settings: Settings, request: A, matches: Matches): A => {
+  const text = (value: string) => redactText(settings, value, "plain", matches)
   const prompt = typeof request.prompt === "string"
     ? text(request.prompt)
-    : request.prompt.map((message) => redactMessage(settings, message, tally))
+    : request.prompt.map((message) => redactMessage(settings, message, matches))
   return { ...request, prompt, ...(request.system === undefined ? {} : { system: text(request.system) }) }
 }
 
-const redactMessage = (settings: Settings, message: Prompt.Message, tally: Tally): Prompt.Message => {
-  const text = (value: string) => redactText(settings, value, "plain", tally)
+const redactMessage = (settings: Settings, message: Prompt.Message, matches: Matches): Prompt.Message => {
+  const text = (value: string) => redactText(settings, value, "plain", matches)
   const textPart = (part: Prompt.TextPart) => altered(part, { text: text(part.text) })
   switch (message.role) {
     case "system":
@@ -115,14 +115,14 @@ const redactMessage = (settings: Settings, message: Prompt.Message, tally: Tally
             case "reasoning":
               return [altered(part, { text: text(part.text) })]
             case "tool-call":
-              return [redactCall(settings, part, redactArguments(settings, part, tally), tally)]
+              return [redactCall(settings, part, redactArguments(settings, part, matches), matches)]
             case "provider":
-              return redactValue(settings, part.value, tally) === part.value ? [part] : []
+              return redactValue(settings, part.value, matches) === part.value ? [part] : []
           }
         }))
     case "tool":
       return Prompt.tool(
-        message.content.map((part) => ({ ...part, result: redactValue(settings, part.result, tally) }))
+        message.content.map((part) => ({ ...part, result: redactValue(settings, part.result, matches) }))
       )
   }
 }
@@ -145,21 +145,21 @@ export const altered = <P extends { readonly providerMetadata?: Prompt.ProviderM
   return rest as P
 }
 
-const redactArguments = (settings: Settings, call: Prompt.ToolCallPart, tally: Tally): string | undefined =>
-  call.rawArguments === undefined ? undefined : redactText(settings, call.rawArguments, "arguments", tally)
+const redactArguments = (settings: Settings, call: Prompt.ToolCallPart, matches: Matches): string | undefined =>
+  call.rawArguments === undefined ? undefined : redactText(settings, call.rawArguments, "arguments", matches)
 
 /** A call whose arguments, as text, have become `rawArguments`; what is in them was counted there. */
 export const redactCall = (
   settings: Settings,
   call: Prompt.ToolCallPart,
   rawArguments: string | undefined,
-  tally: Tally
+  matches: Matches
 ): Prompt.ToolCallPart => {
   const counted = { ...settings, lenient: true }
   return altered(call, {
     // Arguments of a custom tool are the text itself.
     arguments: rawArguments === undefined
-      ? redactValue(settings, call.arguments, tally)
+      ? redactValue(settings, call.arguments, matches)
       : call.arguments === call.rawArguments
       ? rawArguments
       : redactValue(counted, call.arguments),

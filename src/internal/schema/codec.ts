@@ -1,6 +1,6 @@
 /** A JSON Schema in a dialect, and the way back from the answer. Made once per schema and dialect. */
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
-import { asJsonObject, isObject } from "../json.ts"
+import { asJsonObject, isObject } from "../json/values.ts"
 import type { Dialect, Limits } from "./dialect.ts"
 import {
   allowsNull,

@@ -2,7 +2,7 @@
 import * as JSONSchema from "effect/JSONSchema"
 import type * as Schema from "effect/Schema"
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
-import { asJsonObject } from "../json.ts"
+import { asJsonObject } from "../json/values.ts"
 import { isJsonObject, mapChildren } from "./nodes.ts"
 
 /** Throws, with the path, for what no model can be asked for: functions, symbols, values without an encoding. */

@@ -1,6 +1,6 @@
 /** Walking JSON Schema: references, `allOf`, types. */
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
-import { asJsonObject, isObject } from "../json.ts"
+import { asJsonObject, isObject } from "../json/values.ts"
 
 export const isJsonObject = (value: JsonValue | undefined): value is JsonObject => isObject(value)
 

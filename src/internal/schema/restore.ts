@@ -1,6 +1,6 @@
 /** From what a closed dialect makes a model answer to what the user's schema expects: nulls for absent fields go. */
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
-import { asJsonObject } from "../json.ts"
+import { asJsonObject } from "../json/values.ts"
 import { allowsNull, asList, isJsonObject, isType, itemsOf, membersOf, resolve, typeOf } from "./nodes.ts"
 
 export const restore = (root: JsonObject, node: JsonObject, value: JsonValue): JsonValue => {

@@ -2,16 +2,17 @@
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { labelsOf } from "../../internal/labels.ts"
-import { Observer, Sessions } from "../../internal/observer.ts"
-import { spentOf } from "../../internal/spent.ts"
-import { kindOf } from "../../internal/survived.ts"
+import { labelsOf } from "../../internal/call/labels.ts"
+import { kindOf } from "../../internal/call/logFailure.ts"
+import { Observer, Sessions } from "../../internal/call/observer.ts"
+import { withRunning } from "../../internal/call/runtime.ts"
+import { billedOf } from "../../internal/call/unanswered.ts"
 import type { Request, Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
@@ -122,8 +123,8 @@ class Call {
     }
     const error = cause === undefined ? undefined : Option.getOrUndefined(Cause.failureOption(cause))
     return Effect.flatMap(
-      spentOf(this.sessions, error),
-      (spent) => this.guarded(() => this.record(rows.ofFailure(this.facts, cause, spent), cause))
+      billedOf(this.sessions, error),
+      (billed) => this.guarded(() => this.record(rows.ofFailure(this.facts, cause, billed), cause))
     )
   }
 
@@ -197,10 +198,7 @@ const redactedBy = (redact: (entry: Entry) => Entry, entry: Entry): Entry => {
 
 export const decorate = (llm: Service, settings: Settings): Service => {
   const begin = (request: Request<unknown, unknown>, streamed: boolean): Effect.Effect<Call> =>
-    Effect.withFiberRuntime((fiber) => {
-      const clock = Context.getOrElse(fiber.currentDefaultServices, Clock.Clock, () => Clock.make())
-      return Effect.succeed(new Call(llm, settings, request, streamed, clock, fiber.currentContext))
-    })
+    withRunning(({ clock, context }) => Effect.succeed(new Call(llm, settings, request, streamed, clock, context)))
   return {
     ...llm,
     generate: (request) =>

@@ -2,21 +2,10 @@
  * Records in a file that may end or rot anywhere: each is a mark, its length, its CRC-32 and its text. The mark begins
  * with a byte that UTF-8 never has, so that a reader finds the next record after a bad one.
  */
+import { crc32 } from "../../internal/bytes/crc32.ts"
 
 const mark = [0xff, 0x4c, 0x4f, 0x47] as const
 const headerBytes = 12
-
-const table = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
-  return value
-})
-
-const crc32 = (bytes: Uint8Array): number => {
-  let crc = 0xffffffff
-  for (let i = 0; i < bytes.length; i++) crc = (table[(crc ^ (bytes[i] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8)
-  return (crc ^ 0xffffffff) >>> 0
-}
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true })

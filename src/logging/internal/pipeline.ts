@@ -3,7 +3,6 @@
  * When that is half full, later rows go through `tail` into the spool, and come back when `front` has room, in order.
  * In the durable mode every row is in the spool before its call goes on.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
+import { liveClock } from "../../internal/call/runtime.ts"
 import type { Delivery } from "./delivery.ts"
 import { GroupCommit } from "./groupCommit.ts"
 import type { Item } from "./item.ts"
@@ -50,9 +50,7 @@ const longestBackoff = 10_000
 const spillPause = "1 second"
 const bodiesAtClose = "2 seconds"
 
-// Time of the machine: a program that ends is waited for.
-const liveClock = Clock.make()
-
+// A program that ends is waited for.
 const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput) =>
   Effect.withClock(Effect.timeoutOption(Effect.interruptible(effect), limit), liveClock)
 

@@ -3,10 +3,11 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Cost from "../../Cost.ts"
-import { uuidv7 } from "../../internal/ids.ts"
-import type { Session } from "../../internal/session.ts"
-import { interrupted, type Spent, triesOf } from "../../internal/spent.ts"
-import { kindOf } from "../../internal/survived.ts"
+import { clip } from "../../internal/bytes/clip.ts"
+import { kindOf } from "../../internal/call/logFailure.ts"
+import type { Session } from "../../internal/call/session.ts"
+import { type Billed, interrupted, triesOf } from "../../internal/call/unanswered.ts"
+import { uuidv7 } from "../../internal/call/uuid.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Metadata } from "../../Metadata.ts"
 import type * as Response from "../../Response.ts"
@@ -32,9 +33,6 @@ export interface Facts {
 }
 
 const maxMessage = 4000
-
-export const clip = (text: string): string =>
-  text.length <= maxMessage ? text : `${text.slice(0, maxMessage)} … (${text.length} characters)`
 
 export const ofResponse = (
   facts: Facts,
@@ -84,7 +82,7 @@ export const ofResponse = (
 export const ofFailure = (
   facts: Facts,
   cause: Cause.Cause<LLMError.LLMError> | undefined,
-  spent: Spent
+  billed: Billed
 ): RequestLog.Entry => {
   const error = cause === undefined ? undefined : Option.getOrUndefined(Cause.failureOption(cause))
   const last = facts.sessions.at(-1)
@@ -98,12 +96,12 @@ export const ofFailure = (
     timestamp: facts.timestamp,
     responseTime: facts.elapsed,
     timeToFirstToken: facts.firstPart,
-    ...tokens(spent.usage),
-    usagePartial: spent.partial,
-    ...amounts(spent.cost),
+    ...tokens(billed.usage),
+    usagePartial: billed.partial,
+    ...amounts(billed.cost),
     status: cancelled ? "cancelled" : "error",
     errorType: error === undefined ? cancelled ? undefined : "Defect" : LLMError.tagOf(error),
-    errorMessage: error === undefined ? cancelled ? undefined : bug(cause) : clip(error.message),
+    errorMessage: error === undefined ? cancelled ? undefined : bug(cause) : clip(error.message, maxMessage),
     streamed: facts.streamed,
     cached: false,
     attempts: attemptsOf(error === undefined ? triesOf(facts.sessions) : error.attempts),

@@ -1,6 +1,6 @@
 /** From a reply to bytes: what goes over the wire, how fast, and how it ends. */
 import { Buffer } from "node:buffer"
-import type { Loose } from "../../internal/json.ts"
+import type { Loose } from "../../internal/json/values.ts"
 import { automatic } from "./automatic.ts"
 import { type Answer, type Asked, complete, type Dialect, type Frame } from "./dialect.ts"
 import type { BrokenOptions, FaultOptions, FaultReply, Reply, StatusReply } from "./reply.ts"

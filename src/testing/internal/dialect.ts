@@ -1,5 +1,5 @@
 /** What a fake provider needs to know of a wire: reading a request, writing an answer, saying what went wrong. */
-import { asObject, isObject, type Loose } from "../../internal/json.ts"
+import { asObject, isObject, type Loose } from "../../internal/json/values.ts"
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
 import type { Usage } from "../../Usage.ts"
 import type { AnswerReply, ErrorKind, WireName } from "./reply.ts"

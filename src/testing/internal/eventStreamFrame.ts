@@ -1,6 +1,7 @@
 /** Writes frames of `application/vnd.amazon.eventstream`. Source: smithy.io, Amazon Event Stream specification. */
 import { Buffer } from "node:buffer"
-import { crc32, exceptionPrefix } from "../../internal/eventStream.ts"
+import { crc32 } from "../../internal/bytes/crc32.ts"
+import { exceptionPrefix } from "../../internal/http/eventStream.ts"
 
 /** A frame with an event, or with an exception where its name says so. */
 export const encode = (event: string, data: string): Uint8Array => {
@@ -18,7 +19,7 @@ export const encode = (event: string, data: string): Uint8Array => {
   prelude.writeUInt32BE(crc32(prelude, 0, 8), 8)
   const checked = Buffer.concat([prelude, headers, payload])
   const checksum = Buffer.alloc(4)
-  checksum.writeUInt32BE(crc32(checked, 0, checked.length))
+  checksum.writeUInt32BE(crc32(checked))
   return Buffer.concat([checked, checksum])
 }
 

@@ -1,5 +1,5 @@
 /** A value that matches a JSON Schema, always the same one. */
-import { asArray, asNumber, asObject, asString, isObject, type Loose } from "../../internal/json.ts"
+import { asArray, asNumber, asObject, asString, isObject, type Loose } from "../../internal/json/values.ts"
 import type { JsonValue } from "../../Prompt.ts"
 
 /** Deeper than this a `$ref` is not followed again where the schema lets it be left out. */

@@ -1,5 +1,5 @@
 /** Chat Completions as a provider speaks it. Source: developers.openai.com/api/reference, recorded traffic, 2026-11. */
-import { asArray, asObject, asString, type Loose } from "../../../internal/json.ts"
+import { asArray, asObject, asString, type Loose } from "../../../internal/json/values.ts"
 import type { JsonObject } from "../../../Prompt.ts"
 import { type Answer, type Asked, asSchema, type Dialect, type Frame, pieces, textOf } from "../dialect.ts"
 import * as openai from "./openai.ts"

@@ -1,5 +1,5 @@
 /** Cohere's chat API, version 2, as the provider speaks it. Source: docs.cohere.com and recorded traffic, 2026-11. */
-import { asArray, asObject, asString, type Loose } from "../../../internal/json.ts"
+import { asArray, asObject, asString, type Loose } from "../../../internal/json/values.ts"
 import type { JsonObject } from "../../../Prompt.ts"
 import { type Answer, type Asked, asSchema, type Dialect, type Frame, pieces, textOf } from "../dialect.ts"
 import type { ErrorKind } from "../reply.ts"

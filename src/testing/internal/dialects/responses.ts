@@ -1,5 +1,5 @@
 /** The OpenAI Responses API as the provider speaks it. Source: its reference and recorded traffic, 2026-11. */
-import { asArray, asObject, asString, isObject, type Loose } from "../../../internal/json.ts"
+import { asArray, asObject, asString, isObject, type Loose } from "../../../internal/json/values.ts"
 import type { JsonObject, JsonValue } from "../../../Prompt.ts"
 import { type Answer, type Asked, asSchema, type Dialect, type Frame, pieces, textOf } from "../dialect.ts"
 import * as openai from "./openai.ts"

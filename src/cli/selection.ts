@@ -1,0 +1,62 @@
+/** Which calls a command asks about: `--since`, `--until`, `--where`, `--status`. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
+import type { Filter } from "../logging/CostReport.ts"
+import { UsageError } from "./screen.ts"
+
+export interface Wanted {
+  readonly since?: Option.Option<string> | undefined
+  readonly until?: Option.Option<string> | undefined
+  readonly where: Option.Option<HashMap.HashMap<string, string>>
+  readonly status?: Option.Option<NonNullable<Filter["status"]>> | undefined
+}
+
+const units = { m: Duration.minutes, h: Duration.hours, d: Duration.days, w: Duration.weeks }
+
+const unitOf = (letter: string | undefined): Duration.Duration =>
+  letter === "m" || letter === "h" || letter === "d" || letter === "w" ? units[letter](1) : Duration.zero
+
+/** `7d`, `24h`, `30m`, `2w`, or a date. */
+const timeOf = (option: string, text: string): Effect.Effect<number, UsageError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const ago = /^(\d+)([mhdw])$/.exec(text)
+    if (ago !== null) return Effect.succeed(now - Number(ago[1]) * Duration.toMillis(unitOf(ago[2])))
+    const at = /^\d{4}-\d\d(-\d\d)?/.test(text) ? Date.parse(text) : Number.NaN
+    return Number.isNaN(at)
+      ? Effect.fail(
+        new UsageError({ message: `${option} ${text}: write 30m, 24h, 7d, 2w or a date such as 2026-11-21T08:00Z` })
+      )
+      : Effect.succeed(at)
+  })
+
+const optionalTime = (option: string, text: Option.Option<string> | undefined) =>
+  text === undefined || Option.isNone(text) ? Effect.succeed(undefined) : timeOf(option, text.value)
+
+export type Selected = Omit<Filter, "since"> & { readonly since?: number | undefined }
+
+const isStatus = (text: string): text is NonNullable<Filter["status"]> =>
+  text === "success" || text === "error" || text === "cancelled"
+
+/** `provider`, `model` and `status` are columns, every other name is a label. */
+export const selected = (wanted: Wanted): Effect.Effect<Selected, UsageError> =>
+  Effect.gen(function*() {
+    const since = yield* optionalTime("--since", wanted.since)
+    const until = yield* optionalTime("--until", wanted.until)
+    const { model, provider, status, ...labels } = Object.fromEntries(
+      Option.match(wanted.where, { onNone: () => [], onSome: HashMap.toEntries })
+    )
+    if (status !== undefined && !isStatus(status)) {
+      return yield* new UsageError({ message: `status=${status}: it is success, error or cancelled` })
+    }
+    return {
+      since,
+      until,
+      provider,
+      model,
+      status: wanted.status === undefined ? status : Option.getOrElse(wanted.status, () => status),
+      labels
+    }
+  })

@@ -1,0 +1,342 @@
+/**
+ * What a wire understood of an answer. Single answers and streams are read into the same object, so that both give the
+ * same content, usage and finish reason; a stream also leaves the parts to emit.
+ */
+import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
+import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
+import type { Usage } from "../../Usage.ts"
+import { parseArguments } from "../json/values.ts"
+
+/** What an error body or an in-band error says. */
+export interface ErrorFacts {
+  readonly type?: string | undefined
+  readonly code?: string | undefined
+  readonly message?: string | undefined
+  readonly parameter?: string | undefined
+  readonly requestId?: string | undefined
+  /** Wait asked for in the body, ms. */
+  readonly retryAfter?: number | undefined
+  /** HTTP status named inside the body, where the answer itself was a 200. */
+  readonly status?: number | undefined
+  /** The provider's word for a safety block, when it is one. */
+  readonly filter?: string | undefined
+}
+
+/** Token counts of which some may be missing; `undefined` is not reported. */
+export interface RawUsage {
+  /** All prompt tokens, cache reads and writes included. */
+  readonly input: number | undefined
+  /** All output tokens, reasoning included. */
+  readonly output: number | undefined
+  readonly cached?: number | undefined
+  readonly cacheCreation?: number | undefined
+  /** The part of `cacheCreation` kept for an hour. */
+  readonly cacheCreation1h?: number | undefined
+  readonly reasoning?: number | undefined
+  /** The parts of input and output that are sound, which some models price apart. */
+  readonly inputAudio?: number | undefined
+  readonly outputAudio?: number | undefined
+}
+
+/** USD as the provider bills it; the parts where it names them. */
+export interface ProviderCost {
+  readonly total: number
+  readonly input?: number | undefined
+  readonly output?: number | undefined
+}
+
+interface Block {
+  readonly type: "text" | "reasoning" | "tool-call" | "provider"
+  text: string
+  metadata: ProviderMetadata | undefined
+  id: string
+  name: string
+  /** Arguments that came parsed; then `text` is empty unless more text follows. */
+  parsed: JsonObject | undefined
+  value: JsonObject | undefined
+  /** The arguments are text and no JSON: a custom tool. */
+  plain: boolean
+  closed: boolean
+}
+
+type Key = string | number
+
+const noParts: ReadonlyArray<ContentPart> = []
+
+export class Completion {
+  id: string | undefined = undefined
+  model: string | undefined = undefined
+  finishReason: FinishReason | undefined = undefined
+  rawFinishReason: string | undefined = undefined
+  /** A refusal in words. */
+  refusal: string | undefined = undefined
+  /** The provider's word for a safety block. */
+  filter: string | undefined = undefined
+  failure: ErrorFacts | undefined = undefined
+  rawUsage: RawUsage | undefined = undefined
+  /** A success that is not the protocol, in words. */
+  malformed: string | undefined = undefined
+  /** USD, when the provider says what it charges. */
+  providerCost: ProviderCost | undefined = undefined
+  serviceTier: string | undefined = undefined
+  webSearches = 0
+  /** The terminal event of a stream came. */
+  done = false
+  readonly warnings: Array<Warning> = []
+
+  private readonly blocks: Array<Block> = []
+  private readonly open = new Map<Key, Block>()
+  private parts: Array<ContentPart> = []
+  private readonly owner: string
+  private readonly callIdPrefix: string
+  private readonly emitting: boolean
+  private readonly answerTool: string | undefined
+  private readonly restoreArguments: (tool: string, value: JsonValue) => JsonValue
+
+  constructor(options: {
+    /** The provider that answers. */
+    readonly owner: string
+    readonly callIdPrefix: string
+    readonly emitting: boolean
+    /** Calls of this tool are the answer: their arguments are its text. */
+    readonly answerTool?: string | undefined
+    /** From the arguments a model writes to those the tool's own schema expects. */
+    readonly restoreArguments?: ((tool: string, value: JsonValue) => JsonValue) | undefined
+  }) {
+    this.owner = options.owner
+    this.callIdPrefix = options.callIdPrefix
+    this.emitting = options.emitting
+    this.answerTool = options.answerTool
+    this.restoreArguments = options.restoreArguments ?? ((_, value) => value)
+  }
+
+  text(key: Key, delta: string, metadata?: ProviderMetadata): void {
+    const block = this.at(key, "text")
+    if (metadata !== undefined) block.metadata = { ...block.metadata, ...metadata }
+    block.text += delta
+    if (delta !== "" && this.emitting) this.parts.push({ _tag: "TextDelta", delta })
+  }
+
+  reasoning(key: Key, delta: string, metadata?: ProviderMetadata): void {
+    const block = this.at(key, "reasoning")
+    if (metadata !== undefined) block.metadata = { ...block.metadata, ...metadata }
+    block.text += delta
+    if (delta !== "" && this.emitting) this.parts.push({ _tag: "ReasoningDelta", delta })
+  }
+
+  /** Announces a tool call; later calls with the same key fill in what is still missing. */
+  toolCall(
+    key: Key,
+    call: {
+      readonly id?: string | undefined
+      readonly name?: string | undefined
+      readonly parsed?: JsonObject | undefined
+      readonly plain?: boolean | undefined
+      readonly metadata?: ProviderMetadata | undefined
+    }
+  ): void {
+    if (call.name !== undefined && call.name === this.answerTool) {
+      this.at(key, "text")
+      if (call.parsed !== undefined && Object.keys(call.parsed).length > 0) this.text(key, JSON.stringify(call.parsed))
+      return
+    }
+    const isNew = this.open.get(key)?.type !== "tool-call"
+    const block = this.at(key, "tool-call")
+    if (block.id === "" && call.id !== undefined) block.id = call.id
+    if (block.name === "" && call.name !== undefined) block.name = call.name
+    if (call.parsed !== undefined) block.parsed = call.parsed
+    if (call.plain === true) block.plain = true
+    if (call.metadata !== undefined) block.metadata = { ...block.metadata, ...call.metadata }
+    if (isNew && block.id === "" && call.id === undefined) block.id = `${this.callIdPrefix}${this.blocks.length}`
+    if (isNew && this.emitting) this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: "" })
+  }
+
+  toolArguments(key: Key, delta: string): void {
+    if (this.open.get(key)?.type === "text") return this.text(key, delta)
+    const block = this.at(key, "tool-call")
+    block.text += delta
+    if (delta !== "" && this.emitting) {
+      this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta })
+    }
+  }
+
+  /** Replaces the arguments gathered so far by the whole text, where a wire repeats it at the end. */
+  setToolArguments(key: Key, text: string): void {
+    const answer = this.open.get(key)
+    if (answer?.type === "text") return answer.text === "" ? this.text(key, text) : undefined
+    const block = this.at(key, "tool-call")
+    if (block.text === text) return
+    if (block.text === "" && this.emitting && text !== "") {
+      this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: text })
+    }
+    block.text = text
+  }
+
+  /** Something only this wire and provider know, kept for the next turn. */
+  provider(wire: string, value: JsonObject): void {
+    const block = this.push("provider")
+    block.name = `${wire}:${this.owner}`
+    block.value = value
+    block.closed = true
+  }
+
+  /** Adds to what the block needs on the next turn, without any content. */
+  metadata(key: Key, type: "text" | "reasoning", metadata: ProviderMetadata): void {
+    const block = this.at(key, type)
+    block.metadata = { ...block.metadata, ...metadata }
+  }
+
+  has(key: Key): boolean {
+    return this.open.has(key)
+  }
+
+  textOf(key: Key): string {
+    return this.open.get(key)?.text ?? ""
+  }
+
+  metadataOf(key: Key): ProviderMetadata | undefined {
+    return this.open.get(key)?.metadata
+  }
+
+  /** The block is complete; the next delta under the same key opens a new one. */
+  close(key: Key): void {
+    const block = this.open.get(key)
+    if (block === undefined) return
+    this.open.delete(key)
+    this.finish(block)
+  }
+
+  closeAll(): void {
+    for (const block of this.blocks) this.finish(block)
+    this.open.clear()
+  }
+
+  warn(code: Warning["code"], message: string): void {
+    if (!this.warnings.some((warning) => warning.message === message)) this.warnings.push({ code, message })
+  }
+
+  /** The parts since the last call. */
+  takeParts(): ReadonlyArray<ContentPart> {
+    if (this.parts.length === 0) return noParts
+    const parts = this.parts
+    this.parts = []
+    return parts
+  }
+
+  get hasText(): boolean {
+    return this.blocks.some((block) => block.type === "text" && block.text !== "")
+  }
+
+  get visibleText(): string {
+    return this.joined("text")
+  }
+
+  get reasoningText(): string | undefined {
+    const text = this.joined("reasoning")
+    return text === "" ? undefined : text
+  }
+
+  get toolCalls(): ReadonlyArray<ToolCallPart> {
+    return this.blocks.filter((block) => block.type === "tool-call").map((block) => this.toToolCall(block))
+  }
+
+  /** The assistant's parts in the order they began. Empty text and reasoning without a trace are left out. */
+  get content(): ReadonlyArray<AssistantPart> {
+    const parts: Array<AssistantPart> = []
+    for (const block of this.blocks) {
+      if (block.type === "tool-call") parts.push(this.toToolCall(block))
+      else if (block.type === "provider") {
+        if (block.value !== undefined) parts.push({ type: "provider", wire: block.name, value: block.value })
+      } else if (block.text !== "" || block.metadata !== undefined) {
+        parts.push({
+          type: block.type,
+          text: block.text,
+          ...(block.metadata === undefined ? {} : { providerMetadata: block.metadata })
+        })
+      }
+    }
+    return parts
+  }
+
+  /** Usage in our convention; parts that exceed their whole are clamped, with a warning. */
+  get usage(): Usage | undefined {
+    const raw = this.rawUsage
+    if (raw === undefined || (raw.input === undefined && raw.output === undefined)) return undefined
+    const input = raw.input ?? 0
+    const output = raw.output ?? 0
+    const cached = Math.min(raw.cached ?? 0, input)
+    const cacheCreation = Math.min(raw.cacheCreation ?? 0, input - cached)
+    const reasoning = Math.min(raw.reasoning ?? 0, output)
+    if (
+      cached !== (raw.cached ?? 0) || cacheCreation !== (raw.cacheCreation ?? 0) || reasoning !== (raw.reasoning ?? 0)
+    ) {
+      this.warn("usage-inconsistent", "the provider reports more cached or reasoning tokens than tokens; clamped")
+    }
+    return {
+      inputTokens: input,
+      outputTokens: output,
+      cachedInputTokens: cached,
+      cacheCreationTokens: cacheCreation,
+      reasoningTokens: reasoning,
+      totalTokens: input + output
+    }
+  }
+
+  private joined(type: Block["type"]): string {
+    let text = ""
+    for (const block of this.blocks) if (block.type === type) text += block.text
+    return text
+  }
+
+  private at(key: Key, type: Block["type"]): Block {
+    const known = this.open.get(key)
+    if (known !== undefined && known.type === type) return known
+    const block = this.push(type)
+    this.open.set(key, block)
+    return block
+  }
+
+  private push(type: Block["type"]): Block {
+    const block: Block = {
+      type,
+      text: "",
+      metadata: undefined,
+      id: "",
+      name: "",
+      parsed: undefined,
+      value: undefined,
+      plain: false,
+      closed: false
+    }
+    this.blocks.push(block)
+    return block
+  }
+
+  private finish(block: Block): void {
+    if (block.closed) return
+    block.closed = true
+    if (block.type !== "tool-call") return
+    const call = this.toToolCall(block)
+    if (block.parsed === undefined && call.arguments === null && block.text.trim() !== "null") {
+      this.warn("tool-arguments-invalid", `the arguments of ${block.name} are not JSON; see rawArguments`)
+    }
+    if (this.emitting) this.parts.push({ _tag: "ToolCallPart", call })
+  }
+
+  private toToolCall(block: Block): ToolCallPart {
+    const { metadata, name, parsed, plain, text } = block
+    const value = plain ? text : text === "" && parsed !== undefined ? parsed : parseArguments(text)
+    return {
+      type: "tool-call",
+      id: block.id,
+      name,
+      arguments: plain || value === null ? value : this.restoreArguments(name, value),
+      ...(text !== ""
+        ? { rawArguments: text }
+        : parsed === undefined || Object.keys(parsed).length === 0
+        ? {}
+        : { rawArguments: JSON.stringify(parsed) }),
+      ...(metadata === undefined ? {} : { providerMetadata: metadata })
+    }
+  }
+}

@@ -1,0 +1,281 @@
+/** A streamed body, from bytes to parts: pulls, frames, lets the wire read, and knows when the answer is complete. */
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as Channel from "effect/Channel"
+import type * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Request } from "../../LLM.ts"
+import type * as LLMError from "../../LLMError.ts"
+import type * as Response from "../../Response.ts"
+import * as http from "../http/client.ts"
+import { type Framing, FramingError, type WireEvent } from "../http/framing.ts"
+import * as sse from "../http/sse.ts"
+import { PartialJson } from "../json/partialJson.ts"
+import * as json from "../json/values.ts"
+import type { Completion } from "./completion.ts"
+import { liveClock } from "./runtime.ts"
+import { failed, type Host, httpFailed, malformed, newCompletion, type Session, timedOut } from "./session.ts"
+import { settle } from "./settle.ts"
+
+/** A piece of the body, or the end. */
+type BodyPull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, HttpClientError.ResponseError>
+type Pull<A, R> = Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError.LLMError, R>
+
+/** How long a finished stream may take to end its body, so that the connection can be used again. */
+const drainLimit = "100 millis"
+
+export class Reader<S, A, R> {
+  /** Since when the program has been waiting for the next part, ms; undefined while it is not. */
+  waitingSince: number | undefined = undefined
+  /** Set by the watchdog before it closes the connection. */
+  expired: "total" | "betweenTokens" | undefined = undefined
+
+  private readonly host: Host<S>
+  private readonly session: Session
+  private readonly request: Request<A, R>
+  private readonly response: http.Received
+  private readonly body: BodyPull
+  private readonly attemptStartedAt: bigint
+  private readonly completion: Completion
+  private readonly state: S
+  private readonly framing: Framing
+  private readonly partial: PartialJson | undefined
+  private bytes = 0
+  private format: "unknown" | "events" | "json" = "unknown"
+  private text = ""
+  private readonly decoder = new TextDecoder()
+  private phase: "reading" | "complete" | "finished" | "ended" = "reading"
+  /** Comes after the parts that arrived before it. */
+  private failure: LLMError.LLMError | undefined = undefined
+
+  constructor(
+    host: Host<S>,
+    session: Session,
+    request: Request<A, R>,
+    response: http.Received,
+    body: BodyPull,
+    attemptStartedAt: bigint
+  ) {
+    const { wire } = host.driver
+    this.host = host
+    this.session = session
+    this.request = request
+    this.response = response
+    this.body = body
+    this.attemptStartedAt = attemptStartedAt
+    this.completion = newCompletion(session, true)
+    this.state = wire.initial()
+    this.framing = (wire.framing ?? sse.make)(host.limits)
+    this.partial = request.output.format.type === "text" ? undefined : new PartialJson()
+  }
+
+  /** Starts reading the body; it ends with the scope. */
+  static open<S, A, R>(
+    host: Host<S>,
+    session: Session,
+    request: Request<A, R>,
+    response: http.Received,
+    scope: Scope.Scope,
+    attemptStartedAt: bigint
+  ): Effect.Effect<Reader<S, A, R>> {
+    return Effect.map(
+      Channel.toPullIn(Stream.toChannel(response.stream), scope),
+      (body) => new Reader(host, session, request, response, body, attemptStartedAt)
+    )
+  }
+
+  /** The text that has arrived. */
+  get partialText(): string {
+    return this.completion.visibleText
+  }
+
+  /** The next parts, at least one; undefined at the end. The first parts have content, or are the end. */
+  readonly pull: Pull<A, R> = Effect.suspend(() => {
+    this.waitingSince = this.session.clock.unsafeCurrentTimeMillis()
+    return this.next()
+  })
+
+  private next(): Pull<A, R> {
+    if (this.failure !== undefined) return Effect.fail(this.failure)
+    switch (this.phase) {
+      case "reading":
+        return Effect.matchEffect(this.body, this.onBody)
+      case "complete":
+        return this.finish([])
+      case "finished":
+        return this.drain()
+      case "ended":
+        return Effect.succeed(undefined)
+    }
+  }
+
+  private readonly onBody = {
+    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> =>
+      Effect.fail(
+        this.expired === undefined
+          ? httpFailed(this.session, http.broken(error), this.response, this.partialText)
+          : this.timeout(this.expired)
+      ),
+    onSuccess: (piece: Either.Either<Chunk.Chunk<Uint8Array>, unknown>): Pull<A, R> => {
+      if (this.expired !== undefined) return Effect.fail(this.timeout(this.expired))
+      return this.guarded(() => piece._tag === "Right" ? this.bytesCame(piece.right) : this.endOfBody())
+    }
+  }
+
+  private guarded(read: () => Pull<A, R>): Pull<A, R> {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error
+      return this.fail(malformed(this.session, this.response, error.message, undefined, this.partialText))
+    }
+  }
+
+  /** However the bytes were cut, the reader sees what came before the failure, and then the failure. */
+  private fail(failure: LLMError.LLMError): Pull<A, R> {
+    const parts = this.takeParts()
+    if (parts.length === 0) return Effect.fail(failure)
+    this.failure = failure
+    return this.emit(parts)
+  }
+
+  private bytesCame(chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> {
+    for (const bytes of chunks) {
+      this.bytes += bytes.length
+      const { maxResponseBytes } = this.host.limits
+      if (this.bytes > maxResponseBytes) {
+        return this.fail(httpFailed(this.session, http.tooLarge(maxResponseBytes), this.response, this.partialText))
+      }
+      if (this.format === "unknown") this.format = formatOf(bytes)
+      if (this.format === "json") this.text += this.decoder.decode(bytes, { stream: true })
+      else if (this.format === "events") {
+        const failure = this.read(this.framing.push(bytes))
+        if (failure !== undefined) return this.fail(failure)
+      }
+    }
+    const parts = this.takeParts()
+    if (this.completion.done) return this.finish(parts)
+    return parts.length === 0 ? this.next() : this.emit(parts)
+  }
+
+  private endOfBody(): Pull<A, R> {
+    if (this.format === "json") return this.wholeBody()
+    const failure = this.read(this.framing.end())
+    // What the end cuts in two is no malformed event but a broken connection.
+    const cut = this.completion.malformed !== undefined
+    if (failure !== undefined && !cut) return this.fail(failure)
+    if (!cut && (this.completion.done || this.host.driver.wire.isComplete(this.completion))) {
+      this.phase = "complete"
+      return this.finish(this.takeParts())
+    }
+    return this.fail(
+      httpFailed(
+        this.session,
+        new http.HttpFailure("transport", "the stream ended before the answer was complete"),
+        this.response,
+        this.partialText
+      )
+    )
+  }
+
+  /** An error, or an answer that ignores that a stream was asked for: JSON whatever its label says. */
+  private wholeBody(): Pull<A, R> {
+    this.text += this.decoder.decode()
+    const { wire } = this.host.driver
+    const body = json.parse(this.text)
+    const facts = body === undefined ? undefined : wire.readError(body, this.response.headers)
+    if (facts !== undefined) return Effect.fail(failed(this.session, this.response, facts, this.text))
+    if (Array.isArray(body)) {
+      const failure = this.read(body.map((item) => ({ event: "", data: JSON.stringify(item) })))
+      if (failure !== undefined) return this.fail(failure)
+    } else if (json.isObject(body)) wire.read(body, this.completion, this.session.call)
+    const { failure } = this.completion
+    if (failure !== undefined) return Effect.fail(failed(this.session, this.response, failure, this.text))
+    if (!wire.isComplete(this.completion)) {
+      return Effect.fail(
+        malformed(this.session, this.response, `the answer is neither a stream nor a ${wire.name} answer`, this.text)
+      )
+    }
+    this.phase = "complete"
+    return this.finish(this.takeParts())
+  }
+
+  private read(events: ReadonlyArray<WireEvent>): LLMError.LLMError | undefined {
+    const { completion, session, state } = this
+    const { wire } = this.host.driver
+    for (const event of events) {
+      wire.step(state, event, completion, session.call)
+      if (completion.failure !== undefined) {
+        return failed(session, this.response, completion.failure, event.data, this.partialText)
+      }
+      if (completion.malformed !== undefined) {
+        return malformed(session, this.response, completion.malformed, event.data, this.partialText)
+      }
+      // What follows the terminal event ([DONE] after message_stop) says nothing more.
+      if (completion.done) return undefined
+    }
+    return undefined
+  }
+
+  private takeParts(): ReadonlyArray<Response.ContentPart> {
+    const parts = this.completion.takeParts()
+    const { partial } = this
+    if (partial === undefined || parts.length === 0) return parts
+    for (const part of parts) if (part._tag === "TextDelta") partial.push(part.delta)
+    const snapshot = partial.snapshot()
+    if (snapshot === undefined) return parts
+    const { codec } = this.session.lowered
+    const shown = codec?.partial === undefined ? snapshot : codec.partial(snapshot)
+    return shown === undefined ? parts : [...parts, { _tag: "ObjectDelta", partial: shown }]
+  }
+
+  private emit(parts: ReadonlyArray<Response.StreamPart<A>>): Pull<A, R> {
+    this.waitingSince = undefined
+    this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()
+    return Effect.succeed(parts)
+  }
+
+  private finish(parts: ReadonlyArray<Response.ContentPart>): Pull<A, R> {
+    const bodyEnded = this.phase === "complete"
+    this.completion.closeAll()
+    const last = [...parts, ...this.takeParts()]
+    if (last.length > 0) this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()
+    return Effect.matchEffect(
+      settle(this.session, this.request, this.completion, this.response, this.attemptStartedAt),
+      {
+        onFailure: (failure) => {
+          if (last.length === 0) return Effect.fail(failure)
+          this.failure = failure
+          return this.emit(last)
+        },
+        onSuccess: (response) => {
+          this.phase = bodyEnded ? "ended" : "finished"
+          this.waitingSince = undefined
+          return Effect.succeed([...last, { _tag: "Finish" as const, response }])
+        }
+      }
+    )
+  }
+
+  private drain(): Pull<A, R> {
+    this.phase = "ended"
+    const rest = Effect.ignore(Effect.repeat(this.body, { while: Either.isRight }))
+    // On the real clock: this waits for a socket, not for the program's time.
+    return Effect.as(Effect.withClock(Effect.timeoutOption(rest, drainLimit), liveClock), undefined)
+  }
+
+  timeout(phase: "total" | "betweenTokens"): LLMError.ProviderError {
+    return timedOut(this.session, phase, this.session.timeouts[phase], this.partialText)
+  }
+}
+
+/** A stream of events, unless the first thing in it opens a JSON value. */
+const formatOf = (bytes: Uint8Array): "unknown" | "events" | "json" => {
+  for (const byte of bytes) {
+    if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) continue
+    return byte === 0x7b || byte === 0x5b ? "json" : "events"
+  }
+  return "unknown"
+}

@@ -1,0 +1,34 @@
+/** The one place that looks inside Effect's runtime: what a running fiber knows, without a step to ask for each. */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import type * as MetricLabel from "effect/MetricLabel"
+import * as Tracer from "effect/Tracer"
+
+export interface Running {
+  readonly context: Context.Context<never>
+  readonly clock: Clock.Clock
+  /** Somebody reads spans. */
+  readonly traced: () => boolean
+  readonly metricLabels: () => ReadonlyArray<MetricLabel.MetricLabel>
+}
+
+/** Time of the machine, not of the program: for what waits for a socket or a disk. */
+export const liveClock: Clock.Clock = Clock.make()
+
+// Nobody reads the spans of the tracer that is there when no other is given.
+const nativeTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+export const withRunning = <A, E, R>(f: (running: Running) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime((fiber) =>
+    f({
+      context: fiber.currentContext,
+      clock: Context.getOrElse(fiber.currentDefaultServices, Clock.Clock, () => liveClock),
+      traced: () =>
+        fiber.getFiberRef(FiberRef.currentTracerEnabled) &&
+        Context.get(fiber.currentDefaultServices, Tracer.Tracer) !== nativeTracer,
+      metricLabels: () => Array.from(fiber.getFiberRef(FiberRef.currentMetricLabels))
+    })
+  )

@@ -1,0 +1,268 @@
+/**
+ * The Chat Completions wire, as OpenAI defined it and many hosts speak it.
+ * Source: developers.openai.com/api/reference, hosts' own pages, recorded traffic, 2026-11.
+ */
+import type { JsonObject } from "../../../Prompt.ts"
+import type { FinishReason } from "../../../Response.ts"
+import type { Completion, RawUsage } from "../../call/completion.ts"
+import type { Call, Wire } from "../../call/driver.ts"
+import { readErrorBody } from "../../http/errors.ts"
+import type { WireEvent } from "../../http/framing.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import * as dialect from "../../schema/dialect.ts"
+import { dollarsOfTicks } from "../xaiTicks.ts"
+import { lower, name, type Quirks } from "./request.ts"
+
+export { type Quirks, reasoningEffort } from "./request.ts"
+
+export interface State {
+  readonly tools: Map<number, { key: string; id: string }>
+  last: string | undefined
+  lastId: string | undefined
+  count: number
+}
+
+export const wire = (quirks: Quirks): Wire<State> => ({
+  name,
+  toolName: /^[a-zA-Z0-9_-]{1,64}$/,
+  strictTools: dialect.openAIStrict,
+  lower: (call) => lower(call, quirks),
+  read,
+  initial: () => ({ tools: new Map(), last: undefined, lastId: undefined, count: 0 }),
+  step,
+  isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
+  readError: (body) =>
+    isObject(body) && Array.isArray(body["choices"]) && !isObject(body["error"]) ? undefined : readErrorBody(body)
+})
+
+const read = (body: Loose, completion: Completion, call: Call): void => {
+  readEnvelope(body, completion)
+  const choice = asObject(asArray(body["choices"])[0])
+  const message = choice["message"]
+  if (!isObject(message)) return
+  const state: State = { tools: new Map(), last: undefined, lastId: undefined, count: 0 }
+  readDelta(message, state, completion, call)
+  readFinish(choice, completion)
+  completion.done = true
+}
+
+const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
+  if (event.data.trim() === "[DONE]") {
+    completion.done = true
+    return
+  }
+  const chunk = parse(event.data)
+  if (!isObject(chunk)) {
+    completion.malformed = "an event of the stream is not a JSON object"
+    return
+  }
+  readEnvelope(chunk, completion)
+  for (const item of asArray(chunk["choices"])) {
+    const choice = asObject(item)
+    // Other candidates than the first are not asked for; a host that sends them anyway is not mixed in.
+    if (choice["index"] !== undefined && choice["index"] !== null && choice["index"] !== 0) continue
+    const delta = choice["delta"] ?? choice["message"]
+    if (isObject(delta)) readDelta(delta, state, completion, call)
+    readFinish(choice, completion)
+  }
+  if (isObject(chunk["error"]) || typeof chunk["error"] === "string" || event.event === "error") {
+    completion.failure = readErrorBody(chunk) ?? { message: "the provider sent an error event" }
+  }
+}
+
+const readEnvelope = (body: Loose, completion: Completion): void => {
+  completion.id ??= asString(body["id"]) || undefined
+  completion.model = asString(body["model"]) || completion.model
+  completion.serviceTier = asString(body["service_tier"]) ?? completion.serviceTier
+  const usage = isObject(body["usage"]) ? body["usage"] : asObject(body["x_groq"])["usage"]
+  if (isObject(usage)) {
+    const counts = readUsage(usage)
+    if (counts.input !== undefined || counts.output !== undefined) completion.rawUsage = counts
+    completion.serviceTier = asString(usage["service_tier"]) ?? completion.serviceTier
+    completion.webSearches = asNumber(asObject(usage["server_tool_use_details"])["web_search_requests"]) ??
+      completion.webSearches
+    readCost(usage, completion)
+  }
+  const cost = asNumber(asObject(body["cost"])["usd"])
+  if (cost !== undefined) completion.providerCost = { total: cost }
+}
+
+/** The counts of a `usage` object, whichever of the hosts' names they come under. */
+export const readUsage = (usage: Loose): RawUsage => {
+  const prompt = asObject(usage["prompt_tokens_details"])
+  const details = asObject(usage["completion_tokens_details"])
+  const input = asNumber(usage["prompt_tokens"])
+  const output = asNumber(usage["completion_tokens"])
+  const reasoning = asNumber(details["reasoning_tokens"]) ?? asNumber(usage["reasoning_tokens"])
+  const total = asNumber(usage["total_tokens"])
+  // xAI counts reasoning beside the output; the total tells.
+  const beside = reasoning !== undefined && reasoning > 0 && total === (input ?? 0) + (output ?? 0) + reasoning
+  return {
+    input,
+    output: beside ? (output ?? 0) + reasoning : output,
+    cached: asNumber(prompt["cached_tokens"]) ?? asNumber(usage["prompt_cache_hit_tokens"]) ??
+      asNumber(usage["cached_tokens"]) ?? asNumber(usage["num_cached_tokens"]),
+    cacheCreation: asNumber(prompt["cache_write_tokens"]) ?? asNumber(usage["cache_creation_input_tokens"]),
+    reasoning,
+    inputAudio: asNumber(prompt["audio_tokens"]),
+    outputAudio: asNumber(details["audio_tokens"])
+  }
+}
+
+const readCost = (usage: Loose, completion: Completion): void => {
+  const cost = usage["cost"]
+  const ticks = dollarsOfTicks(usage)
+  if (isObject(cost)) {
+    // Perplexity: the parts, with a fee per request.
+    const total = asNumber(cost["total_cost"])
+    if (total !== undefined) {
+      completion.providerCost = {
+        total,
+        input: asNumber(cost["input_tokens_cost"]),
+        output: asNumber(cost["output_tokens_cost"])
+      }
+    }
+  } else if (asNumber(cost) !== undefined) {
+    const details = asObject(usage["cost_details"])
+    completion.providerCost = {
+      total: asNumber(cost) ?? 0,
+      input: asNumber(details["upstream_inference_prompt_cost"]),
+      output: asNumber(details["upstream_inference_completions_cost"])
+    }
+  } else if (ticks !== undefined) completion.providerCost = { total: ticks }
+}
+
+const readDelta = (delta: Loose, state: State, completion: Completion, call: Call): void => {
+  readReasoning(delta, completion, call)
+  const content = delta["content"]
+  if (typeof content === "string") completion.text("text", content)
+  else if (Array.isArray(content)) readContentList(content, completion, call)
+  const refusal = asString(delta["refusal"])
+  if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
+  for (const item of asArray(delta["tool_calls"])) readToolCall(asObject(item), state, completion)
+  if (isObject(delta["function_call"])) {
+    readToolCall({ index: 0, function: delta["function_call"] }, state, completion)
+  }
+}
+
+/** Mistral: text and thinking as a list of pieces. */
+const readContentList = (content: ReadonlyArray<unknown>, completion: Completion, call: Call): void => {
+  for (const item of content) {
+    const piece = asObject(item)
+    if (piece["type"] === "thinking") {
+      for (const thought of asArray(piece["thinking"])) {
+        completion.reasoning("reasoning", asString(asObject(thought)["text"]) ?? "", ofHost(call, {}))
+      }
+    } else completion.text("text", asString(piece["text"]) ?? "")
+  }
+}
+
+const ofHost = (call: Call, more: JsonObject) => ({ [name]: { provider: call.provider, ...more } })
+
+const readReasoning = (delta: Loose, completion: Completion, call: Call): void => {
+  const field = typeof delta["reasoning_content"] === "string" && delta["reasoning_content"] !== ""
+    ? "reasoning_content"
+    : typeof delta["reasoning"] === "string" && delta["reasoning"] !== ""
+    ? "reasoning"
+    : undefined
+  const details = asArray(delta["reasoning_details"]).map(asJsonObject)
+  if (details.length > 0) {
+    const known = completion.metadataOf("reasoning")?.[name]?.["details"]
+    completion.metadata(
+      "reasoning",
+      "reasoning",
+      ofHost(call, {
+        details: mergeDetails(Array.isArray(known) ? known.map(asJsonObject) : [], details)
+      })
+    )
+  }
+  if (field !== undefined) {
+    const text = asString(delta[field]) ?? ""
+    // OpenRouter wants its details back and nothing else.
+    if (completion.metadataOf("reasoning")?.[name]?.["details"] !== undefined) completion.reasoning("reasoning", text)
+    else completion.reasoning("reasoning", text, ofHost(call, { field }))
+  } else {
+    for (const detail of details) {
+      const text = asString(detail["text"]) ?? asString(detail["summary"])
+      if (text !== undefined && text !== "") completion.reasoning("reasoning", text)
+    }
+  }
+}
+
+/** Pieces of one detail come with the same type and index; they are joined as they were meant. */
+const mergeDetails = (
+  known: ReadonlyArray<JsonObject>,
+  more: ReadonlyArray<JsonObject>
+): ReadonlyArray<JsonObject> => {
+  const merged = [...known]
+  for (const detail of more) {
+    const last = merged[merged.length - 1]
+    if (last === undefined || last["type"] !== detail["type"] || last["index"] !== detail["index"]) {
+      merged.push(detail)
+      continue
+    }
+    const joined: Record<string, JsonObject[string]> = { ...last, ...detail }
+    for (const field of ["text", "summary", "data", "signature"]) {
+      const before = last[field]
+      const after = detail[field]
+      if (typeof before === "string" && typeof after === "string") joined[field] = before + after
+      else if (typeof before === "string") joined[field] = before
+    }
+    merged[merged.length - 1] = joined
+  }
+  return merged
+}
+
+const readToolCall = (item: Loose, state: State, completion: Completion): void => {
+  const fn = asObject(item["function"])
+  const id = asString(item["id"]) || undefined
+  const called = asString(fn["name"]) || undefined
+  const index = asNumber(item["index"])
+  const known = index === undefined ? undefined : state.tools.get(index)
+  let key: string
+  // Some hosts number every call 0, some leave the number out: then a new id with a name begins a call.
+  const isNew = index === undefined
+    ? state.last === undefined || (id !== undefined && id !== state.lastId) ||
+      (id === undefined && called !== undefined)
+    : known === undefined || (called !== undefined && (known.id !== (id ?? "") || isWhole(completion, known.key)))
+  if (isNew) {
+    key = `tool-${state.count++}`
+    if (index !== undefined) state.tools.set(index, { key, id: id ?? "" })
+  } else key = known?.key ?? state.last ?? "tool-0"
+  state.last = key
+  state.lastId = id ?? state.lastId
+  const extra = item["extra_content"]
+  completion.toolCall(key, {
+    id,
+    name: called,
+    ...(isObject(extra) ? { metadata: { [name]: { extra_content: asJsonObject(extra) } } } : {})
+  })
+  const args = fn["arguments"]
+  if (typeof args === "string") completion.toolArguments(key, args)
+  else if (isObject(args)) completion.toolArguments(key, JSON.stringify(args))
+}
+
+/** The arguments so far are complete: what comes with a name is another call. */
+const isWhole = (completion: Completion, key: string): boolean => isObject(parse(completion.textOf(key)))
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  stop: "stop",
+  eos: "stop",
+  end_turn: "stop",
+  length: "length",
+  model_length: "length",
+  max_tokens: "length",
+  tool_calls: "tool-calls",
+  function_call: "tool-calls",
+  content_filter: "content-filter"
+}
+
+const readFinish = (choice: Loose, completion: Completion): void => {
+  // OpenRouter: an upstream that failed, beside what it had said.
+  if (isObject(choice["error"])) completion.failure = readErrorBody(choice)
+  const raw = asString(choice["finish_reason"])
+  if (raw === undefined || raw === "") return
+  completion.rawFinishReason = raw
+  completion.finishReason = finishReasons[raw] ?? "other"
+  if (raw === "content_filter") completion.filter = "content_filter"
+}

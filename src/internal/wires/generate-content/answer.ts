@@ -1,0 +1,156 @@
+/**
+ * Google's generateContent wire, as Gemini and Vertex speak it. Source: ai.google.dev/api/generate-content, recorded
+ * traffic, 2026-11.
+ */
+import type { JsonObject } from "../../../Prompt.ts"
+import type { FinishReason } from "../../../Response.ts"
+import type { Completion, ErrorFacts } from "../../call/completion.ts"
+import type { Wire } from "../../call/driver.ts"
+import { readErrorBody, retryInfoOf } from "../../http/errors.ts"
+import type { WireEvent } from "../../http/framing.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import { lower, name } from "./request.ts"
+
+export interface State {
+  /** Text and reasoning alternate; each run of one kind is a block. */
+  block: number
+  kind: "text" | "reasoning" | "other"
+}
+
+export const wire: Wire<State> = {
+  name,
+  toolName: /^[a-zA-Z_][a-zA-Z0-9_.-]{0,63}$/,
+  strictTools: undefined,
+  lower: (call) => lower(call),
+  read: (body, completion) => {
+    readChunk(initial(), body, completion)
+    completion.done = completion.rawFinishReason !== undefined || completion.filter !== undefined ||
+      asArray(body["candidates"]).length > 0
+  },
+  initial: () => initial(),
+  step: (state, event, completion) => step(state, event, completion),
+  // A stream may go on after a finish reason, so only its end says that it is complete.
+  isComplete: (completion) =>
+    completion.done || completion.rawFinishReason !== undefined || completion.filter !== undefined,
+  readError: (body) => readError(body)
+}
+
+const initial = (): State => ({ block: 0, kind: "other" })
+
+const readError = (body: unknown): ErrorFacts | undefined => {
+  const first: unknown = Array.isArray(body) ? body[0] : body
+  if (!isObject(first)) return undefined
+  if (isObject(first["error"])) {
+    const error = first["error"]
+    const facts = readErrorBody(first)
+    return { ...facts, type: asString(error["status"]), retryAfter: retryInfoOf(error) }
+  }
+  return first["candidates"] === undefined && first["promptFeedback"] === undefined &&
+      first["usageMetadata"] === undefined
+    ? readErrorBody(first)
+    : undefined
+}
+
+const step = (state: State, event: WireEvent, completion: Completion): void => {
+  if (event.data.trim() === "[DONE]") return
+  const chunk = parse(event.data)
+  if (!isObject(chunk)) {
+    completion.malformed = "an event of the stream is not a JSON object"
+    return
+  }
+  const error = readError(chunk)
+  if (error !== undefined) completion.failure = error
+  else readChunk(state, chunk, completion)
+}
+
+const blocked = /SAFETY|RECITATION|BLOCKLIST|PROHIBITED_CONTENT|SPII/
+
+const readChunk = (state: State, chunk: Loose, completion: Completion): void => {
+  completion.id ??= asString(chunk["responseId"])
+  completion.model = asString(chunk["modelVersion"]) ?? completion.model
+  const reason = asString(asObject(chunk["promptFeedback"])["blockReason"])
+  if (reason !== undefined && reason !== "BLOCK_REASON_UNSPECIFIED") completion.filter = reason
+  if (isObject(chunk["usageMetadata"])) readUsage(chunk["usageMetadata"], completion)
+  const candidate = asObject(asArray(chunk["candidates"])[0])
+  for (const part of asArray(asObject(candidate["content"])["parts"])) readPart(state, asJsonObject(part), completion)
+  const grounding = asObject(candidate["groundingMetadata"])
+  if (asArray(grounding["webSearchQueries"]).length > 0 || asArray(grounding["groundingChunks"]).length > 0) {
+    completion.webSearches = 1
+  }
+  readFinish(candidate, completion)
+}
+
+const readPart = (state: State, part: JsonObject, completion: Completion): void => {
+  const signature = asString(part["thoughtSignature"])
+  const metadata = signature === undefined ? undefined : { [name]: { thoughtSignature: signature } }
+  if (isObject(part["functionCall"])) {
+    const call = part["functionCall"]
+    const id = asString(call["id"])
+    state.kind = "other"
+    const key = `call-${state.block++}`
+    completion.toolCall(key, {
+      id,
+      name: asString(call["name"]),
+      parsed: asJsonObject(call["args"]),
+      ...(metadata === undefined && id === undefined
+        ? {}
+        : { metadata: { [name]: { ...metadata?.[name], ...(id === undefined ? {} : { id }) } } })
+    })
+    completion.close(key)
+    return
+  }
+  const written = part["text"]
+  if (typeof written === "string") {
+    const kind = part["thought"] === true ? "reasoning" : "text"
+    if (state.kind !== kind) {
+      state.kind = kind
+      state.block++
+    }
+    if (kind === "reasoning") completion.reasoning(state.block, written, { [name]: { ...metadata?.[name] } })
+    else completion.text(state.block, written, metadata)
+    return
+  }
+  // Code, its result, a picture: only this wire knows what to do with them.
+  state.kind = "other"
+  if (Object.keys(part).length > 0) completion.provider(name, part)
+}
+
+const readUsage = (usage: Loose, completion: Completion): void => {
+  const prompt = asNumber(usage["promptTokenCount"])
+  const toolUse = asNumber(usage["toolUsePromptTokenCount"])
+  const candidates = asNumber(usage["candidatesTokenCount"])
+  const thoughts = asNumber(usage["thoughtsTokenCount"])
+  completion.serviceTier = asString(usage["serviceTier"]) ?? completion.serviceTier
+  if (prompt === undefined && candidates === undefined && thoughts === undefined) return
+  completion.rawUsage = {
+    input: (prompt ?? 0) + (toolUse ?? 0),
+    output: (candidates ?? 0) + (thoughts ?? 0),
+    cached: asNumber(usage["cachedContentTokenCount"]),
+    reasoning: thoughts,
+    inputAudio: audioOf(usage["promptTokensDetails"]),
+    outputAudio: audioOf(usage["candidatesTokensDetails"])
+  }
+}
+
+const audioOf = (details: unknown): number | undefined => {
+  const audio = asArray(details).map(asObject).find((detail) => detail["modality"] === "AUDIO")
+  return audio === undefined ? undefined : asNumber(audio["tokenCount"])
+}
+
+const readFinish = (candidate: Loose, completion: Completion): void => {
+  const raw = asString(candidate["finishReason"])
+  if (raw === undefined || raw === "FINISH_REASON_UNSPECIFIED") return
+  completion.rawFinishReason = raw
+  completion.finishReason = finishReasonOf(raw)
+  if (completion.finishReason === "content-filter") completion.filter = raw
+  const message = asString(candidate["finishMessage"])
+  if (raw.startsWith("MALFORMED_") && !completion.hasText && completion.toolCalls.length === 0) {
+    completion.malformed = `the model stopped with ${raw}${message === undefined ? "" : `: ${message}`}`
+  }
+  if (completion.finishReason === "other") {
+    completion.warn("other", `the model stopped with ${raw}${message === undefined ? "" : `: ${message}`}`)
+  }
+}
+
+const finishReasonOf = (raw: string): FinishReason =>
+  raw === "STOP" ? "stop" : raw === "MAX_TOKENS" ? "length" : blocked.test(raw) ? "content-filter" : "other"
