@@ -62,6 +62,11 @@ export interface Options {
    */
   readonly failoverOn?: ((error: LLMError) => boolean) | undefined
   /**
+   * Who makes a try again: only the member after which no other waits (`"last"`, default), or every member by its own
+   * `retry` before the next one is asked (`"each"`). A failure that does not move on is always its member's to retry.
+   */
+  readonly memberRetries?: "last" | "each" | undefined
+  /**
    * Leave out, with a warning in the log, a member that cannot be built (no key). Default false: the layer fails. It also
    * fails when there is none left.
    */
@@ -156,7 +161,7 @@ export const layerModels = (
   models: NonEmpty<string | readonly [provider: string, model: string]>,
   options: ModelsOptions = {}
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> => {
-  const { apiKeys = {}, breaker, failoverOn, hedge, midStream, skipUnavailable, ...common } = options
+  const { apiKeys = {}, breaker, failoverOn, hedge, memberRetries, midStream, skipUnavailable, ...common } = options
   const member = (named: string | readonly [string, string]) => {
     const target = typeof named === "string"
       ? Models.parse(named)
@@ -171,6 +176,7 @@ export const layerModels = (
     breaker,
     failoverOn,
     hedge,
+    memberRetries,
     midStream,
     skipUnavailable
   })

@@ -12,9 +12,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { Cost } from "./Cost.ts"
 import * as elements from "./internal/call/arrayElements.ts"
-import type { Driver } from "./internal/call/driver.ts"
-import * as service from "./internal/call/service.ts"
+import type { Call, Driver, KeyFacts } from "./internal/call/driver.ts"
+import * as answering from "./internal/call/functions.ts"
+import { logFailure } from "./internal/call/logFailure.ts"
+import * as ending from "./internal/call/onEnd.ts"
+import * as overHttp from "./internal/call/overHttp.ts"
 import { scoped } from "./internal/call/withContext.ts"
 import * as headers from "./internal/http/headers.ts"
 import * as toolLoop from "./internal/tools/loop.ts"
@@ -23,9 +27,21 @@ import * as Errors from "./LLMError.ts"
 import * as Metadata from "./Metadata.ts"
 import * as Output from "./Output.ts"
 import type * as Prompt from "./Prompt.ts"
-import type { Response, StreamPart, Warning } from "./Response.ts"
+import type {
+  Attempt,
+  BlockEnd,
+  FinishReason,
+  ReasoningDelta,
+  Response,
+  StreamPart,
+  TextDelta,
+  ToolCallDelta,
+  ToolCallPart,
+  Warning
+} from "./Response.ts"
 import type * as Retry from "./Retry.ts"
 import type * as Tool from "./Tool.ts"
+import type { Usage } from "./Usage.ts"
 
 export type {
   /**
@@ -82,9 +98,17 @@ export interface Options {
   readonly maxTokens?: number | undefined
   readonly stop?: ReadonlyArray<string> | undefined
   readonly seed?: number | undefined
+  /** Sample from so many of the likeliest tokens only; where the provider has no such field, a warning says so. */
+  readonly topK?: number | undefined
+  /** -2 to 2; above 0, what was said at all becomes less likely. Where there is no such field, a warning says so. */
+  readonly presencePenalty?: number | undefined
+  /** -2 to 2; above 0, what was said often becomes less likely. Where there is no such field, a warning says so. */
+  readonly frequencyPenalty?: number | undefined
   readonly reasoning?: Reasoning | undefined
   readonly tools?: ReadonlyArray<Tool.Any> | undefined
   readonly toolChoice?: "auto" | "none" | "required" | { readonly tool: string } | undefined
+  /** False: one tool call an answer at most. Where the provider cannot be told, a warning says so. */
+  readonly parallelToolCalls?: boolean | undefined
   /** Let the provider search the web; billed per search. */
   readonly webSearch?: boolean | undefined
   /** This request only; wins over `withHeaders` and `defaultHeaders`. */
@@ -97,7 +121,10 @@ export interface Options {
    * whose parts are out by then.
    */
   readonly repair?: number | undefined
-  /** Merged last into the provider's own request body, objects deeply. */
+  /**
+   * Merged last into the provider's own request body, objects deeply. An object under a provider's name, as in
+   * `{ anthropic: { … } }`, reaches only that provider; a cascade sends the rest to every member.
+   */
   readonly providerOptions?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -429,6 +456,8 @@ export interface Settings {
   /** Replaces the default policy; see `Retry`. */
   readonly retry?: Retry.Policy | undefined
   readonly timeouts?: Timeouts | undefined
+  /** Fields of the provider's own request body for every call, under the request's own `providerOptions`. */
+  readonly providerOptions?: Options["providerOptions"] | undefined
   /** How structured answers are asked for, where the provider's own choice is not wanted. */
   readonly structured?: "native" | "tool" | "json-mode" | "prompt" | undefined
   /** Largest answer in bytes. Default 64 MiB. */
@@ -454,7 +483,120 @@ export interface Settings {
 export const make = <S>(
   driver: Driver<S>,
   settings: Settings = {}
-): Effect.Effect<Service, ConfigurationError, HttpClient.HttpClient> => service.make(driver, settings)
+): Effect.Effect<Service, ConfigurationError, HttpClient.HttpClient> => overHttp.make(driver, settings)
+
+/**
+ * What functions are asked: the request, checked, with its prompt as messages.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FunctionCall
+  extends Pick<Call, "provider" | "model" | "stream" | "options" | "messages" | "system" | "tools" | "format" | "warn">
+{}
+
+/**
+ * How an answer of functions ended, and what it took.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FunctionFacts {
+  /** Default `"stop"`, `"tool-calls"` when tools are called. */
+  readonly finishReason?: FinishReason | undefined
+  readonly rawFinishReason?: string | undefined
+  /** Tokens; without it the answer has a `usage-missing` warning. */
+  readonly usage?: Partial<Usage> | undefined
+  /** USD. Default: by the price list, for the provider and model; `null` when there is no such thing as a price. */
+  readonly cost?: number | Cost | null | undefined
+  /** The model that answered. Default: the one that was asked. */
+  readonly model?: string | undefined
+  readonly id?: string | undefined
+  /** The model refuses with these words: the call fails with `ContentFilteredError`. */
+  readonly refusal?: string | undefined
+  /** A safety block, by its category. */
+  readonly filter?: string | undefined
+  readonly warnings?: ReadonlyArray<Warning> | undefined
+}
+
+/**
+ * A whole answer of functions: text, thoughts and calls, or the parts themselves.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FunctionAnswer extends FunctionFacts {
+  readonly text?: string | undefined
+  readonly reasoning?: string | undefined
+  readonly toolCalls?: ReadonlyArray<Omit<Prompt.ToolCallPart, "type">> | undefined
+  readonly content?: ReadonlyArray<Prompt.AssistantPart> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FunctionEnd extends FunctionFacts {
+  readonly _tag: "End"
+}
+
+/**
+ * A part of a streamed answer of functions. A string is text; places need not be counted. The end of the stream is the
+ * end of the answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type FunctionPart =
+  | string
+  | Uncounted<TextDelta>
+  | Uncounted<ReasoningDelta>
+  | Uncounted<ToolCallDelta>
+  | Uncounted<ToolCallPart>
+  | Uncounted<BlockEnd>
+  | FunctionEnd
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Uncounted<Part> = Omit<Part, "index"> & { readonly index?: number | undefined }
+
+/**
+ * How `fromFunctions` gets its answers: one of the two is enough.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Functions {
+  readonly provider: string
+  readonly model: string
+  readonly generate?: ((call: FunctionCall) => Effect.Effect<string | FunctionAnswer, LLMError>) | undefined
+  readonly stream?: ((call: FunctionCall) => Stream.Stream<FunctionPart, LLMError>) | undefined
+}
+
+/**
+ * An LLM without HTTP: a model in the process, an adapter to another library, a script. Decoding, prices, spans, tries
+ * and time limits are those of any provider.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import { Effect } from "effect"
+ *
+ * const echo = LLM.fromFunctions({
+ *   provider: "local",
+ *   model: "echo",
+ *   generate: ({ messages }) => Effect.succeed(`You sent ${messages.length} messages.`)
+ * })
+ *
+ * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(echo))
+ * ```
+ */
+export const fromFunctions = (functions: Functions, settings: Settings = {}): Layer.Layer<LLM> =>
+  Layer.effect(LLM, answering.make(functions, settings))
 
 /**
  * A layer that wraps the `LLM` it is given. `f` may use services and fail. It is built anew for each `LLM` it is
@@ -474,6 +616,78 @@ export const make = <S>(
 export const decorate = <E, R>(f: (service: Service) => Effect.Effect<Service, E, R>): Layer.Layer<LLM, E, R | LLM> =>
   // Layers are shared by reference, whatever they are provided with.
   Layer.fresh(Layer.effect(LLM, Effect.flatMap(LLM, f)))
+
+/**
+ * How a call ended: what `onEnd` is told.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CallEnd {
+  /** Our id of the call (UUIDv7), as on its answer and in its log row. */
+  readonly requestId: string
+  /** `cancelled`: interrupted, or its reader stopped before the end. */
+  readonly outcome: "success" | "error" | "cancelled"
+  /** Who served the call, or was last asked. */
+  readonly provider: string
+  readonly model: string
+  readonly requestedModel: string
+  readonly streamed: boolean
+  /** ms since the epoch. */
+  readonly startedAt: number
+  readonly duration: Duration.Duration
+  /** From the call to the first content; streams only. */
+  readonly timeToFirstToken: Option.Option<Duration.Duration>
+  /** Tokens, as far as they are known, of every try. */
+  readonly usage: Usage
+  /** USD of `usage`; none when nothing is known to have been billed, or a price is not known. */
+  readonly cost: Option.Option<Cost>
+  /** More may have been billed than `usage` and `cost` say. */
+  readonly usagePartial: boolean
+  /** Every try, the one that was given up included. */
+  readonly attempts: ReadonlyArray<Attempt>
+  /** `withMetadata` and the call's own, keys in header case. */
+  readonly labels: Metadata.Metadata
+  readonly request: Request<unknown, unknown>
+  readonly response: Option.Option<Response<unknown>>
+  readonly error: Option.Option<LLMError>
+  /** The kind of a bug, when the call ended by one: never its message, which may quote the prompt. */
+  readonly defect: Option.Option<string>
+  /** Text of an answer that did not come to its end. */
+  readonly partialText: Option.Option<string>
+  /** The key it went out with, as far as logs may know it. */
+  readonly key: KeyFacts | undefined
+}
+
+/**
+ * Tells how every call of the `LLM` below ended, once each: answers, failures, interruptions and streams whose reader
+ * stopped. An answer waits for it; what it does cannot change or fail the call. Calls that a hook or a decorator makes on
+ * the way are calls of their own: watch their `LLM` to hear of them.
+ *
+ * @since 0.1.0
+ * @category decorators
+ * @example
+ * ```ts
+ * import { Anthropic, LLM } from "effect-majordomo"
+ * import { Effect, Layer, Metric } from "effect"
+ *
+ * const dollars = Metric.counter("llm_dollars")
+ *
+ * const live = LLM.onEnd(({ cost }) => cost._tag === "Some" ? Metric.incrementBy(dollars, cost.value.total) : Effect.void)
+ *   .pipe(Layer.provide(Anthropic.layer({ model: "claude-sonnet-5" })))
+ * ```
+ */
+export const onEnd = <R = never>(
+  f: (end: CallEnd) => Effect.Effect<void, never, R>
+): Layer.Layer<LLM, never, LLM | R> =>
+  decorate((llm) =>
+    Effect.map(Effect.context<R>(), (context) =>
+      ending.decorate(llm, () => (end) =>
+        Effect.catchAllCause(
+          Effect.mapInputContext(f(end), (own: Context.Context<never>) => Context.merge(own, context)),
+          (cause) => logFailure("what was to be told of the end of a call failed", cause)
+        )))
+  )
 
 /**
  * Labels every call inside an effect or a stream. Inner labels win over outer ones, those of the call over both.

@@ -6,28 +6,12 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { type Cost, make as makeCost } from "./Cost.ts"
+import type { Cost } from "./Cost.ts"
+import { CostField, UsageField } from "./internal/call/billedSchema.ts"
 import { copyWith } from "./internal/call/copyError.ts"
-import { UsageField } from "./internal/call/usageSchema.ts"
 import { Attempt } from "./Response.ts"
 import type { Usage } from "./Usage.ts"
-
-const CostInMemory = Schema.declare((value: unknown): value is Cost => Predicate.hasProperty(value, "exact"))
-
-// Stored as exact decimals.
-const CostField = Schema.transform(
-  Schema.Struct({
-    input: Schema.BigDecimal,
-    output: Schema.BigDecimal,
-    tools: Schema.BigDecimal,
-    total: Schema.BigDecimal,
-    source: Schema.Literal("prices", "override", "provider")
-  }),
-  CostInMemory,
-  { strict: true, decode: makeCost, encode: ({ exact, source }) => ({ ...exact, source }) }
-)
 
 // The tree of a schema's complaint lives in memory only.
 const InMemory = Schema.optionalToOptional(Schema.Unknown, Schema.Unknown, {
@@ -45,7 +29,9 @@ const where = {
 
 const billed = {
   usage: Schema.optional(UsageField),
-  cost: Schema.optional(CostField)
+  cost: Schema.optional(CostField),
+  /** More may have been billed than `usage` and `cost` say: a try broke before it told. */
+  usagePartial: Schema.optional(Schema.Boolean)
 }
 
 const retryAfter = { retryAfter: Schema.optional(Schema.DurationFromMillis) }
@@ -558,7 +544,11 @@ export const retryAfterOf = (error: LLMError): Option.Option<Duration.Duration> 
 export const withAttempts = <E extends LLMError>(
   error: E,
   attempts: ReadonlyArray<Attempt>,
-  billed?: { readonly usage: Usage; readonly cost: Cost } | undefined
+  billed?: {
+    readonly usage?: Usage | undefined
+    readonly cost?: Cost | undefined
+    readonly usagePartial?: boolean | undefined
+  }
 ): E => copyWith(error, { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) })
 
 /**

@@ -8,6 +8,7 @@ import { dual } from "effect/Function"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Cost } from "./Cost.ts"
+import { CostField } from "./internal/call/billedSchema.ts"
 import type * as Prompt from "./Prompt.ts"
 import type { Usage } from "./Usage.ts"
 
@@ -61,11 +62,14 @@ export const Warning = Schema.Struct({
     "usage-missing",
     "usage-inconsistent",
     "tool-arguments-invalid",
+    "usage-implausible",
     "cost-incomplete",
     "continued",
     "other"
   ),
-  message: Schema.String
+  message: Schema.String,
+  /** USD: of an amount that is not known in full, the part that is. */
+  cost: Schema.optional(CostField)
 }).annotations({ identifier: "Warning" })
 
 /**
@@ -134,6 +138,8 @@ export interface Response<out A> {
  */
 export interface TextDelta {
   readonly _tag: "TextDelta"
+  /** Place of its block in `response.message.content`. */
+  readonly index: number
   readonly delta: string
 }
 
@@ -145,6 +151,8 @@ export interface TextDelta {
  */
 export interface ReasoningDelta {
   readonly _tag: "ReasoningDelta"
+  /** Place of its block in `response.message.content`. */
+  readonly index: number
   readonly delta: string
 }
 
@@ -156,6 +164,8 @@ export interface ReasoningDelta {
  */
 export interface ToolCallDelta {
   readonly _tag: "ToolCallDelta"
+  /** Place of its block in `response.message.content`. */
+  readonly index: number
   readonly id: string
   readonly name: string
   readonly delta: string
@@ -169,6 +179,8 @@ export interface ToolCallDelta {
  */
 export interface ToolCallPart {
   readonly _tag: "ToolCallPart"
+  /** Place of its block in `response.message.content`. */
+  readonly index: number
   readonly call: ToolCall
 }
 
@@ -181,6 +193,21 @@ export interface ToolCallPart {
 export interface ObjectDelta {
   readonly _tag: "ObjectDelta"
   readonly partial: Prompt.JsonValue
+}
+
+/**
+ * A block of the answer is complete: text, reasoning with its signature, a tool call, what a hosted tool did; with
+ * citations and whatever else the provider keeps with it. One for each block, in order: the parts of all of them are
+ * `response.message.content`, and the deltas of an index join to the text of its part (`rawArguments` of a tool call).
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface BlockEnd {
+  readonly _tag: "BlockEnd"
+  /** Place in `response.message.content`. */
+  readonly index: number
+  readonly part: Prompt.AssistantPart
 }
 
 /**
@@ -200,7 +227,7 @@ export interface Finish<out A> {
  * @since 0.1.0
  * @category parts
  */
-export type ContentPart = TextDelta | ReasoningDelta | ToolCallDelta | ToolCallPart | ObjectDelta
+export type ContentPart = TextDelta | ReasoningDelta | ToolCallDelta | ToolCallPart | ObjectDelta | BlockEnd
 
 /**
  * Where another provider goes on with a text that broke off: only in a cascade with `midStream: "continue"`.

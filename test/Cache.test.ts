@@ -107,8 +107,10 @@ describe("Cache", () => {
           }
           assert.deepStrictEqual(three.map(({ _tag }) => _tag), [
             "TextDelta",
+            "BlockEnd",
             "ToolCallDelta",
             "ToolCallPart",
+            "BlockEnd",
             "Finish"
           ])
           assert.isTrue(last?._tag === "Finish" && Option.isSome(last.response.timeToFirstToken))
@@ -121,15 +123,15 @@ describe("Cache", () => {
     Effect.gen(function*() {
       const trimmed = Schema.Struct({ at: Schema.Date })
       const plain = Schema.Struct({ at: Schema.String.annotations(Schema.Date.ast.annotations) })
-      const one = yield* LLM.generateObject({ prompt: "", schema: trimmed })
-      const two = yield* LLM.generateObject({ prompt: "", schema: trimmed })
+      const one = yield* LLM.generateObject({ prompt: "Go on.", schema: trimmed })
+      const two = yield* LLM.generateObject({ prompt: "Go on.", schema: trimmed })
       assert.deepStrictEqual(one.content.at, new Date("2026-01-01"))
       assert.deepStrictEqual(two.content, one.content)
       // Whether or not it looks the same on the wire, it is what this schema says.
-      const other = yield* LLM.generateObject({ prompt: "", schema: plain })
+      const other = yield* LLM.generateObject({ prompt: "Go on.", schema: plain })
       assert.typeOf(other.content.at, "string")
-      const parts = [...yield* Stream.runCollect(LLM.streamObject({ prompt: "", schema: trimmed }))]
-      assert.deepStrictEqual(parts.map(({ _tag }) => _tag), ["TextDelta", "ObjectDelta", "Finish"])
+      const parts = [...yield* Stream.runCollect(LLM.streamObject({ prompt: "Go on.", schema: trimmed }))]
+      assert.deepStrictEqual(parts.map(({ _tag }) => _tag), ["TextDelta", "BlockEnd", "ObjectDelta", "Finish"])
       // None decodes now: the model is asked again.
       let strict = false
       const picky = Output.object(trimmed)
@@ -138,10 +140,10 @@ describe("Cache", () => {
         decode: (value) => strict ? Effect.fail(new Output.DecodeFailure({ issues: [] })) : picky.decode(value)
       }
       const before = yield* asked
-      yield* LLM.generate({ prompt: "", output })
+      yield* LLM.generate({ prompt: "Go on.", output })
       assert.strictEqual(yield* asked, before)
       strict = true
-      yield* Effect.flip(LLM.generate({ prompt: "", output }))
+      yield* Effect.flip(LLM.generate({ prompt: "Go on.", output }))
       assert.strictEqual(yield* asked, before + 1)
     }).pipe(Effect.provide(over({}, () => TestLLM.object({ at: "2026-01-01T00:00:00.000Z" }))), Effect.provide(quiet)))
 
@@ -152,7 +154,7 @@ describe("Cache", () => {
         parameters: Schema.Struct({ a: Schema.String }),
         handler: ({ a }) => Effect.succeed(a)
       })
-      const run = LLM.runTools({ prompt: "", tools: [f] })
+      const run = LLM.runTools({ prompt: "Go on.", tools: [f] })
       const one = yield* run
       const two = yield* run
       assert.deepStrictEqual([one.text, two.text, two.steps.map(({ cached }) => cached)], ["done", "done", [

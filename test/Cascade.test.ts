@@ -61,7 +61,12 @@ describe("Cascade", () => {
           assert.deepStrictEqual(answer.attempts.map(({ provider }) => provider), ["anthropic", "openai"])
           assert.isDefined(answer.attempts[0]?.error)
           assert.isUndefined(answer.attempts[1]?.error)
-          assert.strictEqual(answer.usage.inputTokens, 10)
+          // What the first one had announced before it broke was billed all the same.
+          const isLate = name === "an error inside a success" || name === "an end too early"
+          if (isLate && mode === "stream") assert.isAbove(answer.usage.inputTokens, 10)
+          else assert.strictEqual(answer.usage.inputTokens, 10)
+          const isUnsure = isLate || name === "a reset"
+          assert.deepStrictEqual(answer.warnings.map(({ code }) => code), isUnsure ? ["cost-incomplete"] : [])
           assert.deepStrictEqual(yield* asked, [1, 1])
         }))
     }

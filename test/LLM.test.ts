@@ -464,6 +464,7 @@ describe("stream", () => {
       assert.deepStrictEqual(Chunk.toReadonlyArray(parts).map((part) => part._tag), [
         "TextDelta",
         "TextDelta",
+        "BlockEnd",
         "Finish"
       ])
       const answer = yield* LLM.collect(Stream.fromChunk(parts))
@@ -513,7 +514,7 @@ describe("stream", () => {
     Effect.gen(function*() {
       const http = stub(() => jsonResponse(chatAnswer("Hi")))
       const parts = yield* Stream.runCollect(LLM.streamText({ prompt: "Hi" })).pipe(Effect.provide(live(http)))
-      assert.deepStrictEqual(Chunk.toReadonlyArray(parts).map((part) => part._tag), ["TextDelta", "Finish"])
+      assert.deepStrictEqual(Chunk.toReadonlyArray(parts).map((part) => part._tag), ["TextDelta", "BlockEnd", "Finish"])
     }))
 
   it.effect("an error labelled as a stream is an error", () =>

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck as fc, Layer, Option, Redacted, Stream } from "effect"
+import { blockProblems } from "../scripts/conformance/blocks.ts"
 import { Anthropic, Gemini, LLM, OpenAI, OpenAIChat, Retry } from "../src/index.ts"
 import { stub } from "./stub.ts"
 
@@ -236,6 +237,7 @@ describe("a stream and a single answer of the same content", () => {
           const content = (all: typeof parts) =>
             Chunk.toReadonlyArray(all).filter((part) => part._tag !== "Finish" && part._tag !== "ToolCallPart")
           assert.deepStrictEqual(content(parts), content(whole))
+          assert.deepStrictEqual(blockProblems([...parts]), [])
         }),
       { fastCheck: { numRuns: 60 } }
     )

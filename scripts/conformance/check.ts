@@ -6,6 +6,7 @@ import type { Prompt, Response } from "effect-majordomo"
 import { isDeepStrictEqual } from "node:util"
 import * as Bedrock from "../../src/providers/Bedrock.ts"
 import * as Cohere from "../../src/providers/Cohere.ts"
+import { blockProblems } from "./blocks.ts"
 import type { Case, Expectation } from "./cases.ts"
 
 type ProviderLayer = Layer.Layer<LLM.LLM, LLMError.ConfigurationError, HttpClient.HttpClient>
@@ -116,7 +117,10 @@ const compareAnswer = (item: Case, { parts, response }: Answer, problems: Array<
   compareUsage(item, response, differ)
   compareCost(item, response, problems)
   compareToolCalls(expect, response.toolCalls, differ)
-  if (item.stream) compareParts(response, parts, differ)
+  if (item.stream) {
+    compareParts(response, parts, differ)
+    problems.push(...blockProblems(parts))
+  }
 }
 
 type Differ = (what: string, actual: unknown, expected: unknown) => void

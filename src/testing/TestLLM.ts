@@ -3,21 +3,21 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Cost } from "../Cost.ts"
 import * as LLM from "../LLM.ts"
 import { isLLMError, type LLMError } from "../LLMError.ts"
 import * as Metadata from "../Metadata.ts"
 import { type JsonValue, toMessages } from "../Prompt.ts"
-import type { ContentPart, FinishReason, StreamPart } from "../Response.ts"
-import * as Usage from "../Usage.ts"
+import type { FinishReason } from "../Response.ts"
+import * as Retry from "../Retry.ts"
+import type * as Usage from "../Usage.ts"
 import { pieces } from "./internal/dialect.ts"
-import * as scripted from "./internal/scripted.ts"
 
 /**
  * One answer of a script: text, what a constructor below makes, or an error to fail with.
@@ -36,13 +36,21 @@ export type Entry = string | Answer | Delayed | LLMError
 export type Script = ReadonlyArray<Entry> | ((request: LLM.Request<unknown, unknown>, index: number) => Entry)
 
 /**
+ * A part of an answer. Places need not be counted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Part = Exclude<LLM.FunctionPart, string | LLM.FunctionEnd>
+
+/**
  * @since 0.1.0
  * @category models
  */
 export interface Answer extends AnswerOptions {
   readonly _tag: "Answer"
   /** The parts of the answer to call `index`, from 0. */
-  readonly parts: (index: number) => ReadonlyArray<ContentPart>
+  readonly parts: (index: number) => ReadonlyArray<Part>
 }
 
 /**
@@ -143,8 +151,8 @@ export const text = (
 ): Answer => {
   const { chunks = pieces(text), reasoning = "", ...rest } = options ?? {}
   return parts([
-    ...pieces(reasoning).map((delta): ContentPart => ({ _tag: "ReasoningDelta", delta })),
-    ...chunks.map((delta): ContentPart => ({ _tag: "TextDelta", delta }))
+    ...pieces(reasoning).map((delta): Part => ({ _tag: "ReasoningDelta", delta })),
+    ...chunks.map((delta): Part => ({ _tag: "TextDelta", delta }))
   ], rest)
 }
 
@@ -180,7 +188,7 @@ export const toolCalls = (
     _tag: "Answer",
     // Ids must differ within a conversation, whose steps are entries of their own.
     parts: (index) => [
-      ...pieces(said).map((delta): ContentPart => ({ _tag: "TextDelta", delta })),
+      ...pieces(said).map((delta): Part => ({ _tag: "TextDelta", delta })),
       ...calls.flatMap((call, i) => callParts({ ...call, id: call.id ?? `call_${index + 1}_${i + 1}` }))
     ]
   }
@@ -188,10 +196,10 @@ export const toolCalls = (
 
 const callParts = (
   { arguments: value, id, name }: { readonly name: string; readonly arguments: JsonValue; readonly id: string }
-): ReadonlyArray<ContentPart> => {
+): ReadonlyArray<Part> => {
   const rawArguments = JSON.stringify(value)
   return [
-    ...["", ...pieces(rawArguments)].map((delta): ContentPart => ({ _tag: "ToolCallDelta", id, name, delta })),
+    ...["", ...pieces(rawArguments)].map((delta): Part => ({ _tag: "ToolCallDelta", id, name, delta })),
     { _tag: "ToolCallPart", call: { type: "tool-call", id, name, arguments: value, rawArguments } }
   ]
 }
@@ -202,7 +210,7 @@ const callParts = (
  * @since 0.1.0
  * @category entries
  */
-export const parts = (parts: ReadonlyArray<ContentPart>, options?: AnswerOptions): Answer => ({
+export const parts = (parts: ReadonlyArray<Part>, options?: AnswerOptions): Answer => ({
   ...options,
   _tag: "Answer",
   parts: () => parts
@@ -218,76 +226,61 @@ export const delay = (duration: Duration.DurationInput, entry: Entry): Delayed =
 
 // ── the service ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-interface Services {
-  readonly llm: LLM.Service
-  readonly test: Service
+/** What the script says to one call. */
+interface Scripted {
+  readonly parts: ReadonlyArray<Part>
+  readonly end: LLM.FunctionEnd
+  readonly failure: LLMError | undefined
 }
 
-const make = (script: Script, options: Options): Services => {
-  const { model = "test-model", provider = "test", repeat = false } = options
+const make = (
+  script: Script,
+  { model = "test-model", provider = "test", repeat = false }: Options
+): Effect.Effect<Context.Context<LLM.LLM | TestLLM>, never, Scope.Scope> => {
   const recorded: Array<RecordedRequest> = []
 
-  const play = (
-    method: RecordedRequest["method"],
-    request: LLM.Request<unknown, unknown>,
-    place: scripted.Place
-  ): Effect.Effect<scripted.Script, LLMError> =>
+  const play = ({ options: request, stream }: LLM.FunctionCall): Effect.Effect<Scripted, LLMError> =>
     Effect.gen(function*() {
       const index = recorded.length
       const scope = yield* Metadata.Current
       const headers = yield* Metadata.CurrentHeaders
-      recorded.push({ method, request, metadata: { ...scope, ...request.metadata }, headers })
+      recorded.push({
+        method: stream ? "stream" : "generate",
+        request,
+        metadata: { ...scope, ...request.metadata },
+        headers
+      })
       const entry = typeof script === "function"
         ? script(request, index)
         : script[repeat ? Math.min(index, script.length - 1) : index]
-      return entry === undefined ? yield* Effect.die(exhausted(script.length, index, request))
-        : yield* Effect.mapError(resolve(entry, index), (error) => scripted.tried(error, place))
+      return entry === undefined
+        ? yield* Effect.die(exhausted(script.length, index, request))
+        : yield* resolve(entry, index)
     })
 
-  const started = Effect.clockWith((clock) =>
-    Effect.sync((): scripted.Place => ({ provider, model, clock, startedAt: clock.unsafeCurrentTimeNanos() }))
-  )
-
-  return {
-    test: { requests: Effect.sync(() => [...recorded]) },
-    llm: {
-      provider,
-      model,
-      generate: (request) =>
-        Effect.gen(function*() {
-          const place = yield* started
-          const answer = yield* play("generate", request, place)
-          return yield* scripted.finish(answer, request, place, false)
-        }),
-      stream: <A, R>(request: LLM.Request<A, R>) =>
-        Stream.unwrap(Effect.gen(function*() {
-          const place = yield* started
-          const answer = yield* play("stream", request, place)
-          const last = Effect.map(
-            scripted.finish(answer, request, place, true),
-            (response): StreamPart<A> => ({ _tag: "Finish", response })
-          )
+  const llm = LLM.fromFunctions({
+    provider,
+    model,
+    stream: (call) =>
+      Stream.unwrap(Effect.map(play(call), ({ end, failure, parts }) =>
+        Stream.concat(
           // One chunk per part, as a slow provider would send them.
-          const content: ReadonlyArray<Chunk.Chunk<StreamPart<A>>> = scripted.partsOf(answer, request).map(Chunk.of)
-          return Stream.concat(Stream.fromChunks(...content), Stream.fromEffect(last))
-        }))
-    }
-  }
+          Stream.rechunk(Stream.fromIterable(parts), 1),
+          failure === undefined ? Stream.succeed(end) : Stream.fail(failure)
+        )))
+  }, { retry: Retry.none })
+  return Effect.map(Layer.build(llm), Context.add(TestLLM, { requests: Effect.sync(() => [...recorded]) }))
 }
 
-const resolve = (entry: Entry, index: number): Effect.Effect<scripted.Script, LLMError> => {
+const resolve = (entry: Entry, index: number): Effect.Effect<Scripted, LLMError> => {
   if (typeof entry === "string") return resolve(text(entry), index)
   if (isLLMError(entry)) return Effect.fail(entry)
   if (entry._tag === "Delayed") return Effect.zipRight(Effect.sleep(entry.duration), resolve(entry.entry, index))
-  const parts = entry.parts(index)
-  const called = parts.some((part) => part._tag === "ToolCallPart")
+  const { cost = null, failure, finishReason, refusal, usage = {} } = entry
   return Effect.succeed({
-    parts,
-    usage: { ...Usage.empty, ...entry.usage },
-    cost: entry.cost,
-    finishReason: entry.finishReason ?? (called ? "tool-calls" : "stop"),
-    refusal: entry.refusal,
-    failure: entry.failure
+    parts: entry.parts(index),
+    end: { _tag: "End", usage, cost, finishReason, refusal },
+    failure
   })
 }
 
@@ -322,7 +315,4 @@ const exhausted = (length: number, index: number, request: LLM.Request<unknown, 
  * ```
  */
 export const layer = (script: Script, options?: Options): Layer.Layer<LLM.LLM | TestLLM> =>
-  Layer.effectContext(Effect.sync(() => {
-    const { llm, test } = make(script, options ?? {})
-    return Context.make(LLM.LLM, llm).pipe(Context.add(TestLLM, test))
-  }))
+  Layer.scopedContext(Effect.suspend(() => make(script, options ?? {})))

@@ -30,7 +30,8 @@ describe("TestLLM", () => {
       assert.deepEqual(parts.slice(0, -1).map((part) => part._tag === "TextDelta" ? part.delta : part._tag), [
         "Hello",
         " there,",
-        " you"
+        " you",
+        "BlockEnd"
       ])
       const last = parts.at(-1)
       assert.strictEqual(last?._tag === "Finish" && last.response.text, "Hello there, you")

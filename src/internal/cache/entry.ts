@@ -10,10 +10,10 @@ import { canonicalJson } from "../../Output.ts"
 import * as Prompt from "../../Prompt.ts"
 import { FinishReason, type Response, Warning } from "../../Response.ts"
 import { sha256 } from "../bytes/sha256.ts"
+import { UsageField } from "../call/billedSchema.ts"
 import type { Decoded } from "../call/decodedFrom.ts"
 import { labelsOf } from "../call/labels.ts"
 import { logFailure } from "../call/logFailure.ts"
-import { UsageField } from "../call/usageSchema.ts"
 import { toBase64 } from "../wires/parts.ts"
 
 /** Changes when what is stored, or what a key says, changes its meaning. */

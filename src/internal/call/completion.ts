@@ -2,6 +2,8 @@
  * What a wire understood of an answer. Single answers and streams are read into the same object, so that both give the
  * same content, usage and finish reason; a stream also leaves the parts to emit.
  */
+import type * as Option from "effect/Option"
+import type { Cost } from "../../Cost.ts"
 import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
@@ -57,6 +59,10 @@ interface Block {
   /** The arguments are text and no JSON: a custom tool. */
   plain: boolean
   closed: boolean
+  /** Place in the message; undefined as long as there is nothing of it to see. */
+  index: number | undefined
+  /** What it came to, once it is closed. */
+  part: AssistantPart | undefined
 }
 
 type Key = string | number
@@ -78,6 +84,8 @@ export class Completion {
   malformed: string | undefined = undefined
   /** USD, when the provider says what it charges. */
   providerCost: ProviderCost | undefined = undefined
+  /** What the answer cost, where that is known without a price list; none when it has no price. */
+  cost: Option.Option<Cost> | undefined = undefined
   serviceTier: string | undefined = undefined
   webSearches = 0
   /** The terminal event of a stream came. */
@@ -85,6 +93,12 @@ export class Completion {
   readonly warnings: Array<Warning> = []
 
   private readonly blocks: Array<Block> = []
+  /** Those with something in them, in the order of the message. */
+  private readonly placed: Array<Block> = []
+  /** How many of those have been told to be complete. */
+  private ended = 0
+  /** Content has been emitted. */
+  private started = false
   private readonly open = new Map<Key, Block>()
   private parts: Array<ContentPart> = []
   private readonly owner: string
@@ -111,17 +125,11 @@ export class Completion {
   }
 
   text(key: Key, delta: string, metadata?: ProviderMetadata): void {
-    const block = this.at(key, "text")
-    if (metadata !== undefined) block.metadata = { ...block.metadata, ...metadata }
-    block.text += delta
-    if (delta !== "" && this.emitting) this.parts.push({ _tag: "TextDelta", delta })
+    this.append(this.at(key, "text"), "TextDelta", delta, metadata)
   }
 
   reasoning(key: Key, delta: string, metadata?: ProviderMetadata): void {
-    const block = this.at(key, "reasoning")
-    if (metadata !== undefined) block.metadata = { ...block.metadata, ...metadata }
-    block.text += delta
-    if (delta !== "" && this.emitting) this.parts.push({ _tag: "ReasoningDelta", delta })
+    this.append(this.at(key, "reasoning"), "ReasoningDelta", delta, metadata)
   }
 
   /** Announces a tool call; later calls with the same key fill in what is still missing. */
@@ -148,16 +156,14 @@ export class Completion {
     if (call.plain === true) block.plain = true
     if (call.metadata !== undefined) block.metadata = { ...block.metadata, ...call.metadata }
     if (isNew && block.id === "" && call.id === undefined) block.id = `${this.callIdPrefix}${this.blocks.length}`
-    if (isNew && this.emitting) this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: "" })
+    if (isNew) this.argumentsCame(block, "")
   }
 
   toolArguments(key: Key, delta: string): void {
     if (this.open.get(key)?.type === "text") return this.text(key, delta)
     const block = this.at(key, "tool-call")
     block.text += delta
-    if (delta !== "" && this.emitting) {
-      this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta })
-    }
+    if (delta !== "") this.argumentsCame(block, delta)
   }
 
   /** Replaces the arguments gathered so far by the whole text, where a wire repeats it at the end. */
@@ -165,9 +171,9 @@ export class Completion {
     const answer = this.open.get(key)
     if (answer?.type === "text") return answer.text === "" ? this.text(key, text) : undefined
     const block = this.at(key, "tool-call")
-    if (block.text === text) return
-    if (block.text === "" && this.emitting && text !== "") {
-      this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: text })
+    if (text.startsWith(block.text)) {
+      const rest = text.slice(block.text.length)
+      if (rest !== "") this.argumentsCame(block, rest)
     }
     block.text = text
   }
@@ -177,13 +183,15 @@ export class Completion {
     const block = this.push("provider")
     block.name = `${wire}:${this.owner}`
     block.value = value
-    block.closed = true
+    this.place(block)
+    this.finish(block)
   }
 
   /** Adds to what the block needs on the next turn, without any content. */
   metadata(key: Key, type: "text" | "reasoning", metadata: ProviderMetadata): void {
     const block = this.at(key, type)
     block.metadata = { ...block.metadata, ...metadata }
+    this.place(block)
   }
 
   has(key: Key): boolean {
@@ -217,6 +225,12 @@ export class Completion {
 
   /** The parts since the last call. */
   takeParts(): ReadonlyArray<ContentPart> {
+    // The end of a block that had nothing to show is no content yet: the call may still fail as if nothing had come.
+    return this.started ? this.takeRest() : noParts
+  }
+
+  /** The parts since the last call, whatever they are: at the end of the answer. */
+  takeRest(): ReadonlyArray<ContentPart> {
     if (this.parts.length === 0) return noParts
     const parts = this.parts
     this.parts = []
@@ -242,20 +256,7 @@ export class Completion {
 
   /** The assistant's parts in the order they began. Empty text and reasoning without a trace are left out. */
   get content(): ReadonlyArray<AssistantPart> {
-    const parts: Array<AssistantPart> = []
-    for (const block of this.blocks) {
-      if (block.type === "tool-call") parts.push(this.toToolCall(block))
-      else if (block.type === "provider") {
-        if (block.value !== undefined) parts.push({ type: "provider", wire: block.name, value: block.value })
-      } else if (block.text !== "" || block.metadata !== undefined) {
-        parts.push({
-          type: block.type,
-          text: block.text,
-          ...(block.metadata === undefined ? {} : { providerMetadata: block.metadata })
-        })
-      }
-    }
-    return parts
+    return this.placed.map((block) => block.part ?? this.toPart(block))
   }
 
   /** Usage in our convention; parts that exceed their whole are clamped, with a warning. */
@@ -306,21 +307,69 @@ export class Completion {
       parsed: undefined,
       value: undefined,
       plain: false,
-      closed: false
+      closed: false,
+      index: undefined,
+      part: undefined
     }
     this.blocks.push(block)
+    if (type === "tool-call") this.place(block)
     return block
+  }
+
+  private append(
+    block: Block,
+    tag: "TextDelta" | "ReasoningDelta",
+    delta: string,
+    metadata: ProviderMetadata | undefined
+  ): void {
+    if (metadata !== undefined) block.metadata = { ...block.metadata, ...metadata }
+    if (delta === "" && metadata === undefined) return
+    block.text += delta
+    const index = this.place(block)
+    if (delta !== "") this.emit({ _tag: tag, index, delta })
+  }
+
+  private argumentsCame(block: Block, delta: string): void {
+    this.emit({ _tag: "ToolCallDelta", index: this.place(block), id: block.id, name: block.name, delta })
+  }
+
+  private emit(part: ContentPart): void {
+    if (!this.emitting) return
+    if (part._tag !== "BlockEnd") this.started = true
+    this.parts.push(part)
+  }
+
+  /** The place of the block in the message, from its first content on. */
+  private place(block: Block): number {
+    if (block.index !== undefined) return block.index
+    this.placed.push(block)
+    return block.index = this.placed.length - 1
   }
 
   private finish(block: Block): void {
     if (block.closed) return
     block.closed = true
-    if (block.type !== "tool-call") return
-    const call = this.toToolCall(block)
-    if (block.parsed === undefined && call.arguments === null && block.text.trim() !== "null") {
-      this.warn("tool-arguments-invalid", `the arguments of ${block.name} are not JSON; see rawArguments`)
+    if (block.index === undefined) return
+    const part = block.part = this.toPart(block)
+    if (part.type === "tool-call") {
+      if (block.parsed === undefined && part.arguments === null && block.text.trim() !== "null") {
+        this.warn("tool-arguments-invalid", `the arguments of ${block.name} are not JSON; see rawArguments`)
+      }
+      // Arguments that came parsed are shown as the text they are kept as.
+      if (block.text === "" && part.rawArguments !== undefined) this.argumentsCame(block, part.rawArguments)
+      this.emit({ _tag: "ToolCallPart", index: block.index, call: part })
     }
-    if (this.emitting) this.parts.push({ _tag: "ToolCallPart", call })
+    // Blocks may end in another order than they began; they are told in the order of the message.
+    for (let next = this.placed[this.ended]; next?.part !== undefined; next = this.placed[this.ended]) {
+      this.emit({ _tag: "BlockEnd", index: this.ended++, part: next.part })
+    }
+  }
+
+  private toPart(block: Block): AssistantPart {
+    const { metadata, text, type, value } = block
+    if (type === "tool-call") return this.toToolCall(block)
+    if (type === "provider") return { type, wire: block.name, value: value ?? {} }
+    return { type, text, ...(metadata === undefined ? {} : { providerMetadata: metadata }) }
   }
 
   private toToolCall(block: Block): ToolCallPart {

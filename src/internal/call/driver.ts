@@ -1,6 +1,6 @@
 /** What a provider is made of: pure functions of its wire, and where to send them. `LLM.make` does everything else. */
 import type * as Redacted from "effect/Redacted"
-import type { Options } from "../../LLM.ts"
+import type { Request } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import type { Format } from "../../Output.ts"
 import type { JsonObject, Message, TextPart } from "../../Prompt.ts"
@@ -25,7 +25,7 @@ export interface Call {
   readonly provider: string
   readonly model: string
   readonly stream: boolean
-  readonly options: Options
+  readonly options: Request<unknown, unknown>
   /** The prompt without system messages at its head; those are in `system`. */
   readonly messages: ReadonlyArray<Message>
   /** `options.system` and the leading system messages. */

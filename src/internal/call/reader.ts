@@ -12,11 +12,11 @@ import type * as Response from "../../Response.ts"
 import * as http from "../http/client.ts"
 import { type Framing, FramingError, type WireEvent } from "../http/framing.ts"
 import * as sse from "../http/sse.ts"
-import { PartialJson } from "../json/partialJson.ts"
 import * as json from "../json/values.ts"
 import type { Completion } from "./completion.ts"
+import { GrowingValue } from "./growingValue.ts"
 import { liveClock } from "./runtime.ts"
-import { failed, type Host, httpFailed, malformed, newCompletion, type Session, timedOut } from "./session.ts"
+import { failed, httpFailed, type HttpSession, malformed, newCompletion, timedOut, type Upstream } from "./session.ts"
 import { settle } from "./settle.ts"
 
 /** A piece of the body, or the end. */
@@ -32,16 +32,15 @@ export class Reader<S, A, R> {
   /** Set by the watchdog before it closes the connection. */
   expired: "total" | "betweenTokens" | undefined = undefined
 
-  private readonly host: Host<S>
-  private readonly session: Session
+  private readonly upstream: Upstream<S>
+  private readonly session: HttpSession
   private readonly request: Request<A, R>
   private readonly response: http.Received
   private readonly body: BodyPull
-  private readonly attemptStartedAt: bigint
   private readonly completion: Completion
   private readonly state: S
   private readonly framing: Framing
-  private readonly partial: PartialJson | undefined
+  private readonly value: GrowingValue | undefined
   private bytes = 0
   private format: "unknown" | "events" | "json" = "unknown"
   private text = ""
@@ -51,38 +50,35 @@ export class Reader<S, A, R> {
   private failure: LLMError.LLMError | undefined = undefined
 
   constructor(
-    host: Host<S>,
-    session: Session,
+    upstream: Upstream<S>,
+    session: HttpSession,
     request: Request<A, R>,
     response: http.Received,
-    body: BodyPull,
-    attemptStartedAt: bigint
+    body: BodyPull
   ) {
-    const { wire } = host.driver
-    this.host = host
+    const { wire } = upstream.driver
+    this.upstream = upstream
     this.session = session
     this.request = request
     this.response = response
     this.body = body
-    this.attemptStartedAt = attemptStartedAt
     this.completion = newCompletion(session, true)
     this.state = wire.initial()
-    this.framing = (wire.framing ?? sse.make)(host.limits)
-    this.partial = request.output.format.type === "text" ? undefined : new PartialJson()
+    this.framing = (wire.framing ?? sse.make)(upstream.limits)
+    this.value = request.output.format.type === "text" ? undefined : new GrowingValue(session.codec)
   }
 
   /** Starts reading the body; it ends with the scope. */
   static open<S, A, R>(
-    host: Host<S>,
-    session: Session,
+    upstream: Upstream<S>,
+    session: HttpSession,
     request: Request<A, R>,
     response: http.Received,
-    scope: Scope.Scope,
-    attemptStartedAt: bigint
+    scope: Scope.Scope
   ): Effect.Effect<Reader<S, A, R>> {
     return Effect.map(
       Channel.toPullIn(Stream.toChannel(response.stream), scope),
-      (body) => new Reader(host, session, request, response, body, attemptStartedAt)
+      (body) => new Reader(upstream, session, request, response, body)
     )
   }
 
@@ -144,7 +140,7 @@ export class Reader<S, A, R> {
   private bytesCame(chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> {
     for (const bytes of chunks) {
       this.bytes += bytes.length
-      const { maxResponseBytes } = this.host.limits
+      const { maxResponseBytes } = this.upstream.limits
       if (this.bytes > maxResponseBytes) {
         return this.fail(httpFailed(this.session, http.tooLarge(maxResponseBytes), this.response, this.partialText))
       }
@@ -166,7 +162,7 @@ export class Reader<S, A, R> {
     // What the end cuts in two is no malformed event but a broken connection.
     const cut = this.completion.malformed !== undefined
     if (failure !== undefined && !cut) return this.fail(failure)
-    if (!cut && (this.completion.done || this.host.driver.wire.isComplete(this.completion))) {
+    if (!cut && (this.completion.done || this.upstream.driver.wire.isComplete(this.completion))) {
       this.phase = "complete"
       return this.finish(this.takeParts())
     }
@@ -183,7 +179,7 @@ export class Reader<S, A, R> {
   /** An error, or an answer that ignores that a stream was asked for: JSON whatever its label says. */
   private wholeBody(): Pull<A, R> {
     this.text += this.decoder.decode()
-    const { wire } = this.host.driver
+    const { wire } = this.upstream.driver
     const body = json.parse(this.text)
     const facts = body === undefined ? undefined : wire.readError(body, this.response.headers)
     if (facts !== undefined) return Effect.fail(failed(this.session, this.response, facts, this.text))
@@ -204,7 +200,7 @@ export class Reader<S, A, R> {
 
   private read(events: ReadonlyArray<WireEvent>): LLMError.LLMError | undefined {
     const { completion, session, state } = this
-    const { wire } = this.host.driver
+    const { wire } = this.upstream.driver
     for (const event of events) {
       wire.step(state, event, completion, session.call)
       if (completion.failure !== undefined) {
@@ -220,15 +216,11 @@ export class Reader<S, A, R> {
   }
 
   private takeParts(): ReadonlyArray<Response.ContentPart> {
-    const parts = this.completion.takeParts()
-    const { partial } = this
-    if (partial === undefined || parts.length === 0) return parts
-    for (const part of parts) if (part._tag === "TextDelta") partial.push(part.delta)
-    const snapshot = partial.snapshot()
-    if (snapshot === undefined) return parts
-    const { codec } = this.session.lowered
-    const shown = codec?.partial === undefined ? snapshot : codec.partial(snapshot)
-    return shown === undefined ? parts : [...parts, { _tag: "ObjectDelta", partial: shown }]
+    return this.withValue(this.completion.takeParts())
+  }
+
+  private withValue(parts: ReadonlyArray<Response.ContentPart>): ReadonlyArray<Response.ContentPart> {
+    return this.value === undefined ? parts : this.value.after(parts)
   }
 
   private emit(parts: ReadonlyArray<Response.StreamPart<A>>): Pull<A, R> {
@@ -240,10 +232,12 @@ export class Reader<S, A, R> {
   private finish(parts: ReadonlyArray<Response.ContentPart>): Pull<A, R> {
     const bodyEnded = this.phase === "complete"
     this.completion.closeAll()
-    const last = [...parts, ...this.takeParts()]
-    if (last.length > 0) this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()
+    const last = [...parts, ...this.withValue(this.completion.takeRest())]
+    if (last.some((part) => part._tag !== "BlockEnd")) {
+      this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()
+    }
     return Effect.matchEffect(
-      settle(this.session, this.request, this.completion, this.response, this.attemptStartedAt),
+      settle(this.session, this.request, this.completion, this.response),
       {
         onFailure: (failure) => {
           if (last.length === 0) return Effect.fail(failure)

@@ -7,7 +7,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Cost from "../../Cost.ts"
 import type { Options, Request, Settings, Timeouts } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
@@ -16,7 +15,6 @@ import { Pricing, type Service as PricingService } from "../../Pricing.ts"
 import * as Prompt from "../../Prompt.ts"
 import type * as Response from "../../Response.ts"
 import type * as Tool from "../../Tool.ts"
-import * as Usage from "../../Usage.ts"
 import { clip } from "../bytes/clip.ts"
 import * as http from "../http/client.ts"
 import * as errors from "../http/errors.ts"
@@ -24,23 +22,24 @@ import * as headers from "../http/headers.ts"
 import { formsOf, scrub, wordsOf } from "../http/secrets.ts"
 import { type Loose, merge } from "../json/values.ts"
 import { codec } from "../schema/codec.ts"
+import type { Codec } from "../schema/codec.ts"
 import { type Dialect, plain } from "../schema/dialect.ts"
+import { accountOf } from "./account.ts"
 import { Completion, type ErrorFacts } from "./completion.ts"
 import { type Call, type Driver, type KeyFacts, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
-import { Observer } from "./observer.ts"
+import { Ledger } from "./ledger.ts"
+import { providerOptionsOf } from "./providerOptions.ts"
 import { withRunning } from "./runtime.ts"
-import type { Telemetry } from "./telemetry.ts"
 import { uuidv7 } from "./uuid.ts"
 import * as validate from "./validate.ts"
 
-/** What all calls of one provider layer share. */
-export interface Host<S> {
+/** Where the calls of one provider layer go, and how. */
+export interface Upstream<S> {
   readonly driver: Driver<S>
   readonly settings: Settings
   readonly client: HttpClient.HttpClient
   /** The same client; a request lives as long as the scope it is sent in. */
   readonly scopedClient: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-  readonly telemetry: Telemetry
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap
   /** Requests with these headers and no body yet. */
@@ -68,28 +67,30 @@ export const makeBase = (
 const withGateway = (sent: headers.HeaderMap, gateway: headers.HeaderMap): headers.HeaderMap =>
   sent["x-majordomo-key"] === undefined ? sent : { ...gateway, ...sent }
 
-/** One logical call, shared by its tries. */
+/** One logical call, whoever answers it, shared by its tries. */
 export interface Session {
-  readonly call: Call
-  readonly lowered: Lowered
-  readonly httpRequest: HttpClientRequest.HttpClientRequest
+  readonly provider: string
+  readonly model: string
   readonly requestId: string
   readonly clock: Clock.Clock
   readonly pricing: PricingService
   readonly startedAt: bigint
-  readonly warnings: Array<Response.Warning>
-  readonly attempts: Array<Response.Attempt>
   readonly timeouts: Timeouts
+  readonly warnings: Array<Response.Warning>
+  readonly warn: Call["warn"]
+  /** The way back for structured answers. */
+  readonly codec: Codec | undefined
+  readonly key: KeyFacts | undefined
   readonly scrub: (text: string) => string
-  /** Billed by tries that gave no answer. */
-  usage: Usage.Usage
-  cost: Cost.Cost
+  readonly ledger: Ledger
   firstTokenAt: bigint | undefined
-  /** When the try that runs now began. */
-  tryingSince: bigint | undefined
-  /** What has come of an answer that is in nobody's account yet. */
-  completion?: Completion | undefined
-  readonly key?: KeyFacts | undefined
+}
+
+/** One that is asked over HTTP. */
+export interface HttpSession extends Session {
+  readonly call: Call
+  readonly lowered: Lowered
+  readonly httpRequest: HttpClientRequest.HttpClientRequest
 }
 
 const defaultTimeouts = {
@@ -98,109 +99,142 @@ const defaultTimeouts = {
   stream: { betweenTokens: Duration.minutes(5) }
 }
 
-export const open = <S>(
-  host: Host<S>,
-  request: Request<unknown, unknown>,
-  stream: boolean,
-  /** The same logical call so far, when it is asked again in other words. */
-  previous?: Session | undefined
-): Effect.Effect<Session, LLMError.LLMError> => {
-  const { prepare } = request.output
-  const opened = begin(host, request, stream, previous)
-  return prepare === undefined || previous !== undefined
-    ? opened
-    : Effect.zipRight(Effect.mapError(prepare, (failure) => invalidSchema(host, failure)), opened)
+/** What calls of a layer have in common before anything is sent. */
+export interface Place {
+  readonly provider: string
+  readonly model: string
+  readonly settings: Settings
+  readonly toolName: RegExp
+  readonly strictTools: Dialect | undefined
 }
 
-const invalidSchema = <S>(host: Host<S>, failure: SchemaFailure) =>
-  new LLMError.InvalidRequestError({ ...place(host), reason: "InvalidSchema", description: failure.message })
+/** What a provider does with a checked call: it may refuse it. */
+export type Prepare<S extends Session> = (call: Call, session: Session, headers: headers.HeaderMap) => S
 
-const begin = <S>(
-  host: Host<S>,
+/** `previous` is the same logical call so far, when it is asked again in other words. */
+export const open = <S extends Session>(
+  place: Place,
   request: Request<unknown, unknown>,
   stream: boolean,
-  previous: Session | undefined
-): Effect.Effect<Session, LLMError.LLMError> =>
+  previous: Session | undefined,
+  prepare: Prepare<S>
+): Effect.Effect<S, LLMError.LLMError> => {
+  const opened = begin(place, request, stream, previous, prepare)
+  const schema = request.output.prepare
+  return schema === undefined || previous !== undefined
+    ? opened
+    : Effect.zipRight(Effect.mapError(schema, (failure) => invalidSchema(place, failure)), opened)
+}
+
+const invalidSchema = ({ model, provider }: Place, failure: SchemaFailure) =>
+  new LLMError.InvalidRequestError({ provider, model, reason: "InvalidSchema", description: failure.message })
+
+const begin = <S extends Session>(
+  place: Place,
+  request: Request<unknown, unknown>,
+  stream: boolean,
+  previous: Session | undefined,
+  prepare: Prepare<S>
+): Effect.Effect<S, LLMError.LLMError> =>
   withRunning(({ clock, context }) => {
     try {
-      const session = make(host, request, stream, clock, {
-        pricing: Context.get(context, Pricing),
-        headers: Context.get(context, Metadata.CurrentHeaders)
-      }, previous)
-      Context.get(context, Observer)?.opened(session, previous)
+      const warnings = previous?.warnings ?? [...(place.settings.warnings ?? [])]
+      const call = callOf(place, request, stream, warnings)
+      const pricing = Context.get(context, Pricing)
+      const session = prepare(
+        call,
+        sessionOf(place, request, call, clock, pricing, warnings, previous),
+        Context.get(context, Metadata.CurrentHeaders)
+      )
+      pricing.preload()
+      accountOf(request)?.opened(session, previous)
       return Effect.succeed(session)
     } catch (thrown) {
       if (thrown instanceof Refusal) return Effect.fail(thrown.error)
-      if (thrown instanceof SchemaFailure) return Effect.fail(invalidSchema(host, thrown))
+      if (thrown instanceof SchemaFailure) return Effect.fail(invalidSchema(place, thrown))
       throw thrown
     }
   })
 
-const place = <S>(host: Host<S>) => ({ provider: host.driver.provider, model: host.driver.model })
-
-const make = <S>(
-  host: Host<S>,
+/** The request, checked. */
+const callOf = (
+  { model, provider, settings, strictTools, toolName }: Place,
   request: Request<unknown, unknown>,
   stream: boolean,
-  clock: Clock.Clock,
-  scoped: { readonly pricing: PricingService; readonly headers: headers.HeaderMap },
-  previous: Session | undefined
-): Session => {
-  const { driver } = host
-  const warnings: Array<Response.Warning> = previous?.warnings ?? [...(host.settings.warnings ?? [])]
+  warnings: Array<Response.Warning>
+): Call => {
   const invalid: Call["invalid"] = (reason, description, parameter) => {
-    throw new Refusal(new LLMError.InvalidRequestError({ ...place(host), reason, description, parameter }))
+    throw new Refusal(new LLMError.InvalidRequestError({ provider, model, reason, description, parameter }))
   }
   const warn: Call["warn"] = (code, message) => {
     if (!warnings.some((warning) => warning.message === message)) warnings.push({ code, message })
   }
   const { messages, system } = split(request)
-  validate.options(request, driver.wire.toolName, invalid)
+  validate.options(request, toolName, invalid)
   validate.prompt(messages, system, invalid)
-  const call: Call = {
-    ...place(host),
+  return {
+    provider,
+    model,
     stream,
     options: request,
     messages,
     system,
-    tools: (request.tools ?? []).map((tool) => lowerTool(tool, driver.wire.strictTools, warn)),
+    tools: (request.tools ?? []).map((tool) => lowerTool(tool, strictTools, warn)),
     format: request.output.format,
-    structured: host.settings.structured,
+    structured: settings.structured,
     warn,
     unsupported: (feature) => {
-      throw new Refusal(
-        new LLMError.ProviderError({ ...place(host), reason: new LLMError.Unsupported({ feature }) })
-      )
+      throw new Refusal(new LLMError.ProviderError({ provider, model, reason: new LLMError.Unsupported({ feature }) }))
     },
     invalid
   }
+}
+
+const sessionOf = (
+  { model, provider, settings }: Place,
+  request: Request<unknown, unknown>,
+  { stream, warn }: Call,
+  clock: Clock.Clock,
+  pricing: PricingService,
+  warnings: Array<Response.Warning>,
+  previous: Session | undefined
+): Session => ({
+  provider,
+  model,
+  requestId: previous?.requestId ?? uuidv7(clock.unsafeCurrentTimeMillis()),
+  clock,
+  pricing,
+  startedAt: previous?.startedAt ?? clock.unsafeCurrentTimeNanos(),
+  timeouts: timeoutsOf(
+    stream ? defaultTimeouts.stream : defaultTimeouts.single,
+    settings.timeouts,
+    request.timeouts
+  ),
+  warnings,
+  warn,
+  codec: undefined,
+  key: undefined,
+  scrub: (text) => text,
+  ledger: previous?.ledger ?? new Ledger(),
+  firstTokenAt: undefined
+})
+
+/** Lowers the call to the wire and the headers of this request. */
+export const overHttp = <S>(upstream: Upstream<S>): Prepare<HttpSession> => (call, session, scoped) => {
+  const { driver, settings } = upstream
+  const request = call.options
   const lowered = driver.wire.lower(call)
-  const body = request.providerOptions === undefined ? lowered.body : merge(lowered.body, request.providerOptions)
-  const base = baseOf(host, request, stream, scoped.headers, lowered)
-  scoped.pricing.preload()
-  const millis = clock.unsafeCurrentTimeMillis()
+  const options = providerOptionsOf(settings, request, driver)
+  const body = options === undefined ? lowered.body : merge(lowered.body, options)
+  const base = baseOf(upstream, request, call.stream, scoped, lowered)
   return {
+    ...session,
     call,
     lowered,
-    httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, invalid)),
-    requestId: previous?.requestId ?? uuidv7(millis),
-    clock,
-    pricing: scoped.pricing,
-    startedAt: previous?.startedAt ?? clock.unsafeCurrentTimeNanos(),
-    warnings,
-    attempts: previous?.attempts ?? [],
-    timeouts: timeoutsOf(
-      stream ? defaultTimeouts.stream : defaultTimeouts.single,
-      host.settings.timeouts,
-      request.timeouts
-    ),
-    scrub: scrubber([host.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)]),
-    usage: previous?.usage ?? Usage.empty,
-    cost: previous?.cost ?? Cost.zeroUSD,
-    firstTokenAt: undefined,
-    tryingSince: undefined,
-    completion: undefined,
-    key: driver.key
+    codec: lowered.codec,
+    key: driver.key,
+    httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, call.invalid)),
+    scrub: scrubber([upstream.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)])
   }
 }
 
@@ -245,22 +279,23 @@ const bodyOf = (body: Loose, invalid: Call["invalid"]) => {
 
 /** The request with the headers of this call, where it has any of its own. */
 const baseOf = <S>(
-  host: Host<S>,
+  upstream: Upstream<S>,
   request: Options,
   stream: boolean,
   scoped: headers.HeaderMap,
   lowered: Lowered
 ): Base => {
-  const base = stream ? host.bases.stream : host.bases.single
+  const base = stream ? upstream.bases.stream : upstream.bases.single
   const { headers: own } = lowered
   if (own === undefined && request.extraHeaders === undefined && isEmpty(scoped)) return base
-  const merged = headers.merge(own, host.fixedHeaders, scoped, request.extraHeaders)
+  const merged = headers.merge(own, upstream.fixedHeaders, scoped, request.extraHeaders)
   if (merged._tag === "Ok") {
-    return makeBase(base.request.url, stream, merged.headers, gatewayHeaders(host.driver))
+    return makeBase(base.request.url, stream, merged.headers, gatewayHeaders(upstream.driver))
   }
   throw new Refusal(
     new LLMError.InvalidRequestError({
-      ...place(host),
+      provider: upstream.driver.provider,
+      model: upstream.driver.model,
       reason: "InvalidHeader",
       parameter: merged.header,
       description: merged.message
@@ -303,16 +338,18 @@ const secretsOf = (
 ): ReadonlyArray<string> =>
   formsOf(sources.flatMap((source) => names.flatMap((name) => wordsOf(source[name.toLowerCase()] ?? ""))))
 
-export const newCompletion = (session: Session, emitting: boolean): Completion => {
-  const { call, lowered, requestId } = session
-  return session.completion = new Completion({
-    owner: call.provider,
+export const newCompletion = (session: HttpSession, emitting: boolean): Completion => {
+  const { call, ledger: { running }, lowered, provider, requestId } = session
+  const completion = new Completion({
+    owner: provider,
     // Short: some wires take ids of 40 characters at most.
     callIdPrefix: `call_${requestId.slice(-12)}_`,
     emitting,
     answerTool: lowered.answerTool,
     restoreArguments: (name, value) => call.tools.find((tool) => tool.name === name)?.codec?.restore(value) ?? value
   })
+  if (running !== undefined) running.completion = completion
+  return completion
 }
 
 // ── failures of a call ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -331,8 +368,8 @@ export const failed = (
   partial?: string | undefined
 ): LLMError.LLMError =>
   errors.toLLMError({
-    provider: session.call.provider,
-    model: session.call.model,
+    provider: session.provider,
+    model: session.model,
     status: answer.status,
     headers: answer.headers,
     facts,
@@ -385,7 +422,7 @@ export const timedOut = (
     limit === undefined
       ? undefined
       : `${phase === "total" ? "not done" : "nothing came"} after ${Duration.format(limit)}`,
-    { partial, attempts: session.attempts }
+    { partial }
   )
 
 const providerError = (
@@ -397,14 +434,12 @@ const providerError = (
     readonly requestId?: string | undefined
     readonly body?: string | undefined
     readonly partial?: string | undefined
-    readonly attempts?: ReadonlyArray<Response.Attempt> | undefined
   }
 ): LLMError.ProviderError =>
   new LLMError.ProviderError({
-    provider: session.call.provider,
-    model: session.call.model,
+    provider: session.provider,
+    model: session.model,
     reason,
     description: description === undefined ? undefined : session.scrub(description),
-    ...facts,
-    attempts: facts.attempts ?? []
+    ...facts
   })

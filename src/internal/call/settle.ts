@@ -1,60 +1,73 @@
 /** The end of a try: what the wire understood becomes an answer, or the error that says why it is none. */
-import * as BigDecimal from "effect/BigDecimal"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Cost from "../../Cost.ts"
+import type * as Cost from "../../Cost.ts"
 import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Output, SchemaFailure } from "../../Output.ts"
 import type * as Prompt from "../../Prompt.ts"
 import type * as Response from "../../Response.ts"
-import * as Usage from "../../Usage.ts"
+import type * as Usage from "../../Usage.ts"
 import * as errors from "../http/errors.ts"
 import type { HeaderMap } from "../http/headers.ts"
 import * as json from "../json/values.ts"
-import type { Completion, ProviderCost } from "./completion.ts"
+import type { Codec } from "../schema/codec.ts"
+import type { Completion } from "./completion.ts"
+import { priceOf, type Routed } from "./price.ts"
 import type { Session } from "./session.ts"
 
+/** How the answer came. */
+export interface Received {
+  readonly status: number
+  readonly headers: HeaderMap
+}
+
+/** Ends the try that is running, well or not, and books what it cost. */
 export const settle = <A, R>(
   session: Session,
   request: Request<A, R>,
   completion: Completion,
-  answer: { readonly status: number; readonly headers: HeaderMap },
-  attemptStartedAt: bigint
+  received: Received
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> => {
-  const { call } = session
-  const usage = completion.usage
-  const model = completion.model ?? call.model
-  const routed = routedBy(answer.headers)
-  const price = usage === undefined ? Effect.succeedNone : costOf(session, completion, usage, routed, model)
-  return Effect.flatMap(price, (cost) => {
-    const facts: Facts = { usage, cost, requestId: errors.requestIdOf(answer.headers), status: answer.status }
-    const failure = verdict(session, request.output, completion, facts)
-    if (failure !== undefined) return Effect.fail(failure)
-    if (usage === undefined) call.warn("usage-missing", "the provider reported no token counts; usage is 0")
-    else if (Option.isNone(cost)) {
-      call.warn(
+  const { ledger, model: asked, provider } = session
+  const { usage } = completion
+  const model = completion.model ?? asked
+  const routed = routedBy(received.headers)
+  return Effect.flatMap(priceOf(session, completion, routed), (cost) => {
+    const facts: Facts = {
+      provider,
+      model: asked,
+      usage,
+      cost: Option.getOrUndefined(cost),
+      // An answer that cannot be used and does not say what it took was billed all the same.
+      usagePartial: usage === undefined ? true : undefined,
+      requestId: errors.requestIdOf(received.headers),
+      status: received.status
+    }
+    if (usage === undefined) {
+      session.warn("usage-missing", "the provider reported no token counts; usage is 0")
+    } else if (Option.isNone(cost) && completion.cost === undefined) {
+      session.warn(
         "unknown-price",
-        `no price is known for ${routed?.provider ?? call.provider}/${
+        `no price is known for ${routed?.provider ?? provider}/${
           routed?.model ?? model
         }; give one with Pricing.layer({ overrides })`
       )
     }
-    for (const warning of completion.warnings) call.warn(warning.code, warning.message)
-    return Effect.map(decode(session, request, completion, facts), (content): Response.Response<A> => {
+    for (const warning of completion.warnings) session.warn(warning.code, warning.message)
+    return Effect.map(answerOf(completion, request, session.codec, facts), (content): Response.Response<A> => {
       const now = session.clock.unsafeCurrentTimeNanos()
-      session.attempts.push({
-        provider: call.provider,
-        model: call.model,
-        duration: Duration.nanos(now - attemptStartedAt),
-        status: answer.status,
+      ledger.attempts.push({
+        provider,
+        model: asked,
+        duration: Duration.nanos(now - (ledger.running?.startedAt ?? session.startedAt)),
+        status: received.status,
         requestId: facts.requestId
       })
-      session.tryingSince = undefined
-      session.completion = undefined
-      session.usage = Usage.add(session.usage, usage ?? Usage.empty)
-      if (cost._tag === "Some") session.cost = Cost.add(session.cost, cost.value)
+      ledger.running = undefined
+      ledger.add({ usage, cost: facts.cost })
+      if (Option.isNone(cost)) ledger.isUnpriced = true
       return {
         content,
         text: completion.visibleText,
@@ -63,20 +76,22 @@ export const settle = <A, R>(
         message: { role: "assistant", content: completion.content },
         finishReason: finishReasonOf(completion),
         rawFinishReason: Option.fromNullable(completion.rawFinishReason),
-        usage: session.usage,
-        cost: Option.as(cost, session.cost),
-        provider: routed?.provider ?? call.provider,
+        usage: ledger.usage,
+        cost: Option.fromNullable(ledger.cost),
+        provider: routed?.provider ?? provider,
         model: routed?.model ?? model,
-        requestedModel: call.model,
+        requestedModel: asked,
         id: Option.fromNullable(completion.id),
         requestId: session.requestId,
         duration: Duration.nanos(now - session.startedAt),
         timeToFirstToken: session.firstTokenAt === undefined
           ? Option.none()
           : Option.some(Duration.nanos(session.firstTokenAt - session.startedAt)),
-        attempts: session.attempts,
+        attempts: ledger.attempts,
         routed: Option.fromNullable(routed),
-        warnings: session.warnings
+        warnings: ledger.isPartial || ledger.isUnpriced
+          ? [...session.warnings, ...ledger.warnings]
+          : session.warnings
       }
     })
   })
@@ -89,94 +104,55 @@ const finishReasonOf = (completion: Completion): Response.FinishReason => {
   return reason === "stop" && calls ? "tool-calls" : reason === "tool-calls" && !calls ? "stop" : reason
 }
 
-interface Facts {
-  readonly usage: Usage.Usage | undefined
-  readonly cost: Option.Option<Cost.Cost>
-  readonly requestId: string | undefined
-  readonly status: number
+/** What is told of an answer that cannot be used. */
+export interface Facts {
+  readonly provider: string
+  readonly model: string
+  readonly usage?: Usage.Usage | undefined
+  readonly cost?: Cost.Cost | undefined
+  readonly usagePartial?: boolean | undefined
+  readonly requestId?: string | undefined
+  readonly status?: number | undefined
 }
 
-const common = (session: Session, facts: Facts) => ({
-  provider: session.call.provider,
-  model: session.call.model,
-  usage: facts.usage,
-  cost: Option.getOrUndefined(facts.cost),
-  requestId: facts.requestId,
-  status: facts.status
-})
-
-const routedBy = (headers: HeaderMap): { readonly provider: string; readonly model: string } | undefined => {
+const routedBy = (headers: HeaderMap): Routed | undefined => {
   const provider = headers["x-majordomo-routed-provider"]
   const model = headers["x-majordomo-routed-model"]
   return provider === undefined || model === undefined ? undefined : { provider, model }
 }
 
-export const costOf = (
-  session: Session,
+/** What was asked for, decoded; or why the answer is none. */
+export const answerOf = <A, R>(
   completion: Completion,
-  usage: Usage.Usage,
-  routed: { readonly provider: string; readonly model: string } | undefined,
-  model: string
-): Effect.Effect<Option.Option<Cost.Cost>> => {
-  const prices = session.pricing.cost({
-    provider: routed?.provider ?? session.call.provider,
-    model: routed?.model ?? model,
-    usage,
-    cacheCreation1hTokens: completion.rawUsage?.cacheCreation1h,
-    inputAudioTokens: completion.rawUsage?.inputAudio,
-    outputAudioTokens: completion.rawUsage?.outputAudio,
-    // What a provider bills in one sum is compared with the tokens alone.
-    webSearches: completion.providerCost === undefined ? completion.webSearches : 0,
-    serviceTier: completion.serviceTier,
-    at: new Date(session.clock.unsafeCurrentTimeMillis())
-  })
-  const reported = completion.providerCost
-  // The provider's own bill is the better figure; the price list only tells how it splits.
-  return reported === undefined
-    ? prices
-    : Effect.map(prices, (listed) => Option.some(billed(reported, listed, completion.webSearches)))
-}
-
-const billed = (reported: ProviderCost, listed: Option.Option<Cost.Cost>, searches: number): Cost.Cost => {
-  const total = BigDecimal.unsafeFromNumber(reported.total)
-  const split = reported.input !== undefined && reported.output !== undefined
-    ? { input: BigDecimal.unsafeFromNumber(reported.input), output: BigDecimal.unsafeFromNumber(reported.output) }
-    : Option.getOrUndefined(Option.map(listed, (cost) => cost.exact))
-  if (split !== undefined) {
-    const rest = BigDecimal.round(
-      BigDecimal.subtract(total, BigDecimal.sum(split.input, split.output)),
-      { scale: 12 }
-    )
-    const fits = BigDecimal.isZero(rest) ||
-      (BigDecimal.isPositive(rest) && (searches > 0 || reported.input !== undefined))
-    if (fits) return Cost.make({ input: split.input, output: split.output, tools: rest, total, source: "provider" })
-  }
-  return Cost.make({ total, source: "provider" })
+  request: Request<A, R>,
+  codec: Codec | undefined,
+  facts: Facts
+): Effect.Effect<A, LLMError.LLMError, R> => {
+  const failure = verdict(request, completion, facts)
+  return failure === undefined ? decode(request, completion, codec, facts) : Effect.fail(failure)
 }
 
 /** Refused, withheld or cut off: looked at before the text. */
 const verdict = (
-  session: Session,
-  output: Output<unknown, unknown>,
+  { maxTokens, output }: Request<unknown, unknown>,
   completion: Completion,
   facts: Facts
 ): LLMError.LLMError | undefined => {
-  const { call } = session
   const text = completion.visibleText
   if (completion.refusal !== undefined || completion.filter !== undefined) {
     return new LLMError.ContentFilteredError({
-      ...common(session, facts),
+      ...facts,
       category: completion.filter ?? "refusal",
       text: completion.refusal ?? text,
       finishReason: completion.rawFinishReason
     })
   }
   const calls = completion.toolCalls.length > 0
-  const useful = call.format.type === "text" ? text.trim() !== "" || calls : output.onToolCalls !== undefined && calls
+  const useful = output.format.type === "text" ? text.trim() !== "" || calls : output.onToolCalls !== undefined && calls
   if (completion.finishReason === "length" && !useful) {
     return new LLMError.ResponseTruncatedError({
-      ...common(session, facts),
-      maxTokens: call.options.maxTokens,
+      ...facts,
+      maxTokens,
       outputTokens: facts.usage?.outputTokens ?? 0,
       text
     })
@@ -185,9 +161,9 @@ const verdict = (
 }
 
 const decode = <A, R>(
-  session: Session,
-  request: Request<A, R>,
+  { output }: Request<A, R>,
   completion: Completion,
+  codec: Codec | undefined,
   facts: Facts
 ): Effect.Effect<A, LLMError.LLMError, R> => {
   const text = completion.visibleText
@@ -196,13 +172,12 @@ const decode = <A, R>(
     issues: ReadonlyArray<LLMError.Issue>,
     candidate?: string,
     parseIssue?: unknown
-  ) => new LLMError.ResponseParsingError({ ...common(session, facts), reason, text, candidate, issues, parseIssue })
-  const { output } = request
+  ) => new LLMError.ResponseParsingError({ ...facts, reason, text, candidate, issues, parseIssue })
   if (output.onToolCalls !== undefined && completion.toolCalls.length > 0) {
     return Effect.succeed(output.onToolCalls.content)
   }
   if (output.format.type === "text") {
-    return decodeText(output, text, common(session, facts))
+    return decodeText(output, text, facts)
   }
   if (text.trim() === "") {
     return Effect.fail(
@@ -215,7 +190,6 @@ const decode = <A, R>(
   if (found._tag === "NotFound") {
     return Effect.fail(parsing("NotJson", [{ path: [], message: found.message }], found.candidate))
   }
-  const { codec } = session.lowered
   const value = codec === undefined ? found.value : codec.restore(found.value, found.candidate.includes("null"))
   const decoded = output.decode(value)
   // A null may stand for an absent field or for itself; where unions leave that open, what decodes is right.
@@ -223,7 +197,7 @@ const decode = <A, R>(
     Effect.catchTag(decoded, "DecodeFailure", (failure) => Effect.mapError(output.decode(found.value), () => failure))
   return Effect.mapError(either, (failure) =>
     failure._tag === "SchemaFailure"
-      ? invalidSchema(failure, session.call)
+      ? invalidSchema(failure, facts)
       : parsing(isEmpty(value) ? "Empty" : "Mismatch", failure.issues, found.candidate, failure.parseIssue))
 }
 
@@ -231,7 +205,7 @@ const decode = <A, R>(
 export const decodeText = <A, R>(
   output: Output<A, R>,
   text: string,
-  where: { readonly provider: string; readonly model: string }
+  where: Facts
 ): Effect.Effect<A, LLMError.LLMError, R> =>
   Effect.mapError(output.decode(text), (failure) =>
     failure._tag === "SchemaFailure"

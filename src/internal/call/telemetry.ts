@@ -1,4 +1,5 @@
 /** Names and values of spans and metrics: OpenTelemetry's GenAI conventions, 1.41 by default, newer ones on request. */
+import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -6,14 +7,14 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
-import type { Options } from "../../LLM.ts"
+import type { Options, Settings } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import { tagOf } from "../../LLMError.ts"
 import type { Response } from "../../Response.ts"
 import { withRunning } from "./runtime.ts"
 
 /** The value of OTEL_SEMCONV_STABILITY_OPT_IN that asks for the newest names. */
-export const optIn = "gen_ai_latest_experimental"
+const optInToLatest = "gen_ai_latest_experimental"
 
 /**
  * Every name in one table: 1.41 (opentelemetry.io, semantic-conventions v1.41) and the newest ones
@@ -76,14 +77,22 @@ export interface Telemetry {
   }) => Effect.Effect<void>
 }
 
-export const make = (options: {
+interface Place {
   readonly provider: string
   readonly model: string
-  readonly url: URL
-  readonly latest: boolean
-  readonly captureContent: boolean
-}): Telemetry => {
-  const version = options.latest ? 1 : 0
+  /** Undefined where no server is asked. */
+  readonly url?: URL | undefined
+  readonly settings: Settings
+}
+
+export const make = (place: Place): Effect.Effect<Telemetry> =>
+  Effect.map(
+    Effect.orElseSucceed(Config.string("OTEL_SEMCONV_STABILITY_OPT_IN"), () => ""),
+    (optIn) => makeFor(place, optIn.split(",").includes(optInToLatest) ? 1 : 0)
+  )
+
+const makeFor = (place: Place, version: 0 | 1): Telemetry => {
+  const options = { ...place, captureContent: place.settings.captureContent ?? false }
   const provider = providerNames[options.provider] ?? options.provider
   const set = (into: Record<string, unknown>, name: Name, value: unknown) => {
     const key = names[name][version]
@@ -103,8 +112,10 @@ export const make = (options: {
     [names.requestModel[version]]: options.model
   }
   const metrics = makeMetrics(version, tags)
-  base["server.address"] = options.url.hostname
-  base["server.port"] = Number(options.url.port) || (options.url.protocol === "http:" ? 80 : 443)
+  if (options.url !== undefined) {
+    base["server.address"] = options.url.hostname
+    base["server.port"] = Number(options.url.port) || (options.url.protocol === "http:" ? 80 : 443)
+  }
   return {
     spanName: `chat ${options.model}`,
     captureContent: options.captureContent,

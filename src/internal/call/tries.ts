@@ -1,8 +1,4 @@
-/** The tries of a call: each sent, timed, recorded, and made again while the policy allows it. */
-import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+/** The tries of a call: each timed, recorded, and made again while the policy allows it. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,61 +10,11 @@ import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
 import * as Retry from "../../Retry.ts"
-import * as http from "../http/client.ts"
-import * as json from "../json/values.ts"
-import { charge, final } from "./ledger.ts"
-import { CascadeOwnsRetries } from "./retryOwner.ts"
-import { failed, type Host, httpFailed, type Session, timedOut } from "./session.ts"
-
-/** One try. */
-export interface Attempt {
-  /** Undefined when nobody traces. */
-  readonly span: Tracer.Span | undefined
-  readonly startedAt: bigint
-}
-
-// ── one answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Sends the request; any status but a success is a failure. */
-export const send = <S, R>(
-  host: Host<S>,
-  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
-  session: Session,
-  attempt: Attempt
-): Effect.Effect<http.Received, LLMError.LLMError, R> =>
-  Effect.matchEffect(
-    http.send(
-      client,
-      host.settings.propagateTrace === true && attempt.span !== undefined
-        ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(attempt.span))
-        : session.httpRequest
-    ),
-    {
-      onFailure: (failure) => Effect.fail(httpFailed(session, failure)),
-      onSuccess: (response) =>
-        response.status >= 200 && response.status < 300
-          ? Effect.succeed(response)
-          : Effect.flatMap(readText(host, session, response), (text) => {
-            const facts = host.driver.wire.readError(json.parse(text), response.headers) ??
-              { message: text.trim() === "" ? "no message" : textOfHtml(text) }
-            return Effect.fail(failed(session, response, facts, text))
-          })
-    }
-  )
-
-/** A proxy's error page without its tags. */
-const textOfHtml = (text: string): string =>
-  /<html|<!doctype/i.test(text)
-    ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim()
-    : text
-
-export const readText = <S>(host: Host<S>, session: Session, response: http.Received) =>
-  Effect.mapError(
-    http.readText(response, host.limits.maxResponseBytes),
-    (failure) => httpFailed(session, failure, response)
-  )
-
-// ── streams ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+import { movesOn, withCallId } from "./account.ts"
+import type { Engine } from "./engine.ts"
+import { type Session, timedOut } from "./session.ts"
+import type { Telemetry } from "./telemetry.ts"
+import * as tryEnd from "./tryEnd.ts"
 
 /** Bounds all tries and the waits between them. */
 export const limited = <A, R>(
@@ -76,39 +22,39 @@ export const limited = <A, R>(
   tries: Effect.Effect<A, LLMError.LLMError, R>
 ): Effect.Effect<A, LLMError.LLMError, R> => {
   const { total } = session.timeouts
-  return total === undefined
-    ? tries
-    : Effect.timeoutFail(tries, {
-      duration: total,
-      onTimeout: () => {
-        const error = timedOut(session, "total", total)
-        // The try that was running ends here; between two tries there is none.
-        if (session.tryingSince !== undefined) failedAttempt(session, error, session.tryingSince)
-        return final(session, error)
-      }
-    })
+  return total === undefined ? tries : Effect.flatten(Effect.timeoutTo(tries, {
+    duration: total,
+    onSuccess: Effect.succeed,
+    onTimeout: () => {
+      const error = timedOut(session, "total", total)
+      // The try that was running ends here; between two tries there is none.
+      return Effect.zipRight(
+        tryEnd.failed(session.ledger, error),
+        Effect.suspend(() => Effect.fail(final(session, error)))
+      )
+    }
+  }))
 }
 
 /** Tries, each in its span, until one answers or the policy has enough. */
-export const retried = <S, A, R>(
-  host: Host<S>,
+export const retried = <A, R>(
+  { settings, telemetry }: Pick<Engine<never>, "settings" | "telemetry">,
   session: Session,
+  request: Request<unknown, unknown>,
   parent: Tracer.Span | undefined,
-  attempt: (attempt: Attempt) => Effect.Effect<A, LLMError.LLMError, R>
+  attempt: (span: Tracer.Span | undefined) => Effect.Effect<A, LLMError.LLMError, R>
 ): Effect.Effect<A, LLMError.LLMError, R> => {
   const tried = (span: Tracer.Span | undefined) =>
     Effect.suspend(() => {
-      const startedAt = session.clock.unsafeCurrentTimeNanos()
-      session.tryingSince = startedAt
-      return Effect.tapError(attempt({ span, startedAt }), (error) =>
-        Effect.sync(() => {
-          if (span !== undefined) host.telemetry.onError(span, error)
-          failedAttempt(session, error, startedAt)
-        }))
+      tryEnd.begin(session)
+      return Effect.tapError(attempt(span), (error) => {
+        if (span !== undefined) telemetry.onError(span, error)
+        return tryEnd.failed(session.ledger, error)
+      })
     })
   const once = parent === undefined
     ? tried(undefined)
-    : Effect.useSpan(host.telemetry.spanName, { parent, kind: "client", captureStackTrace: false }, tried)
+    : Effect.useSpan(telemetry.spanName, { parent, kind: "client", captureStackTrace: false }, tried)
   const again = (
     error: LLMError.LLMError,
     driver: Schedule.ScheduleDriver<unknown, LLMError.LLMError> | undefined
@@ -116,10 +62,9 @@ export const retried = <S, A, R>(
     const giveUp = Effect.suspend(() => Effect.fail(final(session, error)))
     if (!error.isRetryable) return giveUp
     if (driver === undefined) {
-      return Effect.flatMap(CascadeOwnsRetries, (retriedByCascade) =>
-        retriedByCascade
-          ? giveUp
-          : Effect.flatMap(Schedule.driver(host.settings.retry ?? Retry.standard), (driver) => again(error, driver)))
+      return movesOn(request, error)
+        ? giveUp
+        : Effect.flatMap(Schedule.driver(settings.retry ?? Retry.standard), (driver) => again(error, driver))
     }
     return Effect.matchEffect(driver.next(error), {
       onFailure: () => giveUp,
@@ -129,37 +74,27 @@ export const retried = <S, A, R>(
   return Effect.catchAll(once, (error) => again(error, undefined))
 }
 
-export const failedAttempt = (session: Session, error: LLMError.LLMError, startedAt: bigint): void => {
-  session.tryingSince = undefined
-  session.attempts.push({
-    provider: session.call.provider,
-    model: session.call.model,
-    duration: Duration.nanos(session.clock.unsafeCurrentTimeNanos() - startedAt),
-    error: LLMError.tagOf(error),
-    status: error.status,
-    requestId: error.requestId
-  })
-  charge(session, error)
-  if ("usage" in error && error.usage !== undefined) session.completion = undefined
-}
+/** The last failure, with every try, what all of them were billed, and the id of the call. */
+export const final = <E extends LLMError.LLMError>(session: Session, error: E): E =>
+  withCallId(session.ledger.final(error), session.requestId)
 
-export const record = <S, A>(
-  host: Host<S>,
+export const record = <A>(
+  telemetry: Telemetry,
   span: Tracer.Span | undefined,
   exit: Exit.Exit<Response.Response<A>, LLMError.LLMError>
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (Exit.isSuccess(exit)) {
-      if (span !== undefined) host.telemetry.onResponse(span, exit.value)
-      return host.telemetry.record({ duration: exit.value.duration, response: exit.value })
+      if (span !== undefined) telemetry.onResponse(span, exit.value)
+      return telemetry.record({ duration: exit.value.duration, response: exit.value })
     }
     const failure = Exit.causeOption(exit).pipe(Option.flatMap(Cause.failureOption))
     if (Option.isNone(failure)) return Effect.void
-    if (span !== undefined) host.telemetry.onError(span, failure.value)
+    if (span !== undefined) telemetry.onError(span, failure.value)
     const total = failure.value.attempts.reduce((sum, attempt) => sum + Duration.toMillis(attempt.duration), 0)
-    return host.telemetry.record({ duration: Duration.millis(total), error: LLMError.tagOf(failure.value) })
+    return telemetry.record({ duration: Duration.millis(total), error: LLMError.tagOf(failure.value) })
   })
 
-export const spanOptions = <S>(host: Host<S>, request: Request<unknown, unknown>, stream: boolean) => ({
-  attributes: host.telemetry.requestAttributes(request, request.output.format.type, stream)
+export const spanOptions = (telemetry: Telemetry, request: Request<unknown, unknown>, stream: boolean) => ({
+  attributes: telemetry.requestAttributes(request, request.output.format.type, stream)
 })

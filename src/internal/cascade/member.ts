@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import type { Candidate } from "../../Balance.ts"
 import type { Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
-import type { Sessions } from "../call/observer.ts"
+import type { Account } from "../call/account.ts"
 import type { Breaker } from "./breaker.ts"
 import { Latencies } from "./latencies.ts"
 
@@ -43,8 +43,8 @@ export class Visit {
   readonly member: Member
   /** ms since the epoch. */
   readonly startedAt: number
-  /** What the member's calls have come to, where they are watched. */
-  sessions: Sessions | undefined = undefined
+  /** What the member has come to, where it is one of several at once. */
+  account: Account | undefined = undefined
   private readonly probe: boolean
   private isOver = false
 

@@ -3,20 +3,17 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Cost from "../../Cost.ts"
 import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
-import type { Attempt, Response, Warning } from "../../Response.ts"
-import * as Usage from "../../Usage.ts"
-import { charge, type Ledger } from "../call/ledger.ts"
-import { billedOf, interrupted, triesOf } from "../call/unanswered.ts"
+import type { Response, Warning } from "../../Response.ts"
+import { Ledger } from "../call/ledger.ts"
+import { interrupted } from "../call/tryEnd.ts"
 import { type Member, Visit } from "./member.ts"
 
-export class Progress implements Ledger {
-  attempts: ReadonlyArray<Attempt> = []
-  warnings: ReadonlyArray<Warning> = []
-  usage = Usage.empty
-  cost = Cost.zeroUSD
+export class Progress {
+  /** What came of members that did not answer. */
+  readonly ledger = new Ledger()
+  private warnings: ReadonlyArray<Warning> = []
   private readonly waiting: Array<Member>
   private readonly members: ReadonlyArray<Member>
   private readonly clock: Clock.Clock
@@ -58,7 +55,7 @@ export class Progress implements Ledger {
     }
   }
 
-  get retriedByCascade(): boolean {
+  get othersWait(): boolean {
     return this.waiting.some((member) => member.allows(this.now))
   }
 
@@ -70,43 +67,58 @@ export class Progress implements Ledger {
   }
 
   add(error: LLMError.LLMError): void {
-    this.attempts = [...this.attempts, ...error.attempts]
-    charge(this, error)
+    this.ledger.addError(error)
   }
 
   /** A member lost against a faster one, and is no longer waited for. What it was billed by then is known in part. */
-  addLost({ member: { service: { model, provider } }, sessions, startedAt }: Visit): Effect.Effect<void> {
-    const tries = triesOf(sessions?.all ?? [])
-    const duration = Duration.millis(this.now - startedAt)
-    this.attempts = [
-      ...this.attempts,
-      ...(tries.length === 0 ? [{ provider, model, duration, error: interrupted }] : tries)
-    ]
-    const message = `${provider}/${model} was asked too and interrupted; the cost has what it was known to bill by then`
-    this.warnings = [...this.warnings, { code: "cost-incomplete", message }]
-    return Effect.map(billedOf(sessions?.all ?? []), (spent) => charge(this, spent))
+  addLost({ account, member: { service: { model, provider } }, startedAt }: Visit): Effect.Effect<void> {
+    const lost = account === undefined ? Effect.succeed(new Ledger()) : account.soFar
+    return Effect.map(lost, (ledger) => {
+      if (ledger.attempts.length === 0) {
+        const duration = Duration.millis(this.now - startedAt)
+        ledger.attempts.push({ provider, model, duration, error: interrupted })
+      }
+      this.ledger.addAll(ledger)
+      this.ledger.isPartial = true
+      this.warnings = [...this.warnings, {
+        code: "cost-incomplete",
+        message: `${provider}/${model} was asked too and interrupted; the cost has what it was known to bill by then`
+      }]
+    })
   }
 
   /** A member answered after a faster one had. */
   addSpare(response: Response<unknown>): void {
-    this.attempts = [...this.attempts, ...response.attempts]
-    this.usage = Usage.add(this.usage, response.usage)
-    this.cost = Cost.add(this.cost, Option.getOrElse(response.cost, () => Cost.zeroUSD))
+    this.ledger.addResponse(response)
   }
 
   response<A>(response: Response<A>): Response<A> {
-    if (this.attempts.length === 0) return response
+    const { ledger } = this
+    if (ledger.attempts.length === 0) return response
     const duration = this.elapsed
     const waited = Duration.subtract(duration, response.duration)
+    const total = new Ledger()
+    total.addAll(ledger)
+    total.addResponse(response)
+    const warnings = [...this.warnings, ...response.warnings]
     return {
       ...response,
-      attempts: [...this.attempts, ...response.attempts],
-      usage: Usage.add(this.usage, response.usage),
-      cost: Option.map(response.cost, (own) => Cost.add(this.cost, own)),
+      attempts: total.attempts,
+      usage: total.usage,
+      cost: Option.fromNullable(total.cost),
       duration,
       timeToFirstToken: Option.map(response.timeToFirstToken, (own) => Duration.sum(own, waited)),
-      warnings: this.warnings.length === 0 ? response.warnings : [...this.warnings, ...response.warnings]
+      // What a lost member's warning says is said once.
+      warnings: [
+        ...warnings,
+        ...total.warnings.filter(({ code }) => !warnings.some((warning) => warning.code === code))
+      ]
     }
+  }
+
+  /** The last failure, with every try of every member. */
+  final<E extends LLMError.LLMError>(error: E): E {
+    return this.ledger.final(error)
   }
 
   /** Every member is held back by its breaker. */

@@ -1,6 +1,5 @@
 /** Hedging: a member that is slow to begin gets company, and the first content wins. */
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -8,7 +7,6 @@ import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type { HedgeOptions } from "../../Cascade.ts"
 import type { LLMError } from "../../LLMError.ts"
-import { Observer, Sessions } from "../call/observer.ts"
 import type { Member, Visit } from "./member.ts"
 import type { Progress } from "./progress.ts"
 import type { Won } from "./service.ts"
@@ -47,11 +45,7 @@ export const race = <X, R>(
         running.add(visit)
         const delay = delayOf(hedge, visit.member)
         dueAt = visit.startedAt + delay
-        const watched = Effect.mapInputContext(racing.ask(visit), (context: Context.Context<R>) => {
-          visit.sessions = new Sessions(Context.get(context, Observer))
-          return Context.add(context, Observer, visit.sessions)
-        })
-        const asked = Effect.onExit(watched, (exit) => Queue.offer(events, { _tag: "Ended", visit, exit }))
+        const asked = Effect.onExit(racing.ask(visit), (exit) => Queue.offer(events, { _tag: "Ended", visit, exit }))
         const timer = Effect.zipRight(Effect.sleep(delay), Queue.offer(events, { _tag: "Due" }))
         return Effect.zipRight(Effect.forkIn(asked, scope), Effect.forkIn(timer, scope))
       })

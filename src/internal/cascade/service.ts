@@ -10,9 +10,8 @@ import type { Options } from "../../Cascade.ts"
 import type { Request, Service } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Response, StreamPart } from "../../Response.ts"
-import { final } from "../call/ledger.ts"
+import { Account, accountOf, withAccount, withMovesOn, withoutMovingOn } from "../call/account.ts"
 import * as opened from "../call/openedStream.ts"
-import { retriedByCascade, retriedByMember } from "../call/retryOwner.ts"
 import { Continuation } from "./continuation.ts"
 import type { Member, Visit } from "./member.ts"
 import { Progress } from "./progress.ts"
@@ -49,6 +48,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
   /** The first answer, of members one after the other or side by side. */
   const first = <X, R>(
     progress: Progress,
+    outer: Account | undefined,
     ask: (visit: Visit) => Effect.Effect<X, LLMError.LLMError, R>,
     discard: (late: Won<X>) => Effect.Effect<void>
   ): Effect.Effect<Won<X>, LLMError.LLMError, R> => {
@@ -57,10 +57,13 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
       return moves(error) && !progress.isOver
     }
     const failure = (last: LLMError.LLMError | undefined) =>
-      last === undefined ? progress.circuitOpen : final(progress, last)
+      last === undefined ? progress.circuitOpen : progress.final(last)
     const asked = (visit: Visit) => watched(progress, visit, ask(visit))
     if (options.hedge !== undefined) {
-      return race(progress, options.hedge, { ask: asked, discard, movesOn, failure })
+      return Effect.tap(
+        race(progress, options.hedge, { ask: asked, discard, movesOn, failure }),
+        ({ visit }) => outer?.serve(visit.account?.current)
+      )
     }
     const next = (last: LLMError.LLMError | undefined): Effect.Effect<Won<X>, LLMError.LLMError, R> => {
       const visit = progress.take()
@@ -73,12 +76,24 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     return Effect.suspend(() => next(undefined))
   }
 
+  /** The request as a member gets it. */
+  const requestOf = <A, R>(progress: Progress, visit: Visit, request: Request<A, R>): Request<A, R> => {
+    const remaining = progress.remaining(request)
+    const owned = progress.othersWait && options.memberRetries !== "each"
+      ? withMovesOn(remaining, moves)
+      : remaining
+    if (options.hedge === undefined) return owned
+    visit.account = new Account(accountOf(request), true)
+    return withAccount(owned, visit.account)
+  }
+
   const generate = <A, R>(request: Request<A, R>): Effect.Effect<Response<A>, LLMError.LLMError, R> =>
     Effect.flatMap(started(request), (progress) =>
       Effect.map(
         first(
           progress,
-          ({ member }) => member.service.generate(progress.remaining(request)),
+          accountOf(request),
+          (visit) => visit.member.service.generate(requestOf(progress, visit, request)),
           ({ value, visit }) =>
             Effect.sync(() => {
               visit.succeeded()
@@ -98,7 +113,11 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
   ): Effect.Effect<Won<OpenedIn<A, R>>, LLMError.LLMError, R> =>
     first(
       progress,
-      ({ member: { service } }) => openIn(service, service.stream(progress.remaining(request)), scope),
+      accountOf(request),
+      (visit) => {
+        const { service } = visit.member
+        return openIn(service, service.stream(requestOf(progress, visit, request)), scope)
+      },
       ({ value, visit }) => {
         visit.left()
         return Effect.zipRight(progress.addLost(visit), Scope.close(value.scope, Exit.void))
@@ -138,20 +157,20 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     const failed = (error: LLMError.LLMError): Effect.Effect<opened.Parts<A> | undefined, LLMError.LLMError, R> => {
       visit.failed(error, progress.now)
       progress.add(error)
-      const failure = text === undefined ? error : text.broken(error)
+      const failure = text === undefined ? error : text.failure(error)
       if (text === undefined || !text.canGoOn || !continues(error, progress)) {
-        return Effect.fail(final(progress, failure))
+        return Effect.fail(progress.final(failure))
       }
       const from = visit.member.service
-      const next = Effect.mapInputContext(openFirst(progress, text.request(), scope), retriedByMember<R>)
+      const next = openFirst(progress, withoutMovingOn(text.request()), scope)
       return Effect.matchEffect(Effect.zipRight(Scope.close(current.scope, Exit.void), next), {
         // The text so far is worth more than why nobody could go on.
-        onFailure: () => Effect.fail(final(progress, failure)),
+        onFailure: () => Effect.fail(progress.final(failure)),
         onSuccess: (next) => {
           current = next.value
           visit = next.visit
           const seam = text.seam(from, visit.member.service, error)
-          return Effect.map(seen(current.first), (parts) => [seam, ...parts])
+          return Effect.map(seen(current.first), (parts) => [...seam, ...parts])
         }
       })
     }
@@ -163,7 +182,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     )
     const left = Scope.addFinalizer(scope, Effect.sync(() => visit.left()))
     // Nothing to add to it, and nobody who wants to know how it ends.
-    if (text === undefined && visit.member.breaker === undefined && progress.attempts.length === 0) {
+    if (text === undefined && visit.member.breaker === undefined && progress.ledger.attempts.length === 0) {
       return Effect.as(left, current)
     }
     return Effect.zipRight(left, Effect.map(seen(current.first), (first) => ({ first, pull })))
@@ -179,7 +198,7 @@ const watched = <X, R>(
   asking: Effect.Effect<X, LLMError.LLMError, R>
 ): Effect.Effect<X, LLMError.LLMError, R> =>
   Effect.onExit(
-    progress.retriedByCascade ? Effect.mapInputContext(asking, retriedByCascade<R>) : asking,
+    asking,
     (exit) =>
       Effect.sync(() => {
         if (Exit.isSuccess(exit)) visit.answered(progress.now)

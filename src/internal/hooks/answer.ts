@@ -5,7 +5,7 @@ import type * as Prompt from "../../Prompt.ts"
 import type { Response } from "../../Response.ts"
 import type { Decoded } from "../call/decodedFrom.ts"
 import { applyEdits, type Edit, type Matches, Redactor, type Settings, type Syntax } from "./redactor.ts"
-import { altered, redactCall, redactValue } from "./values.ts"
+import { altered, redactCall, redactOwn, redactValue } from "./values.ts"
 
 /** What redacted a text while it was streamed, if it was. */
 export interface Streamed {
@@ -60,16 +60,16 @@ export const scrub = <A>(
 
   const parts = typeof message.content === "string" ? undefined : message.content
   const cursor = { text: 0, reasoning: 0 }
-  const redactPart = (part: Prompt.AssistantPart): ReadonlyArray<Prompt.AssistantPart> => {
-    if (part.type === "tool-call") return [toolCalls.get(part.id) ?? call(part)]
-    if (part.type === "provider") return redactValue(again, part.value) === part.value ? [part] : []
+  const redactPart = (part: Prompt.AssistantPart): Prompt.AssistantPart => {
+    if (part.type === "tool-call") return toolCalls.get(part.id) ?? call(part)
+    if (part.type === "provider") return redactOwn(again, part)
     const from = cursor[part.type]
     const to = cursor[part.type] = from + part.text.length
     const [whole, edits] = part.type === "text" ? [text, textEdits] : [reasoning, reasoningEdits]
     const redacted = whole.slice(from, to) === part.text
       ? applyEdits(whole, edits, from, to)
       : redactValue(again, part.text)
-    return [altered(part, { text: redacted }, again)]
+    return altered(part, { text: redacted }, again)
   }
 
   return {
@@ -81,7 +81,7 @@ export const scrub = <A>(
       toolCalls: response.toolCalls.map((part) => toolCalls.get(part.id) ?? part),
       message: {
         ...message,
-        content: parts === undefined ? applyEdits(text, textEdits) : parts.flatMap(redactPart)
+        content: parts === undefined ? applyEdits(text, textEdits) : parts.map(redactPart)
       }
     },
     value: redactedValue,

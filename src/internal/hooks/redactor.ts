@@ -83,6 +83,11 @@ export class Redactor {
     this.segment = syntax === "plain" ? this.open(0, false) : undefined
   }
 
+  /** Up to here the original has been shown, or replaced. */
+  get decided(): number {
+    return this.shown
+  }
+
   /** The next piece; gives what can be shown. After a block nothing more is. */
   push(text: string): string {
     if (this.stopped) return ""

@@ -127,6 +127,12 @@ const redactMessage = (settings: Settings, message: Prompt.Message, matches: Mat
   }
 }
 
+/** What only a provider understands: changed, it is nothing that the provider would take back. */
+export const redactOwn = (settings: Settings, part: Prompt.ProviderPart): Prompt.ProviderPart => {
+  const value = redactValue(settings, part.value)
+  return value === part.value ? part : { ...part, wire: "redacted", value }
+}
+
 /**
  * A part with other fields. What the provider keeps with a part vouches for what it said: it goes when that changes, or
  * when it has itself something to hide.

@@ -30,9 +30,12 @@ export class HttpFailure {
   readonly _tag = "HttpFailure"
   readonly kind: "transport" | "too-large" | "redirect"
   readonly description: string
-  constructor(kind: HttpFailure["kind"], description: string) {
+  /** The request may have reached the other side. */
+  readonly sent: boolean
+  constructor(kind: HttpFailure["kind"], description: string, sent = true) {
     this.kind = kind
     this.description = description
+    this.sent = sent
   }
 }
 
@@ -98,7 +101,7 @@ export const send = <R>(
   hops = 0
 ): Effect.Effect<Received, HttpFailure, R> =>
   Effect.matchEffect(client.execute(request), {
-    onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error))),
+    onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error), !isUnsent(error))),
     onSuccess: (answer) => {
       const response = new Received(answer)
       if (response.status < 300 || response.status >= 400) return Effect.succeed(response)
@@ -149,6 +152,18 @@ export const readText = (
       return Effect.void
     }).pipe(Effect.map(() => text + decoder.decode()))
   })
+}
+
+/** What fails before a connection is there. */
+const unsent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"])
+
+const isUnsent = (error: HttpClientError.HttpClientError): boolean => {
+  let cause: unknown = error.cause
+  for (let depth = 0; depth < 4 && cause instanceof Error; depth++) {
+    if ("code" in cause && typeof cause.code === "string" && unsent.has(cause.code)) return true
+    cause = cause.cause
+  }
+  return error._tag === "RequestError" && error.reason !== "Transport"
 }
 
 export const tooLarge = (maxBytes: number) =>

@@ -1,32 +1,26 @@
 /** What was asked and answered, as JSON to be stored. */
-import * as Cause from "effect/Cause"
 import * as Encoding from "effect/Encoding"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { Session } from "../../internal/call/session.ts"
 import { secretHeaders } from "../../internal/http/client.ts"
 import * as headers from "../../internal/http/headers.ts"
 import { redacted } from "../../internal/http/secrets.ts"
-import type { Request } from "../../LLM.ts"
-import type * as LLMError from "../../LLMError.ts"
+import type { CallEnd } from "../../LLM.ts"
 import type { Metadata } from "../../Metadata.ts"
 import type { Response } from "../../Response.ts"
 import type { Bodies } from "../BodyStore.ts"
 
 export interface Parts {
   readonly requestId: string
-  readonly request: Request<unknown, unknown>
-  readonly metadata: Metadata
-  readonly sessions: ReadonlyArray<Session>
-  readonly response: Response<unknown> | undefined
-  readonly cause: Cause.Cause<LLMError.LLMError> | undefined
+  readonly labels: Metadata
+  readonly end: CallEnd
+  readonly scrub: (text: string) => string
   readonly maxBytes: number
 }
 
 export const make = (parts: Parts): Bodies => {
-  const { maxBytes, response } = parts
-  const scrub = (text: string) => parts.sessions.reduce((clean, session) => session.scrub(clean), text)
-  const answer = response === undefined ? failureOf(parts) : answerOf(response)
+  const { end, maxBytes, scrub } = parts
+  const answer = Option.match(end.response, { onNone: () => failureOf(end), onSome: answerOf })
   return {
     requestId: parts.requestId,
     request: capped(scrub(stringify(askedOf(parts))), maxBytes),
@@ -34,11 +28,11 @@ export const make = (parts: Parts): Bodies => {
   }
 }
 
-const askedOf = ({ metadata, request }: Parts) => {
+const askedOf = ({ end: { request }, labels }: Parts) => {
   const { extraHeaders, output, tools, ...rest } = request
   return {
     ...rest,
-    metadata,
+    metadata: labels,
     tools: tools?.map(({ description, name, parameters }) => ({ name, description, parameters })),
     extraHeaders: extraHeaders === undefined ? undefined : printable(headers.lowerCased(extraHeaders)),
     output: output.format
@@ -65,10 +59,9 @@ const answerOf = (response: Response<unknown>) => ({
 })
 
 /** What came of an answer that is none. */
-const failureOf = ({ cause, sessions }: Parts) => {
-  const error = cause === undefined ? undefined : Option.getOrUndefined(Cause.failureOption(cause))
-  const partial = sessions.at(-1)?.completion?.visibleText
-  if (error === undefined) return partial === undefined ? undefined : { partial }
+const failureOf = (end: CallEnd) => {
+  const error = Option.getOrUndefined(end.error)
+  if (error === undefined) return Option.getOrUndefined(Option.map(end.partialText, (partial) => ({ partial })))
   return {
     error: error._tag,
     message: error.message,

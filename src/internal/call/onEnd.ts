@@ -1,0 +1,231 @@
+/** The end of every call, told once: answered, failed, interrupted or no longer read. */
+import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { CallEnd, Request, Service } from "../../LLM.ts"
+import * as LLMError from "../../LLMError.ts"
+import * as Metadata from "../../Metadata.ts"
+import type { Response, StreamPart } from "../../Response.ts"
+import * as Usage from "../../Usage.ts"
+import { Account, accountOf, withAccount } from "./account.ts"
+import { labelsOf } from "./labels.ts"
+import type { Billed } from "./ledger.ts"
+import { kindOf } from "./logFailure.ts"
+import { withRunning } from "./runtime.ts"
+
+/** Told the end; `scrub` takes the secrets of the call out of a text. */
+export type Told = (end: CallEnd, scrub: (text: string) => string) => Effect.Effect<void>
+
+/** One call: what is known of it, and its end, once. */
+class Watch {
+  readonly account: Account
+  private readonly llm: Service
+  private readonly request: Request<unknown, unknown>
+  private readonly streamed: boolean
+  private readonly clock: Clock.Clock
+  private readonly scoped: Metadata.Metadata
+  private readonly told: Told
+  private readonly startedAt: number
+  private readonly startedNanos: bigint
+  private firstPartAt: bigint | undefined = undefined
+  private response: Response<unknown> | undefined = undefined
+  private failure: Cause.Cause<unknown> | undefined = undefined
+  private isTold = false
+
+  constructor(
+    llm: Service,
+    request: Request<unknown, unknown>,
+    streamed: boolean,
+    clock: Clock.Clock,
+    scoped: Metadata.Metadata,
+    told: Told
+  ) {
+    this.llm = llm
+    this.request = request
+    this.streamed = streamed
+    this.clock = clock
+    this.scoped = scoped
+    this.told = told
+    this.account = new Account(accountOf(request))
+    this.startedAt = clock.unsafeCurrentTimeMillis()
+    this.startedNanos = clock.unsafeCurrentTimeNanos()
+  }
+
+  /** A chunk of a stream; the answer, if it ends with it. */
+  came<A>(chunk: Chunk.Chunk<StreamPart<A>>): Response<A> | undefined {
+    const { length } = chunk
+    if (length === 0) return undefined
+    this.firstPartAt ??= this.clock.unsafeCurrentTimeNanos()
+    const last = Chunk.unsafeGet(chunk, length - 1)
+    return last._tag === "Finish" ? this.response = last.response : undefined
+  }
+
+  /** The call itself failed, whatever its reader does with it. */
+  failed(cause: Cause.Cause<unknown>): void {
+    this.failure = cause
+  }
+
+  readonly answered = (response: Response<unknown>): Effect.Effect<void> =>
+    this.tell(this.ofResponse(response, "success"))
+
+  /** Its reader has stopped, for whatever reason, or it ended by itself. */
+  readonly ended = (): Effect.Effect<void> => {
+    if (this.isTold) return Effect.void
+    const { failure, response } = this
+    if (failure !== undefined && !Cause.isInterruptedOnly(failure)) return this.endedBadly(failure)
+    // The whole answer was there, but its reader had stopped.
+    return response === undefined ? this.withoutAnswer("cancelled", undefined)
+      : this.tell(this.ofResponse(response, "cancelled"))
+  }
+
+  readonly exited = (exit: Exit.Exit<Response<unknown>, unknown>): Effect.Effect<void> => {
+    if (exit._tag === "Success") return this.answered(exit.value)
+    this.failed(exit.cause)
+    return this.ended()
+  }
+
+  private endedBadly(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    const failure = Option.getOrUndefined(Cause.failureOption(cause))
+    // A type is not a wall: what fails with something else is a bug.
+    const error = LLMError.isLLMError(failure) ? failure : undefined
+    if (error === undefined) {
+      const [defect] = failure === undefined ? Cause.defects(cause) : [failure]
+      return this.withoutAnswer("error", kindOf(defect))
+    }
+    const requestId = this.account.idOf(error, this.startedAt)
+    const billed: Billed = error._tag === "InvalidRequestError" ? {} : error
+    return this.tell({
+      ...this.common(requestId),
+      outcome: "error",
+      provider: error.provider,
+      model: error.model,
+      requestedModel: error.model,
+      usage: billed.usage ?? Usage.empty,
+      cost: Option.fromNullable(billed.cost),
+      usagePartial: billed.usagePartial === true,
+      attempts: error.attempts,
+      error: Option.some(error),
+      key: this.account.find(requestId)?.key
+    })
+  }
+
+  /** Nobody was told what it came to: it is added up here. */
+  private withoutAnswer(outcome: "error" | "cancelled", defect: string | undefined): Effect.Effect<void> {
+    return Effect.flatMap(this.account.soFar, (ledger) => {
+      const { current } = this.account
+      const { cost, usage = Usage.empty } = ledger.billed
+      return this.tell({
+        ...this.common(this.account.idOf(undefined, this.startedAt)),
+        outcome,
+        provider: current?.provider ?? this.llm.provider,
+        model: current?.ledger.running?.completion?.model ?? current?.model ?? this.llm.model,
+        requestedModel: current?.model ?? this.llm.model,
+        usage,
+        cost: Option.fromNullable(cost),
+        usagePartial: ledger.isPartial,
+        attempts: ledger.attempts,
+        defect: Option.fromNullable(defect),
+        partialText: Option.fromNullable(current?.ledger.running?.completion?.visibleText),
+        key: current?.key
+      })
+    })
+  }
+
+  private ofResponse(response: Response<unknown>, outcome: CallEnd["outcome"]): CallEnd {
+    return {
+      ...this.common(response.requestId),
+      outcome,
+      provider: response.provider,
+      model: response.model,
+      requestedModel: response.requestedModel,
+      duration: response.duration,
+      timeToFirstToken: response.timeToFirstToken,
+      usage: response.usage,
+      cost: response.cost,
+      usagePartial: response.warnings.some(({ code }) => code === "cost-incomplete" || code === "usage-missing"),
+      attempts: response.attempts,
+      response: Option.some(response),
+      key: this.account.find(response.requestId)?.key
+    }
+  }
+
+  private common(requestId: string) {
+    const now = this.clock.unsafeCurrentTimeNanos()
+    return {
+      requestId,
+      streamed: this.streamed,
+      startedAt: this.startedAt,
+      duration: Duration.nanos(now - this.startedNanos),
+      timeToFirstToken: this.firstPartAt === undefined
+        ? Option.none()
+        : Option.some(Duration.nanos(this.firstPartAt - this.startedNanos)),
+      labels: labelsOf(this.scoped, this.request.metadata),
+      request: this.request,
+      response: Option.none(),
+      error: Option.none(),
+      defect: Option.none(),
+      partialText: Option.none()
+    }
+  }
+
+  private tell(end: CallEnd): Effect.Effect<void> {
+    if (this.isTold) return Effect.void
+    this.isTold = true
+    return this.told(end, this.account.scrub)
+  }
+}
+
+/** `begin` is asked once per call, with the context that the call runs in. */
+export const decorate = (llm: Service, begin: (context: Context.Context<never>) => Told): Service => {
+  const watch = (request: Request<unknown, unknown>, streamed: boolean): Effect.Effect<Watch> =>
+    withRunning(({ clock, context }) =>
+      Effect.succeed(
+        new Watch(llm, request, streamed, clock, Context.get(context, Metadata.Current), begin(context))
+      )
+    )
+  return {
+    ...llm,
+    generate: (request) =>
+      Effect.flatMap(
+        watch(request, false),
+        (watch) => Effect.onExit(llm.generate(withAccount(request, watch.account)), watch.exited)
+      ),
+    stream: (request) =>
+      Stream.unwrap(
+        Effect.map(watch(request, true), (watch) => watched(watch, llm.stream(withAccount(request, watch.account))))
+      )
+  }
+}
+
+/** The end of a stream is told before its reader has it; a reader that stops earlier has cancelled. */
+const watched = <A, R>(
+  watch: Watch,
+  stream: Stream.Stream<StreamPart<A>, LLMError.LLMError, R>
+): Stream.Stream<StreamPart<A>, LLMError.LLMError, R> => {
+  type Parts = Chunk.Chunk<StreamPart<A>>
+  const loop: Channel.Channel<Parts, Parts, LLMError.LLMError, LLMError.LLMError, unknown, unknown> = Channel
+    .readWithCause({
+      onInput: (chunk: Parts) => {
+        const response = watch.came(chunk)
+        if (response === undefined) return Channel.zipRight(Channel.write(chunk), loop)
+        const last = Channel.zipRight(
+          Channel.fromEffect(Effect.suspend(() => watch.answered(response))),
+          Channel.zipRight(Channel.write(Chunk.takeRight(chunk, 1)), loop)
+        )
+        return chunk.length === 1 ? last : Channel.zipRight(Channel.write(Chunk.dropRight(chunk, 1)), last)
+      },
+      onFailure: (cause) => {
+        watch.failed(cause)
+        return Channel.failCause(cause)
+      },
+      onDone: Channel.succeed
+    })
+  return Stream.fromChannel(Channel.ensuringWith(Channel.pipeTo(Stream.toChannel(stream), loop), watch.ended))
+}

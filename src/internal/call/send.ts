@@ -1,0 +1,58 @@
+/** One try over HTTP: sent, and its status looked at. */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import * as Effect from "effect/Effect"
+import type * as Tracer from "effect/Tracer"
+import type * as LLMError from "../../LLMError.ts"
+import * as http from "../http/client.ts"
+import * as json from "../json/values.ts"
+import { failed, httpFailed, type HttpSession, type Upstream } from "./session.ts"
+
+/** Sends the request; any status but a success is a failure. */
+export const send = <S, R>(
+  upstream: Upstream<S>,
+  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+  session: HttpSession,
+  span: Tracer.Span | undefined
+): Effect.Effect<http.Received, LLMError.LLMError, R> => {
+  const { running } = session.ledger
+  return Effect.matchEffect(
+    http.send(
+      client,
+      upstream.settings.propagateTrace === true && span !== undefined
+        ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(span))
+        : session.httpRequest
+    ),
+    {
+      onFailure: (failure) => {
+        if (running !== undefined) running.sent = failure.sent
+        return Effect.fail(httpFailed(session, failure))
+      },
+      onSuccess: (response) => {
+        const isSuccess = response.status >= 200 && response.status < 300
+        if (running !== undefined) running.accepted = isSuccess
+        return isSuccess
+          ? Effect.succeed(response)
+          : Effect.flatMap(readText(upstream, session, response), (text) => {
+            const facts = upstream.driver.wire.readError(json.parse(text), response.headers) ??
+              { message: text.trim() === "" ? "no message" : textOfHtml(text) }
+            return Effect.fail(failed(session, response, facts, text))
+          })
+      }
+    }
+  )
+}
+
+/** A proxy's error page without its tags. */
+const textOfHtml = (text: string): string =>
+  /<html|<!doctype/i.test(text)
+    ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim()
+    : text
+
+export const readText = <S>(upstream: Upstream<S>, session: HttpSession, response: http.Received) =>
+  Effect.mapError(
+    http.readText(response, upstream.limits.maxResponseBytes),
+    (failure) => httpFailed(session, failure, response)
+  )
