@@ -44,6 +44,8 @@ export interface Price {
 export interface Query {
   readonly provider: string
   readonly model: string
+  /** Another provider's name, whose list prices apply: of a host that resells, or runs, its models. */
+  readonly prices?: string | undefined
   readonly usage: Usage.Usage
   /** Part of `usage.cacheCreationTokens` kept for an hour. */
   readonly cacheCreation1hTokens?: number | undefined
@@ -160,16 +162,25 @@ const makeOver = (options: Options | undefined, fetched: () => ReadonlyMap<strin
   const overrides = new Map(Object.entries(options?.overrides ?? {}))
   const builtIn = options?.base !== "none"
   return {
-    preload: builtIn ? () => void load() : () => {},
+    // A list that cannot be loaded is told of when a price is wanted.
+    preload: builtIn ? () => void load().catch(() => {}) : () => {},
     status: Effect.succeed({ ...unknownStatus, source: builtIn ? "built-in" : "custom", prices: overrides.size }),
     cost: (query) => {
       const own = find(overrides, query)
       if (own !== undefined) return Effect.succeed(calculate(query, fromPrice(own), "override"))
-      const given = find(fetched(), query) ?? (builtIn ? find(overlay, query) : undefined)
+      const given = find(fetched(), query) ??
+        (builtIn ? find(overlay, { ...query, provider: query.prices ?? query.provider }) : undefined)
       if (given !== undefined) return Effect.succeed(calculate(query, fromPrice(given), "prices"))
       if (!builtIn) return Effect.succeedNone
       if (list !== undefined) return Effect.succeed(fromList(list, query))
-      return Effect.map(Effect.promise(load), (loaded) => fromList(loaded, query))
+      return Effect.matchEffect(Effect.tryPromise(load), {
+        onFailure: () =>
+          Effect.as(
+            Effect.logWarning("the price list could not be loaded; costs are unknown until it can"),
+            Option.none()
+          ),
+        onSuccess: (loaded) => Effect.succeed(fromList(loaded, query))
+      })
     }
   }
 }
@@ -283,7 +294,15 @@ let list: GenaiPrices | undefined
 let loading: Promise<GenaiPrices> | undefined
 
 // 800 KB of prices: loaded beside the first request, not when this module is imported.
-const load = (): Promise<GenaiPrices> => loading ??= import("@pydantic/genai-prices").then((module) => list = module)
+const load = (): Promise<GenaiPrices> =>
+  loading ??= import("@pydantic/genai-prices").then(
+    (module) => list = module,
+    (error: unknown) => {
+      // The next one who wants a price tries again.
+      loading = undefined
+      throw error
+    }
+  )
 
 const names: Readonly<Record<string, string>> = {
   gemini: "google",
@@ -292,6 +311,8 @@ const names: Readonly<Record<string, string>> = {
   bedrock: "aws",
   moonshot: "moonshotai",
   xai: "x-ai",
+  "bedrock-mantle": "aws",
+  copilot: "github-copilot",
   "openai-chat": "openai",
   "openai-responses": "openai",
   "huggingface-together": "huggingface_together",
@@ -308,12 +329,15 @@ const known = new Map<string, ModelPrice | undefined>()
 const maxKnown = 10_000
 
 const lookUp = (prices: GenaiPrices, query: Query): ModelPrice | undefined => {
-  const key = `${query.provider}\n${query.model}`
+  const provider = query.prices ?? query.provider
+  const key = `${provider}\n${query.model}`
   if (known.has(key)) return known.get(key)
-  const providerId = names[query.provider] ?? query.provider
+  const providerId = names[provider] ?? provider
   let found: PriceCalculation | null
   try {
-    found = prices.calcPrice({}, query.model, { providerId, timestamp: query.at })
+    // The list takes a name that merely holds one of its own for it: a host that calls itself so is another one.
+    const isListed = prices.findProvider({ providerId })?.id === providerId
+    found = !isListed ? null : prices.calcPrice({}, query.model, { providerId, timestamp: query.at })
   } catch {
     found = null
   }

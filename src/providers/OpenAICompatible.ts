@@ -61,6 +61,8 @@ export interface Preset {
   readonly sampling?: ((model: string) => boolean) | undefined
   /** False for models that reject stop sequences. */
   readonly stop?: ((model: string) => boolean) | undefined
+  /** Name of the provider whose list prices apply. Default: the host's own; most have none, and then no price is known. */
+  readonly prices?: string | undefined
   /** Fields of the body that the host calls by another name: `{ seed: "random_seed" }`. */
   readonly rename?: Readonly<Record<string, string>> | undefined
 }
@@ -174,7 +176,8 @@ const spec = (row: Preset, model: string, baseUrl: string): provider.Spec<chatCo
     keyVariables: row.keyVariable === undefined ? [] : [row.keyVariable],
     keyOptional: row.keyOptional ?? row.keyVariable === undefined,
     auth: keyHeader === undefined ? provider.bearer : (key) => ({ [keyHeader]: key }),
-    headers: row.headers?.(model)
+    headers: row.headers?.(model),
+    prices: row.prices
   }
 }
 

@@ -95,7 +95,7 @@ describe("TestLLM", () => {
         Effect.flip
       )
       assert.strictEqual(error.message, overloaded.message)
-      assert.deepEqual(seen, ["ReasoningDelta", "TextDelta"])
+      assert.deepEqual(seen, ["ReasoningDelta", "BlockEnd", "TextDelta"])
       const again = yield* Effect.flip(LLM.generateText({ prompt: "?" }))
       assert.strictEqual(again.message, overloaded.message)
       // As a provider's failure would, both name the try.

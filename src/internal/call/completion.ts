@@ -67,6 +67,9 @@ interface Block {
 
 type Key = string | number
 
+/** More than any model takes or gives in one answer. */
+const maxTokens = 1_000_000_000
+
 const noParts: ReadonlyArray<ContentPart> = []
 
 export class Completion {
@@ -259,18 +262,21 @@ export class Completion {
     return this.placed.map((block) => block.part ?? this.toPart(block))
   }
 
-  /** Usage in our convention; parts that exceed their whole are clamped, with a warning. */
+  /** Usage in our convention; parts that exceed their whole, and what cannot be, are clamped, with a warning. */
   get usage(): Usage | undefined {
     const raw = this.rawUsage
     if (raw === undefined || (raw.input === undefined && raw.output === undefined)) return undefined
-    const input = raw.input ?? 0
-    const output = raw.output ?? 0
-    const cached = Math.min(raw.cached ?? 0, input)
-    const cacheCreation = Math.min(raw.cacheCreation ?? 0, input - cached)
-    const reasoning = Math.min(raw.reasoning ?? 0, output)
-    if (
-      cached !== (raw.cached ?? 0) || cacheCreation !== (raw.cacheCreation ?? 0) || reasoning !== (raw.reasoning ?? 0)
-    ) {
+    const input = this.plausible(raw.input)
+    const output = this.plausible(raw.output)
+    const reported = [
+      this.plausible(raw.cached),
+      this.plausible(raw.cacheCreation),
+      this.plausible(raw.reasoning)
+    ] as const
+    const cached = Math.min(reported[0], input)
+    const cacheCreation = Math.min(reported[1], input - cached)
+    const reasoning = Math.min(reported[2], output)
+    if (cached !== reported[0] || cacheCreation !== reported[1] || reasoning !== reported[2]) {
       this.warn("usage-inconsistent", "the provider reports more cached or reasoning tokens than tokens; clamped")
     }
     return {
@@ -281,6 +287,15 @@ export class Completion {
       reasoningTokens: reasoning,
       totalTokens: input + output
     }
+  }
+
+  private plausible(count: number | undefined): number {
+    if (count === undefined) return 0
+    const clamped = count >= 0 && count <= maxTokens ? Math.round(count) : 0
+    if (clamped !== count) {
+      this.warn("usage-implausible", "the provider reports token counts that cannot be; they count as what is possible")
+    }
+    return clamped
   }
 
   private joined(type: Block["type"]): string {

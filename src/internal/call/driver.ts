@@ -90,6 +90,8 @@ export interface Driver<State = unknown> {
   /** The headers that authorise: built once, kept redacted. */
   readonly auth: Readonly<Record<string, Redacted.Redacted>>
   readonly key?: KeyFacts | undefined
+  /** Name of the provider whose list prices apply. Default: `provider`; without a list of that name, no price is known. */
+  readonly prices?: string | undefined
   readonly headers: Readonly<Record<string, string>>
   /** Sent along only when the call goes to a gateway. */
   readonly gatewayHeaders?: Readonly<Record<string, string>> | undefined

@@ -20,6 +20,8 @@ import type { Billed } from "./ledger.ts"
 import { kindOf } from "./logFailure.ts"
 import { withRunning } from "./runtime.ts"
 
+const incomplete: ReadonlySet<string> = new Set(["cost-incomplete", "usage-missing", "usage-implausible"])
+
 /** Told the end; `scrub` takes the secrets of the call out of a text. */
 export type Told = (end: CallEnd, scrub: (text: string) => string) => Effect.Effect<void>
 
@@ -149,7 +151,7 @@ class Watch {
       timeToFirstToken: response.timeToFirstToken,
       usage: response.usage,
       cost: response.cost,
-      usagePartial: response.warnings.some(({ code }) => code === "cost-incomplete" || code === "usage-missing"),
+      usagePartial: response.warnings.some(({ code }) => incomplete.has(code)),
       attempts: response.attempts,
       response: Option.some(response),
       key: this.account.find(response.requestId)?.key

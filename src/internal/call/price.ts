@@ -16,6 +16,8 @@ export interface Routed {
 export interface Place {
   readonly provider: string
   readonly model: string
+  /** Whose list prices apply, where it is not the provider's own. */
+  readonly prices?: string | undefined
   readonly pricing: PricingService
   readonly clock: Clock.Clock
 }
@@ -29,19 +31,20 @@ export const priceOf = (
   const { usage } = completion
   if (completion.cost !== undefined) return Effect.succeed(completion.cost)
   if (usage === undefined) return Effect.succeedNone
+  const reported = plausible(completion.providerCost)
   const prices = place.pricing.cost({
     provider: routed?.provider ?? place.provider,
     model: routed?.model ?? completion.model ?? place.model,
+    prices: routed === undefined ? place.prices : undefined,
     usage,
     cacheCreation1hTokens: completion.rawUsage?.cacheCreation1h,
     inputAudioTokens: completion.rawUsage?.inputAudio,
     outputAudioTokens: completion.rawUsage?.outputAudio,
     // What a provider bills in one sum is compared with the tokens alone.
-    webSearches: completion.providerCost === undefined ? completion.webSearches : 0,
+    webSearches: reported === undefined ? completion.webSearches : 0,
     serviceTier: completion.serviceTier,
     at: new Date(place.clock.unsafeCurrentTimeMillis())
   })
-  const reported = completion.providerCost
   // The provider's own bill is the better figure; the price list only tells how it splits.
   return reported === undefined
     ? prices
@@ -64,6 +67,16 @@ const billed = (reported: ProviderCost, listed: Option.Option<Cost.Cost>, search
   }
   return Cost.make({ total, source: "provider" })
 }
+
+/** Nobody pays back: a bill below zero, or of no size, is none. */
+const plausible = (cost: ProviderCost | undefined): ProviderCost | undefined => {
+  if (cost === undefined || !isAmount(cost.total)) return undefined
+  const { input, output, total } = cost
+  return { total, input: isAmount(input) ? input : undefined, output: isAmount(output) ? output : undefined }
+}
+
+const isAmount = (dollars: number | undefined): dollars is number =>
+  dollars !== undefined && dollars >= 0 && dollars < Infinity
 
 /** Doubles bring digits that nobody meant: a millionth of a millionth of a dollar is enough. */
 const reportedAmount = (dollars: number): BigDecimal.BigDecimal =>

@@ -71,6 +71,8 @@ const withGateway = (sent: headers.HeaderMap, gateway: headers.HeaderMap): heade
 export interface Session {
   readonly provider: string
   readonly model: string
+  /** Whose list prices apply, where it is not the provider's own. */
+  readonly prices?: string | undefined
   readonly requestId: string
   readonly clock: Clock.Clock
   readonly pricing: PricingService
@@ -233,6 +235,7 @@ export const overHttp = <S>(upstream: Upstream<S>): Prepare<HttpSession> => (cal
     lowered,
     codec: lowered.codec,
     key: driver.key,
+    prices: driver.prices,
     httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, call.invalid)),
     scrub: scrubber([upstream.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)])
   }

@@ -36,6 +36,12 @@ export const parse = (text: string): JsonValue | undefined => {
 /** Tool arguments as hosts send them: nothing means no arguments; text that is no JSON becomes null. */
 export const parseArguments = (raw: string): JsonValue => raw.trim() === "" ? {} : parse(raw) ?? null
 
+/** A count that somebody reports: undefined when there is none, NaN when it is no number. */
+export const asCount = (value: unknown): number | undefined => {
+  if (value === undefined || value === null) return undefined
+  return typeof value === "number" || (typeof value === "string" && value.trim() !== "") ? Number(value) : Number.NaN
+}
+
 /** Merges plain objects deeply; anything else on the right replaces what is on the left. */
 export const merge = (left: Loose, right: Loose): Loose => {
   const merged: Record<string, unknown> = { ...left }

@@ -43,6 +43,8 @@ export interface Spec<S> {
   readonly auth: (key: string) => Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly gatewayHeaders?: Readonly<Record<string, string>> | undefined
+  /** Name of the provider whose list prices apply. Default: `provider`. */
+  readonly prices?: string | undefined
 }
 
 export const bearer = (key: string): Readonly<Record<string, string>> => ({ authorization: `Bearer ${key}` })
@@ -73,6 +75,7 @@ export const make = <S>(
         url: (stream) => endpoint.join(base.url, spec.path(options.model, stream)),
         auth,
         key: yield* keyFacts(key, options.apiKeyAlias),
+        prices: spec.prices,
         headers: spec.headers ?? {},
         gatewayHeaders: spec.gatewayHeaders
       },

@@ -8,7 +8,17 @@ import type { Completion, RawUsage } from "../../call/completion.ts"
 import type { Call, Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asCount,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
@@ -91,21 +101,21 @@ const readEnvelope = (body: Loose, completion: Completion): void => {
 export const readUsage = (usage: Loose): RawUsage => {
   const prompt = asObject(usage["prompt_tokens_details"])
   const details = asObject(usage["completion_tokens_details"])
-  const input = asNumber(usage["prompt_tokens"])
-  const output = asNumber(usage["completion_tokens"])
-  const reasoning = asNumber(details["reasoning_tokens"]) ?? asNumber(usage["reasoning_tokens"])
-  const total = asNumber(usage["total_tokens"])
+  const input = asCount(usage["prompt_tokens"])
+  const output = asCount(usage["completion_tokens"])
+  const reasoning = asCount(details["reasoning_tokens"]) ?? asCount(usage["reasoning_tokens"])
+  const total = asCount(usage["total_tokens"])
   // xAI counts reasoning beside the output; the total tells.
   const beside = reasoning !== undefined && reasoning > 0 && total === (input ?? 0) + (output ?? 0) + reasoning
   return {
     input,
     output: beside ? (output ?? 0) + reasoning : output,
-    cached: asNumber(prompt["cached_tokens"]) ?? asNumber(usage["prompt_cache_hit_tokens"]) ??
-      asNumber(usage["cached_tokens"]) ?? asNumber(usage["num_cached_tokens"]),
-    cacheCreation: asNumber(prompt["cache_write_tokens"]) ?? asNumber(usage["cache_creation_input_tokens"]),
+    cached: asCount(prompt["cached_tokens"]) ?? asCount(usage["prompt_cache_hit_tokens"]) ??
+      asCount(usage["cached_tokens"]) ?? asCount(usage["num_cached_tokens"]),
+    cacheCreation: asCount(prompt["cache_write_tokens"]) ?? asCount(usage["cache_creation_input_tokens"]),
     reasoning,
-    inputAudio: asNumber(prompt["audio_tokens"]),
-    outputAudio: asNumber(details["audio_tokens"])
+    inputAudio: asCount(prompt["audio_tokens"]),
+    outputAudio: asCount(details["audio_tokens"])
   }
 }
 

@@ -5,7 +5,17 @@ import type { Completion } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asCount,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { lower, name } from "./request.ts"
 
@@ -163,8 +173,8 @@ const readEnd = (source: Loose, completion: Completion): void => {
 const readUsage = (usage: Loose, completion: Completion): void => {
   const billed = asObject(usage["billed_units"])
   const tokens = asObject(usage["tokens"])
-  const input = asNumber(billed["input_tokens"]) ?? asNumber(tokens["input_tokens"])
-  const output = asNumber(billed["output_tokens"]) ?? asNumber(tokens["output_tokens"])
+  const input = asCount(billed["input_tokens"]) ?? asCount(tokens["input_tokens"])
+  const output = asCount(billed["output_tokens"]) ?? asCount(tokens["output_tokens"])
   if (input === undefined && output === undefined) return
-  completion.rawUsage = { input, output, cached: Math.min(asNumber(usage["cached_tokens"]) ?? 0, input ?? 0) }
+  completion.rawUsage = { input, output, cached: Math.min(asCount(usage["cached_tokens"]) ?? 0, input ?? 0) }
 }

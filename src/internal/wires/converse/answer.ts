@@ -5,7 +5,17 @@ import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import * as eventStream from "../../http/eventStream.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asCount,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { name } from "./messages.ts"
 import { lower, type Quirks } from "./request.ts"
@@ -145,10 +155,10 @@ const stopBlock = (state: State, index: number, completion: Completion): void =>
 const readMetadata = (source: Loose, completion: Completion): void => {
   completion.serviceTier = asString(asObject(source["serviceTier"])["type"]) ?? completion.serviceTier
   const usage = asObject(source["usage"])
-  const input = asNumber(usage["inputTokens"])
-  const output = asNumber(usage["outputTokens"])
-  const cached = asNumber(usage["cacheReadInputTokens"])
-  const cacheCreation = asNumber(usage["cacheWriteInputTokens"])
+  const input = asCount(usage["inputTokens"])
+  const output = asCount(usage["outputTokens"])
+  const cached = asCount(usage["cacheReadInputTokens"])
+  const cacheCreation = asCount(usage["cacheWriteInputTokens"])
   if (input === undefined && output === undefined) return
   const hourly = asArray(usage["cacheDetails"]).map(asObject).find((detail) => detail["ttl"] === "1h")
   completion.rawUsage = {
@@ -156,7 +166,7 @@ const readMetadata = (source: Loose, completion: Completion): void => {
     output,
     cached,
     cacheCreation,
-    cacheCreation1h: hourly === undefined ? undefined : asNumber(hourly["inputTokens"])
+    cacheCreation1h: hourly === undefined ? undefined : asCount(hourly["inputTokens"])
   }
 }
 

@@ -8,7 +8,16 @@ import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody, retryInfoOf } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asCount,
+  asJsonObject,
+  asObject,
+  asString,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import { lower, name } from "./request.ts"
 
 export interface State {
@@ -116,16 +125,16 @@ const readPart = (state: State, part: JsonObject, completion: Completion): void 
 }
 
 const readUsage = (usage: Loose, completion: Completion): void => {
-  const prompt = asNumber(usage["promptTokenCount"])
-  const toolUse = asNumber(usage["toolUsePromptTokenCount"])
-  const candidates = asNumber(usage["candidatesTokenCount"])
-  const thoughts = asNumber(usage["thoughtsTokenCount"])
+  const prompt = asCount(usage["promptTokenCount"])
+  const toolUse = asCount(usage["toolUsePromptTokenCount"])
+  const candidates = asCount(usage["candidatesTokenCount"])
+  const thoughts = asCount(usage["thoughtsTokenCount"])
   completion.serviceTier = asString(usage["serviceTier"]) ?? completion.serviceTier
   if (prompt === undefined && candidates === undefined && thoughts === undefined) return
   completion.rawUsage = {
     input: (prompt ?? 0) + (toolUse ?? 0),
     output: (candidates ?? 0) + (thoughts ?? 0),
-    cached: asNumber(usage["cachedContentTokenCount"]),
+    cached: asCount(usage["cachedContentTokenCount"]),
     reasoning: thoughts,
     inputAudio: audioOf(usage["promptTokensDetails"]),
     outputAudio: audioOf(usage["candidatesTokensDetails"])
@@ -134,7 +143,7 @@ const readUsage = (usage: Loose, completion: Completion): void => {
 
 const audioOf = (details: unknown): number | undefined => {
   const audio = asArray(details).map(asObject).find((detail) => detail["modality"] === "AUDIO")
-  return audio === undefined ? undefined : asNumber(audio["tokenCount"])
+  return audio === undefined ? undefined : asCount(audio["tokenCount"])
 }
 
 const readFinish = (candidate: Loose, completion: Completion): void => {

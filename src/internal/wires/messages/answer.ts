@@ -7,7 +7,17 @@ import type { Completion } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asCount,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { lower, name, type Quirks } from "./request.ts"
 
@@ -163,10 +173,10 @@ const mergeUsage = (state: State, usage: unknown, completion: Completion): void 
 }
 
 const readUsage = (usage: Loose, completion: Completion): void => {
-  const input = asNumber(usage["input_tokens"])
-  const cached = asNumber(usage["cache_read_input_tokens"])
-  const cacheCreation = asNumber(usage["cache_creation_input_tokens"])
-  const output = asNumber(usage["output_tokens"])
+  const input = asCount(usage["input_tokens"])
+  const cached = asCount(usage["cache_read_input_tokens"])
+  const cacheCreation = asCount(usage["cache_creation_input_tokens"])
+  const output = asCount(usage["output_tokens"])
   completion.serviceTier = asString(usage["service_tier"]) ?? completion.serviceTier
   completion.webSearches = asNumber(asObject(usage["server_tool_use"])["web_search_requests"]) ?? 0
   const cost = asNumber(usage["cost"])
@@ -177,8 +187,8 @@ const readUsage = (usage: Loose, completion: Completion): void => {
     output,
     cached,
     cacheCreation,
-    cacheCreation1h: asNumber(asObject(usage["cache_creation"])["ephemeral_1h_input_tokens"]),
-    reasoning: asNumber(asObject(usage["output_tokens_details"])["thinking_tokens"])
+    cacheCreation1h: asCount(asObject(usage["cache_creation"])["ephemeral_1h_input_tokens"]),
+    reasoning: asCount(asObject(usage["output_tokens_details"])["thinking_tokens"])
   }
 }
 

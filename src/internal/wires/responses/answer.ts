@@ -6,7 +6,17 @@ import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Call, Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asCount,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
@@ -111,7 +121,7 @@ const callKey = (output: string) => `call-${output}`
 
 /** Which output item an event is about: its number, or its id where a host leaves the number out. */
 const outputOf = (data: Loose): string =>
-  String(asNumber(data["output_index"]) ?? asString(data["item_id"]) ?? asString(asObject(data["item"])["id"]) ?? 0)
+  String(asCount(data["output_index"]) ?? asString(data["item_id"]) ?? asString(asObject(data["item"])["id"]) ?? 0)
 
 const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
   if (event.data.trim() === "[DONE]") return
@@ -206,17 +216,17 @@ const readResponse = (response: Loose, completion: Completion): void => {
 
 const readUsage = (usage: Loose, completion: Completion): void => {
   const input = asObject(usage["input_tokens_details"])
-  const inputTokens = asNumber(usage["input_tokens"])
-  const outputTokens = asNumber(usage["output_tokens"])
-  const reasoning = asNumber(asObject(usage["output_tokens_details"])["reasoning_tokens"])
-  const total = asNumber(usage["total_tokens"])
+  const inputTokens = asCount(usage["input_tokens"])
+  const outputTokens = asCount(usage["output_tokens"])
+  const reasoning = asCount(asObject(usage["output_tokens_details"])["reasoning_tokens"])
+  const total = asCount(usage["total_tokens"])
   const beside = reasoning !== undefined && reasoning > 0 &&
     total === (inputTokens ?? 0) + (outputTokens ?? 0) + reasoning
   completion.rawUsage = {
     input: inputTokens,
     output: beside ? (outputTokens ?? 0) + reasoning : outputTokens,
-    cached: asNumber(input["cached_tokens"]),
-    cacheCreation: asNumber(input["cache_write_tokens"]),
+    cached: asCount(input["cached_tokens"]),
+    cacheCreation: asCount(input["cache_write_tokens"]),
     reasoning
   }
   const cost = asNumber(usage["cost"])
