@@ -5,7 +5,7 @@
 import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
-import { parseArguments } from "../json/values.ts"
+import { asJsonObject, isObject, parse, parseArguments } from "../json/values.ts"
 
 /** What an error body or an in-band error says. */
 export interface ErrorFacts {
@@ -63,6 +63,10 @@ type Key = string | number
 
 const noParts: ReadonlyArray<ContentPart> = []
 
+/** Arguments as text; none where a host says null or nothing. */
+const argumentsText = (value: unknown): string =>
+  typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value)
+
 export class Completion {
   id: string | undefined = undefined
   model: string | undefined = undefined
@@ -86,6 +90,7 @@ export class Completion {
 
   private readonly blocks: Array<Block> = []
   private readonly open = new Map<Key, Block>()
+  private readonly callIds = new Set<string>()
   private parts: Array<ContentPart> = []
   private readonly owner: string
   private readonly callIdPrefix: string
@@ -124,34 +129,41 @@ export class Completion {
     if (delta !== "" && this.emitting) this.parts.push({ _tag: "ReasoningDelta", delta })
   }
 
-  /** Announces a tool call; later calls with the same key fill in what is still missing. */
+  /**
+   * Announces a tool call; later calls with the same key fill in what is still missing. `input` is what the wire gives as
+   * parsed arguments, which some hosts send as text all the same; pieces that follow replace it.
+   */
   toolCall(
     key: Key,
     call: {
       readonly id?: string | undefined
       readonly name?: string | undefined
-      readonly parsed?: JsonObject | undefined
+      readonly input?: unknown
       readonly plain?: boolean | undefined
       readonly metadata?: ProviderMetadata | undefined
     }
   ): void {
+    const { input } = call
+    const value = typeof input === "string" ? parse(input) : input
     if (call.name !== undefined && call.name === this.answerTool) {
       this.at(key, "text")
-      if (call.parsed !== undefined && Object.keys(call.parsed).length > 0) this.text(key, JSON.stringify(call.parsed))
+      if (!isObject(value) || Object.keys(value).length > 0) this.text(key, argumentsText(input))
       return
     }
     const isNew = this.open.get(key)?.type !== "tool-call"
     const block = this.at(key, "tool-call")
-    if (block.id === "" && call.id !== undefined) block.id = call.id
+    if (block.id === "") block.id = this.callId(call.id)
     if (block.name === "" && call.name !== undefined) block.name = call.name
-    if (call.parsed !== undefined) block.parsed = call.parsed
     if (call.plain === true) block.plain = true
     if (call.metadata !== undefined) block.metadata = { ...block.metadata, ...call.metadata }
-    if (isNew && block.id === "" && call.id === undefined) block.id = `${this.callIdPrefix}${this.blocks.length}`
     if (isNew && this.emitting) this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: "" })
+    if (isObject(value)) block.parsed = asJsonObject(value)
+    else this.toolArguments(key, input)
   }
 
-  toolArguments(key: Key, delta: string): void {
+  /** The next piece of the arguments: text, or a value where a host sends them parsed. */
+  toolArguments(key: Key, piece: unknown): void {
+    const delta = argumentsText(piece)
     if (this.open.get(key)?.type === "text") return this.text(key, delta)
     const block = this.at(key, "tool-call")
     block.text += delta
@@ -161,11 +173,12 @@ export class Completion {
   }
 
   /** Replaces the arguments gathered so far by the whole text, where a wire repeats it at the end. */
-  setToolArguments(key: Key, text: string): void {
+  setToolArguments(key: Key, whole: unknown): void {
+    const text = argumentsText(whole)
     const answer = this.open.get(key)
     if (answer?.type === "text") return answer.text === "" ? this.text(key, text) : undefined
     const block = this.at(key, "tool-call")
-    if (block.text === text) return
+    if (block.text === text || text === "") return
     if (block.text === "" && this.emitting && text !== "") {
       this.parts.push({ _tag: "ToolCallDelta", id: block.id, name: block.name, delta: text })
     }
@@ -280,6 +293,15 @@ export class Completion {
       reasoningTokens: reasoning,
       totalTokens: input + output
     }
+  }
+
+  /** The id a call goes by: the host's, or one of ours where it gives none or gives it twice. */
+  private callId(given: string | undefined): string {
+    const id = given === undefined || given === "" || this.callIds.has(given)
+      ? `${this.callIdPrefix}${this.blocks.length}`
+      : given
+    this.callIds.add(id)
+    return id
   }
 
   private joined(type: Block["type"]): string {

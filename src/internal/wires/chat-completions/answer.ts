@@ -12,15 +12,11 @@ import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loo
 import * as dialect from "../../schema/dialect.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
+import * as toolCalls from "./toolCalls.ts"
 
 export { type Quirks, reasoningEffort } from "./request.ts"
 
-export interface State {
-  readonly tools: Map<number, { key: string; id: string }>
-  last: string | undefined
-  lastId: string | undefined
-  count: number
-}
+export type State = toolCalls.ToolCalls
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -28,7 +24,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: () => ({ tools: new Map(), last: undefined, lastId: undefined, count: 0 }),
+  initial: toolCalls.make,
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body) =>
@@ -40,14 +36,15 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
   const choice = asObject(asArray(body["choices"])[0])
   const message = choice["message"]
   if (!isObject(message)) return
-  const state: State = { tools: new Map(), last: undefined, lastId: undefined, count: 0 }
-  readDelta(message, state, completion, call)
+  readDelta(message, completion, call)
+  toolCalls.readWhole(toolItems(message), completion)
   readFinish(choice, completion)
   completion.done = true
 }
 
 const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
   if (event.data.trim() === "[DONE]") {
+    toolCalls.flush(state, completion)
     completion.done = true
     return
   }
@@ -62,8 +59,12 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
     // Other candidates than the first are not asked for; a host that sends them anyway is not mixed in.
     if (choice["index"] !== undefined && choice["index"] !== null && choice["index"] !== 0) continue
     const delta = choice["delta"] ?? choice["message"]
-    if (isObject(delta)) readDelta(delta, state, completion, call)
+    if (isObject(delta)) {
+      readDelta(delta, completion, call)
+      toolCalls.readPieces(state, toolItems(delta), completion, call)
+    }
     readFinish(choice, completion)
+    if (completion.rawFinishReason !== undefined) toolCalls.flush(state, completion)
   }
   if (isObject(chunk["error"]) || typeof chunk["error"] === "string" || event.event === "error") {
     completion.failure = readErrorBody(chunk) ?? { message: "the provider sent an error event" }
@@ -132,17 +133,19 @@ const readCost = (usage: Loose, completion: Completion): void => {
   } else if (ticks !== undefined) completion.providerCost = { total: ticks }
 }
 
-const readDelta = (delta: Loose, state: State, completion: Completion, call: Call): void => {
+/** `function_call` is how calls came before there could be several. */
+const toolItems = (message: Loose): ReadonlyArray<unknown> =>
+  isObject(message["function_call"])
+    ? [...asArray(message["tool_calls"]), { index: 0, function: message["function_call"] }]
+    : asArray(message["tool_calls"])
+
+const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   readReasoning(delta, completion, call)
   const content = delta["content"]
   if (typeof content === "string") completion.text("text", content)
   else if (Array.isArray(content)) readContentList(content, completion, call)
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
-  for (const item of asArray(delta["tool_calls"])) readToolCall(asObject(item), state, completion)
-  if (isObject(delta["function_call"])) {
-    readToolCall({ index: 0, function: delta["function_call"] }, state, completion)
-  }
 }
 
 /** Mistral: text and thinking as a list of pieces. */
@@ -212,38 +215,6 @@ const mergeDetails = (
   }
   return merged
 }
-
-const readToolCall = (item: Loose, state: State, completion: Completion): void => {
-  const fn = asObject(item["function"])
-  const id = asString(item["id"]) || undefined
-  const called = asString(fn["name"]) || undefined
-  const index = asNumber(item["index"])
-  const known = index === undefined ? undefined : state.tools.get(index)
-  let key: string
-  // Some hosts number every call 0, some leave the number out: then a new id with a name begins a call.
-  const isNew = index === undefined
-    ? state.last === undefined || (id !== undefined && id !== state.lastId) ||
-      (id === undefined && called !== undefined)
-    : known === undefined || (called !== undefined && (known.id !== (id ?? "") || isWhole(completion, known.key)))
-  if (isNew) {
-    key = `tool-${state.count++}`
-    if (index !== undefined) state.tools.set(index, { key, id: id ?? "" })
-  } else key = known?.key ?? state.last ?? "tool-0"
-  state.last = key
-  state.lastId = id ?? state.lastId
-  const extra = item["extra_content"]
-  completion.toolCall(key, {
-    id,
-    name: called,
-    ...(isObject(extra) ? { metadata: { [name]: { extra_content: asJsonObject(extra) } } } : {})
-  })
-  const args = fn["arguments"]
-  if (typeof args === "string") completion.toolArguments(key, args)
-  else if (isObject(args)) completion.toolArguments(key, JSON.stringify(args))
-}
-
-/** The arguments so far are complete: what comes with a name is another call. */
-const isWhole = (completion: Completion, key: string): boolean => isObject(parse(completion.textOf(key)))
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   stop: "stop",

@@ -75,7 +75,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       return readToolCall(`tool-${index}`, asObject(message["tool_calls"]), completion)
     case "tool-call-delta": {
       const fn = asObject(asObject(message["tool_calls"])["function"])
-      return completion.toolArguments(`tool-${index}`, asString(fn["arguments"]) ?? "")
+      return completion.toolArguments(`tool-${index}`, fn["arguments"])
     }
     case "tool-call-end":
       return completion.close(`tool-${index}`)
@@ -130,7 +130,7 @@ const readCitations = (index: number, citations: ReadonlyArray<JsonValue>, compl
 const readToolCall = (key: string, call: Loose, completion: Completion): void => {
   const fn = asObject(call["function"])
   completion.toolCall(key, { id: asString(call["id"]), name: asString(fn["name"]) })
-  completion.toolArguments(key, asString(fn["arguments"]) ?? "")
+  completion.toolArguments(key, fn["arguments"])
 }
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {

@@ -82,7 +82,7 @@ const readBlock = (index: number, block: JsonObject, completion: Completion): vo
     return completion.toolCall(index, {
       id: asString(toolUse["toolUseId"]),
       name: asString(toolUse["name"]),
-      parsed: asJsonObject(toolUse["input"])
+      input: toolUse["input"]
     })
   }
   if (isObject(citationsContent)) {
@@ -124,9 +124,8 @@ const readDelta = (state: State, index: number, delta: Loose, completion: Comple
   if (typeof text === "string") completion.text(index, text)
   else if (isObject(reasoningContent)) readReasoning(index, reasoningContent, completion)
   else if (isObject(toolUse)) {
-    const input = asString(toolUse["input"]) ?? ""
-    if (block === undefined) completion.toolArguments(index, input)
-    else block.input += input
+    if (block === undefined) completion.toolArguments(index, toolUse["input"])
+    else block.input += asString(toolUse["input"]) ?? ""
   } else if (block !== undefined) block.results.push(...asArray(toolResult).map(asJsonObject))
 }
 

@@ -91,7 +91,7 @@ const readPart = (state: State, part: JsonObject, completion: Completion): void 
     completion.toolCall(key, {
       id,
       name: asString(call["name"]),
-      parsed: asJsonObject(call["args"]),
+      input: call["args"],
       ...(metadata === undefined && id === undefined
         ? {}
         : { metadata: { [name]: { ...metadata?.[name], ...(id === undefined ? {} : { id }) } } })

@@ -108,7 +108,7 @@ const readBlock = (index: number, block: JsonObject, completion: Completion): vo
       return completion.toolCall(index, {
         id: asString(block["id"]),
         name: asString(block["name"]),
-        parsed: asJsonObject(block["input"])
+        input: block["input"]
       })
     default:
       return completion.provider(name, block)
@@ -138,9 +138,9 @@ const readDelta = (state: State, data: Loose, completion: Completion): void => {
     case "signature_delta":
       return completion.metadata(index, "reasoning", { [name]: { signature: asString(delta["signature"]) ?? "" } })
     case "input_json_delta": {
-      const json = asString(delta["partial_json"]) ?? ""
+      const json = delta["partial_json"]
       if (block === undefined || block.type === "tool_use") completion.toolArguments(index, json)
-      else block.input += json
+      else block.input += asString(json) ?? ""
     }
   }
 }

@@ -78,7 +78,7 @@ const readItem = (
       const key = callKey(index)
       const custom = item["type"] === "custom_tool_call"
       announce(key, item, completion)
-      completion.setToolArguments(key, asString(custom ? item["input"] : item["arguments"]) ?? "")
+      completion.setToolArguments(key, custom ? item["input"] : item["arguments"])
       return completion.close(key)
     }
     default:
@@ -142,7 +142,7 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
     }
     case "response.function_call_arguments.delta":
     case "response.custom_tool_call_input.delta":
-      return completion.toolArguments(callKey(output), delta)
+      return completion.toolArguments(callKey(output), data["delta"])
     case "response.output_item.added": {
       const item = asJsonObject(data["item"])
       if (item["type"] === "function_call" || item["type"] === "custom_tool_call") {
