@@ -5,7 +5,7 @@
 import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
-import { asJsonObject, isObject, parse, parseArguments } from "../json/values.ts"
+import { asJsonObject, asText, isObject, parse, parseArguments } from "../json/values.ts"
 
 /** What an error body or an in-band error says. */
 export interface ErrorFacts {
@@ -62,10 +62,6 @@ interface Block {
 type Key = string | number
 
 const noParts: ReadonlyArray<ContentPart> = []
-
-/** Arguments as text; none where a host says null or nothing. */
-const argumentsText = (value: unknown): string =>
-  typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value)
 
 export class Completion {
   id: string | undefined = undefined
@@ -147,7 +143,7 @@ export class Completion {
     const value = typeof input === "string" ? parse(input) : input
     if (call.name !== undefined && call.name === this.answerTool) {
       this.at(key, "text")
-      if (!isObject(value) || Object.keys(value).length > 0) this.text(key, argumentsText(input))
+      if (!isObject(value) || Object.keys(value).length > 0) this.text(key, asText(input))
       return
     }
     const isNew = this.open.get(key)?.type !== "tool-call"
@@ -163,7 +159,7 @@ export class Completion {
 
   /** The next piece of the arguments: text, or a value where a host sends them parsed. */
   toolArguments(key: Key, piece: unknown): void {
-    const delta = argumentsText(piece)
+    const delta = asText(piece)
     if (this.open.get(key)?.type === "text") return this.text(key, delta)
     const block = this.at(key, "tool-call")
     block.text += delta
@@ -174,7 +170,7 @@ export class Completion {
 
   /** Replaces the arguments gathered so far by the whole text, where a wire repeats it at the end. */
   setToolArguments(key: Key, whole: unknown): void {
-    const text = argumentsText(whole)
+    const text = asText(whole)
     const answer = this.open.get(key)
     if (answer?.type === "text") return answer.text === "" ? this.text(key, text) : undefined
     const block = this.at(key, "tool-call")
@@ -238,6 +234,12 @@ export class Completion {
 
   get hasText(): boolean {
     return this.blocks.some((block) => block.type === "text" && block.text !== "")
+  }
+
+  /** Neither content nor a word on why there is none. */
+  get isSilent(): boolean {
+    return this.rawFinishReason === undefined && this.refusal === undefined && this.filter === undefined &&
+      this.blocks.every((block) => block.type !== "tool-call" && block.type !== "provider" && block.text === "")
   }
 
   get visibleText(): string {

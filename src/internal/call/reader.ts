@@ -113,15 +113,23 @@ export class Reader<S, A, R> {
 
   private readonly onBody = {
     onFailure: (error: HttpClientError.ResponseError): Pull<A, R> =>
-      Effect.fail(
+      this.cutOff(
         this.expired === undefined
           ? httpFailed(this.session, http.broken(error), this.response, this.partialText)
           : this.timeout(this.expired)
       ),
     onSuccess: (piece: Either.Either<Chunk.Chunk<Uint8Array>, unknown>): Pull<A, R> => {
-      if (this.expired !== undefined) return Effect.fail(this.timeout(this.expired))
+      if (this.expired !== undefined) return this.cutOff(this.timeout(this.expired))
       return this.guarded(() => piece._tag === "Right" ? this.bytesCame(piece.right) : this.endOfBody())
     }
+  }
+
+  /** The body ends here; an answer that had said how it finished and what it cost is complete all the same. */
+  private cutOff(failure: LLMError.LLMError): Pull<A, R> {
+    const { completion } = this
+    if (completion.usage === undefined || !this.host.driver.wire.isComplete(completion)) return Effect.fail(failure)
+    this.phase = "complete"
+    return this.finish([])
   }
 
   private guarded(read: () => Pull<A, R>): Pull<A, R> {
@@ -239,6 +247,10 @@ export class Reader<S, A, R> {
 
   private finish(parts: ReadonlyArray<Response.ContentPart>): Pull<A, R> {
     const bodyEnded = this.phase === "complete"
+    if (this.completion.isSilent) {
+      const silent = malformed(this.session, this.response, "the stream ended without an answer", undefined)
+      return Effect.fail(silent)
+    }
     this.completion.closeAll()
     const last = [...parts, ...this.takeParts()]
     if (last.length > 0) this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()

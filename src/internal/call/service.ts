@@ -137,7 +137,7 @@ const readWhole = <S>(
   completion.closeAll()
   if (completion.failure !== undefined) return failed(session, response, completion.failure, text)
   if (completion.malformed !== undefined) return malformed(session, response, completion.malformed, text)
-  return wire.isComplete(completion)
+  return wire.isComplete(completion) && !completion.isSilent
     ? undefined
     : malformed(session, response, `the JSON is not an answer of the ${wire.name} protocol`, text)
 }

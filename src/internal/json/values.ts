@@ -16,6 +16,10 @@ export const asArray = (value: unknown): ReadonlyArray<unknown> => Array.isArray
 
 export const asString = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
+/** Text, or what a host sends where text belongs, as JSON; empty where there is nothing. */
+export const asText = (value: unknown): string =>
+  typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value)
+
 /** A finite number, or the number a string spells. */
 export const asNumber = (value: unknown): number | undefined => {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value

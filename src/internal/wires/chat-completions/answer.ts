@@ -8,8 +8,9 @@ import type { Completion, RawUsage } from "../../call/completion.ts"
 import type { Call, Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, asText, isObject, type Loose } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
 import * as toolCalls from "./toolCalls.ts"
@@ -35,11 +36,16 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
   readEnvelope(body, completion)
   const choice = asObject(asArray(body["choices"])[0])
   const message = choice["message"]
-  if (!isObject(message)) return
-  readDelta(message, completion, call)
-  toolCalls.readWhole(toolItems(message), completion)
-  readFinish(choice, completion)
-  completion.done = true
+  if (isObject(message)) {
+    readDelta(message, completion, call)
+    toolCalls.readWhole(toolItems(message), completion)
+    readFinish(choice, completion)
+    completion.done = true
+  } else if (choice["finish_reason"] === "content_filter") {
+    // Azure withholds the message itself.
+    readFinish(choice, completion)
+    completion.done = true
+  }
 }
 
 const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
@@ -48,16 +54,13 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
     completion.done = true
     return
   }
-  const chunk = parse(event.data)
-  if (!isObject(chunk)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const chunk = objectOf(event, completion)
+  if (chunk === undefined) return
   readEnvelope(chunk, completion)
   for (const item of asArray(chunk["choices"])) {
     const choice = asObject(item)
     // Other candidates than the first are not asked for; a host that sends them anyway is not mixed in.
-    if (choice["index"] !== undefined && choice["index"] !== null && choice["index"] !== 0) continue
+    if ((asNumber(choice["index"]) ?? 0) !== 0) continue
     const delta = choice["delta"] ?? choice["message"]
     if (isObject(delta)) {
       readDelta(delta, completion, call)
@@ -142,8 +145,8 @@ const toolItems = (message: Loose): ReadonlyArray<unknown> =>
 const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   readReasoning(delta, completion, call)
   const content = delta["content"]
-  if (typeof content === "string") completion.text("text", content)
-  else if (Array.isArray(content)) readContentList(content, completion, call)
+  if (Array.isArray(content)) readContentList(content, completion, call)
+  else if (content !== undefined && content !== null) completion.text("text", asText(content))
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
 }
@@ -151,12 +154,12 @@ const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
 /** Mistral: text and thinking as a list of pieces. */
 const readContentList = (content: ReadonlyArray<unknown>, completion: Completion, call: Call): void => {
   for (const item of content) {
-    const piece = asObject(item)
+    const piece = typeof item === "string" ? { text: item } : asObject(item)
     if (piece["type"] === "thinking") {
       for (const thought of asArray(piece["thinking"])) {
-        completion.reasoning("reasoning", asString(asObject(thought)["text"]) ?? "", ofHost(call, {}))
+        completion.reasoning("reasoning", asText(asObject(thought)["text"]), ofHost(call, {}))
       }
-    } else completion.text("text", asString(piece["text"]) ?? "")
+    } else completion.text("text", asText(piece["text"]))
   }
 }
 

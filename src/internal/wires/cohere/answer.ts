@@ -5,8 +5,9 @@ import type { Completion } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import { asArray, asJsonObject, asNumber, asObject, asString, asText, isObject, type Loose } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { lower, name } from "./request.ts"
 
 export interface State {
@@ -35,7 +36,7 @@ const read = (body: Loose, completion: Completion): void => {
   if (!isObject(message)) return
   readPlan(asString(message["tool_plan"]) ?? "", completion)
   const content = message["content"]
-  if (typeof content === "string") completion.text(0, content)
+  if (content !== undefined && content !== null && !Array.isArray(content)) completion.text(0, asText(content))
   const citations = asArray(message["citations"])
   for (const [i, item] of asArray(content).entries()) {
     readContent(i, asObject(item), completion)
@@ -52,15 +53,12 @@ const read = (body: Loose, completion: Completion): void => {
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
   if (event.data.trim() === "[DONE]") return
-  const data = parse(event.data)
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const data = objectOf(event, completion)
+  if (data === undefined) return
   const index = asNumber(data["index"]) ?? 0
   const delta = asObject(data["delta"])
   const message = asObject(delta["message"])
-  switch (data["type"]) {
+  switch (asString(data["type"]) ?? event.event) {
     case "message-start":
       completion.id ??= asString(data["id"])
       return
@@ -86,6 +84,9 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       else known.push(citation)
       return
     }
+    case "error":
+      completion.failure = readErrorBody(data) ?? { message: "the provider sent an error event" }
+      return
     case "message-end":
       givePlan(state, completion)
       for (const [i, citations] of state.citations) readCitations(i, citations, completion)
@@ -94,9 +95,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       return
     default:
       // Errors have no type; `content-end`, `citation-end` and events we do not know say nothing.
-      if (data["type"] === undefined || data["type"] === "error") {
-        completion.failure = readErrorBody(data) ?? { message: "the provider sent an error event" }
-      }
+      if (data["type"] === undefined) completion.failure = readErrorBody(data)
   }
 }
 
@@ -113,11 +112,11 @@ const readPlan = (plan: string, completion: Completion): void => {
 /** A whole block, the start of one or more of it. */
 const readContent = (index: number, block: Loose, completion: Completion): void => {
   const thinking = asString(block["thinking"])
-  const text = asString(block["text"])
+  const { text } = block
   if (thinking !== undefined && (thinking !== "" || completion.has(index))) {
     completion.reasoning(index, thinking, { [name]: {} })
   }
-  if (text !== undefined) completion.text(index, text)
+  if (text !== undefined && text !== null) completion.text(index, asText(text))
 }
 
 const indexOf = (citation: unknown): number => asNumber(asObject(citation)["content_index"]) ?? 0

@@ -5,8 +5,19 @@ import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import * as eventStream from "../../http/eventStream.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  asText,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { name } from "./messages.ts"
 import { lower, type Quirks } from "./request.ts"
 
@@ -46,18 +57,15 @@ const read = (body: Loose, completion: Completion): void => {
 }
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
-  const data = parse(event.data)
   if (event.event.startsWith(eventStream.exceptionPrefix)) {
     completion.failure = {
       type: capitalised(event.event.slice(eventStream.exceptionPrefix.length)),
-      message: messageOf(data) ?? (event.data || undefined)
+      message: messageOf(parse(event.data)) ?? (event.data || undefined)
     }
     return
   }
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const data = objectOf(event, completion)
+  if (data === undefined) return
   const index = asNumber(data["contentBlockIndex"]) ?? 0
   switch (event.event) {
     case "contentBlockStart":
@@ -76,7 +84,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
 
 const readBlock = (index: number, block: JsonObject, completion: Completion): void => {
   const { citationsContent, reasoningContent, text, toolUse } = block
-  if (typeof text === "string") return completion.text(index, text)
+  if (text !== undefined && text !== null) return completion.text(index, asText(text))
   if (isObject(reasoningContent)) return readReasoning(index, reasoningContent, completion)
   if (isObject(toolUse) && toolUse["type"] !== "server_tool_use") {
     return completion.toolCall(index, {
@@ -87,7 +95,7 @@ const readBlock = (index: number, block: JsonObject, completion: Completion): vo
   }
   if (isObject(citationsContent)) {
     for (const item of asArray(citationsContent["content"])) {
-      completion.text(index, asString(asObject(item)["text"]) ?? "")
+      completion.text(index, asText(asObject(item)["text"]))
     }
     return
   }
@@ -121,7 +129,7 @@ const startBlock = (state: State, index: number, start: Loose, completion: Compl
 const readDelta = (state: State, index: number, delta: Loose, completion: Completion): void => {
   const { reasoningContent, text, toolResult, toolUse } = delta
   const block = state.get(index)
-  if (typeof text === "string") completion.text(index, text)
+  if (text !== undefined && text !== null) completion.text(index, asText(text))
   else if (isObject(reasoningContent)) readReasoning(index, reasoningContent, completion)
   else if (isObject(toolUse)) {
     if (block === undefined) completion.toolArguments(index, toolUse["input"])

@@ -7,8 +7,19 @@ import type { Completion } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import { asArray, asJsonObject, asNumber, asObject, asString, isObject, type Loose, parse } from "../../json/values.ts"
+import {
+  asArray,
+  asJsonObject,
+  asNumber,
+  asObject,
+  asString,
+  asText,
+  isObject,
+  type Loose,
+  parse
+} from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { lower, name, type Quirks } from "./request.ts"
 
 export type { Quirks } from "./request.ts"
@@ -50,12 +61,9 @@ const read = (body: Loose, completion: Completion): void => {
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
   if (event.data.trim() === "[DONE]") return
-  const data = parse(event.data)
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
-  switch (data["type"]) {
+  const data = objectOf(event, completion)
+  if (data === undefined) return
+  switch (asString(data["type"]) ?? event.event) {
     case "message_start": {
       const message = asObject(data["message"])
       readEnvelope(message, completion)
@@ -93,11 +101,11 @@ const readEnvelope = (message: Loose, completion: Completion): void => {
 const readBlock = (index: number, block: JsonObject, completion: Completion): void => {
   switch (block["type"]) {
     case "text":
-      return completion.text(index, asString(block["text"]) ?? "")
+      return completion.text(index, asText(block["text"]))
     case "thinking":
       return completion.reasoning(
         index,
-        asString(block["thinking"]) ?? "",
+        asText(block["thinking"]),
         typeof block["signature"] === "string" && block["signature"] !== ""
           ? { [name]: { signature: block["signature"] } }
           : undefined
@@ -132,9 +140,9 @@ const readDelta = (state: State, data: Loose, completion: Completion): void => {
   const block = state.blocks.get(index)
   switch (delta["type"]) {
     case "text_delta":
-      return completion.text(index, asString(delta["text"]) ?? "")
+      return completion.text(index, asText(delta["text"]))
     case "thinking_delta":
-      return completion.reasoning(index, asString(delta["thinking"]) ?? "")
+      return completion.reasoning(index, asText(delta["thinking"]))
     case "signature_delta":
       return completion.metadata(index, "reasoning", { [name]: { signature: asString(delta["signature"]) ?? "" } })
     case "input_json_delta": {
