@@ -18,6 +18,7 @@ import type { Completion } from "./completion.ts"
 import { liveClock } from "./runtime.ts"
 import { failed, type Host, httpFailed, malformed, newCompletion, type Session, timedOut } from "./session.ts"
 import { settle } from "./settle.ts"
+import type { Attempt } from "./tries.ts"
 
 /** A piece of the body, or the end. */
 type BodyPull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, HttpClientError.ResponseError>
@@ -37,7 +38,7 @@ export class Reader<S, A, R> {
   private readonly request: Request<A, R>
   private readonly response: http.Received
   private readonly body: BodyPull
-  private readonly attemptStartedAt: bigint
+  private readonly attempt: Attempt
   private readonly completion: Completion
   private readonly state: S
   private readonly framing: Framing
@@ -56,7 +57,7 @@ export class Reader<S, A, R> {
     request: Request<A, R>,
     response: http.Received,
     body: BodyPull,
-    attemptStartedAt: bigint
+    attempt: Attempt
   ) {
     const { wire } = host.driver
     this.host = host
@@ -64,7 +65,7 @@ export class Reader<S, A, R> {
     this.request = request
     this.response = response
     this.body = body
-    this.attemptStartedAt = attemptStartedAt
+    this.attempt = attempt
     this.completion = newCompletion(session, true)
     this.state = wire.initial()
     this.framing = (wire.framing ?? sse.make)(host.limits)
@@ -78,11 +79,11 @@ export class Reader<S, A, R> {
     request: Request<A, R>,
     response: http.Received,
     scope: Scope.Scope,
-    attemptStartedAt: bigint
+    attempt: Attempt
   ): Effect.Effect<Reader<S, A, R>> {
     return Effect.map(
       Channel.toPullIn(Stream.toChannel(response.stream), scope),
-      (body) => new Reader(host, session, request, response, body, attemptStartedAt)
+      (body) => new Reader(host, session, request, response, body, attempt)
     )
   }
 
@@ -112,12 +113,14 @@ export class Reader<S, A, R> {
   }
 
   private readonly onBody = {
-    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> =>
-      this.cutOff(
+    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> => {
+      if (http.isEmpty(error)) return this.guarded(() => this.endOfBody())
+      return this.cutOff(
         this.expired === undefined
           ? httpFailed(this.session, http.broken(error), this.response, this.partialText)
           : this.timeout(this.expired)
-      ),
+      )
+    },
     onSuccess: (piece: Either.Either<Chunk.Chunk<Uint8Array>, unknown>): Pull<A, R> => {
       if (this.expired !== undefined) return this.cutOff(this.timeout(this.expired))
       return this.guarded(() => piece._tag === "Right" ? this.bytesCame(piece.right) : this.endOfBody())
@@ -150,6 +153,7 @@ export class Reader<S, A, R> {
   }
 
   private bytesCame(chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> {
+    this.attempt.silence.bytesCame()
     for (const bytes of chunks) {
       this.bytes += bytes.length
       const { maxResponseBytes } = this.host.limits
@@ -255,7 +259,7 @@ export class Reader<S, A, R> {
     const last = [...parts, ...this.takeParts()]
     if (last.length > 0) this.session.firstTokenAt ??= this.session.clock.unsafeCurrentTimeNanos()
     return Effect.matchEffect(
-      settle(this.session, this.request, this.completion, this.response, this.attemptStartedAt),
+      settle(this.session, this.request, this.completion, this.response, this.attempt.startedAt),
       {
         onFailure: (failure) => {
           if (last.length === 0) return Effect.fail(failure)

@@ -6,6 +6,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Request, Service, Settings } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
@@ -50,8 +51,7 @@ export const make = <S>(
     return makeService({
       driver,
       settings,
-      client,
-      scopedClient: HttpClient.withScope(client),
+      client: HttpClient.withScope(client),
       fixedHeaders: fixed.headers,
       bases: {
         single: makeBase(url, false, fixed.headers, gateway),
@@ -109,16 +109,35 @@ const single = <S, A, R>(
   request: Request<A, R>,
   attempt: Attempt
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> =>
-  Effect.flatMap(
-    send(host, host.client, session, attempt),
-    (response) =>
-      Effect.flatMap(readText(host, session, response), (text) => {
-        const completion = newCompletion(session, false)
-        const failure = readWhole(host, session, response, text, completion)
-        return failure === undefined
-          ? settle(session, request, completion, response, attempt.startedAt)
-          : Effect.fail(failure)
-      })
+  Effect.flatMap(received(host, session, attempt), ({ response, text }) => {
+    const completion = newCompletion(session, false)
+    const failure = readWhole(host, session, response, text, completion)
+    return failure === undefined
+      ? settle(session, request, completion, response, attempt.startedAt)
+      : Effect.fail(failure)
+  })
+
+/** Sends and reads; the connection is given up when nothing is heard for too long. */
+const received = <S>(
+  host: Host<S>,
+  session: Session,
+  attempt: Attempt
+): Effect.Effect<{ readonly response: http.Received; readonly text: string }, LLMError.LLMError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Scope.make(), (sending) => {
+      const { silence } = attempt
+      const exchange = Effect.flatMap(
+        Scope.extend(send(host, session, attempt), sending),
+        (response) => Effect.map(readText(host, session, response, attempt), (text) => ({ response, text }))
+      )
+      return Effect.onExit(
+        Effect.zipRight(silence.watch({ request: sending }), restore(exchange)),
+        (exit) => {
+          silence.stop()
+          return Scope.close(sending, exit)
+        }
+      )
+    })
   )
 
 /** Reads a whole body into the completion, or says why it is none. */

@@ -29,6 +29,7 @@ import { Completion, type ErrorFacts } from "./completion.ts"
 import { type Call, type Driver, type KeyFacts, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
 import { Observer } from "./observer.ts"
 import { withRunning } from "./runtime.ts"
+import { patience, type Silence } from "./silence.ts"
 import type { Telemetry } from "./telemetry.ts"
 import { uuidv7 } from "./uuid.ts"
 import * as validate from "./validate.ts"
@@ -37,9 +38,8 @@ import * as validate from "./validate.ts"
 export interface Host<S> {
   readonly driver: Driver<S>
   readonly settings: Settings
-  readonly client: HttpClient.HttpClient
-  /** The same client; a request lives as long as the scope it is sent in. */
-  readonly scopedClient: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  /** A request lives as long as the scope it is sent in. */
+  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   readonly telemetry: Telemetry
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap
@@ -89,13 +89,15 @@ export interface Session {
   tryingSince: bigint | undefined
   /** What has come of an answer that is in nobody's account yet. */
   completion?: Completion | undefined
+  /** How long the try that runs now has heard nothing. */
+  silence?: Silence | undefined
   readonly key?: KeyFacts | undefined
 }
 
 const defaultTimeouts = {
   single: {},
   // A stream may be long, but it must not fall silent.
-  stream: { betweenTokens: Duration.minutes(5) }
+  stream: { betweenTokens: patience }
 }
 
 export const open = <S>(
@@ -361,8 +363,12 @@ export const httpFailed = (
   failure: http.HttpFailure,
   answer?: Answer | undefined,
   partial?: string | undefined
-): LLMError.ProviderError =>
-  providerError(
+): LLMError.ProviderError => {
+  const expired = session.silence?.expired
+  if (expired !== undefined && failure.kind === "transport") {
+    return timedOut(session, expired.phase, expired.limit, partial)
+  }
+  return providerError(
     session,
     failure.kind === "transport" ? new LLMError.Transport() : new LLMError.MalformedResponse(),
     failure.description,
@@ -372,6 +378,7 @@ export const httpFailed = (
       partial
     }
   )
+}
 
 export const timedOut = (
   session: Session,

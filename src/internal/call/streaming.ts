@@ -11,8 +11,9 @@ import type * as Response from "../../Response.ts"
 import { final } from "./ledger.ts"
 import { type OpenedStream, toStream } from "./openedStream.ts"
 import { Reader } from "./reader.ts"
-import { liveClock, withRunning } from "./runtime.ts"
+import { withRunning } from "./runtime.ts"
 import { type Host, open, type Session, timedOut } from "./session.ts"
+import { disconnect } from "./silence.ts"
 import { type Attempt, failedAttempt, limited, record, retried, send, spanOptions } from "./tries.ts"
 
 /** Opens the stream, tries again until the first content is there, then hands over what follows. */
@@ -68,21 +69,23 @@ const firstParts = <S, A, R>(
 ): Effect.Effect<Connection<S, A, R>, LLMError.LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.zip(Scope.make(), Scope.make()), ([sending, reading]) => {
-      const opening = Effect.flatMap(
-        Scope.extend(send(host, host.scopedClient, session, attempt), sending),
-        (response) =>
-          Effect.flatMap(
-            Reader.open(host, session, request, response, reading, attempt.startedAt),
-            (reader) =>
-              Effect.map(reader.pull, (parts): Connection<S, A, R> => ({
-                reader,
-                request: sending,
-                body: reading,
-                first: parts ?? [],
-                startedAt: attempt.startedAt
-              }))
-          )
+      const { silence } = attempt
+      const sent = Effect.zipRight(
+        silence.watch({ request: sending, body: reading }),
+        Scope.extend(send(host, session, attempt), sending)
       )
+      const opening = Effect.flatMap(sent, (response) =>
+        Effect.flatMap(
+          Reader.open(host, session, request, response, reading, attempt),
+          (reader) =>
+            Effect.map(reader.pull, (parts): Connection<S, A, R> => ({
+              reader,
+              request: sending,
+              body: reading,
+              first: parts ?? [],
+              startedAt: attempt.startedAt
+            }))
+        ))
       const { firstToken } = session.timeouts
       const timed = firstToken === undefined ? opening : Effect.timeoutFail(opening, {
         duration: firstToken,
@@ -92,7 +95,11 @@ const firstParts = <S, A, R>(
         Effect.zipRight(Scope.close(reading, exit), Scope.close(sending, exit))
       return Effect.onExit(
         restore(timed),
-        (exit) => Exit.isSuccess(exit) ? Scope.addFinalizerExit(parent, close) : close(exit)
+        (exit) => {
+          // From here on the limits of tokens hold.
+          silence.stop()
+          return Exit.isSuccess(exit) ? Scope.addFinalizerExit(parent, close) : close(exit)
+        }
       )
     })
   )
@@ -137,15 +144,13 @@ const following = <S, A, R>(
   })
 }
 
-// Time of the machine, not of the program: a connection is waited for.
-const abortLimit = "100 millis"
-
 /** Closes the connection of a stream that falls silent or takes too long; its reader then says which. */
 const watch = <S, A, R>(
   session: Session,
-  { body, reader, request }: Connection<S, A, R>,
+  connection: Connection<S, A, R>,
   scope: Scope.Scope
 ): Effect.Effect<void> => {
+  const { reader } = connection
   const { clock, timeouts } = session
   const between = timeouts.betweenTokens === undefined ? Infinity : Duration.toMillis(timeouts.betweenTokens)
   const total = timeouts.total === undefined ? Infinity : Duration.toMillis(timeouts.total)
@@ -158,11 +163,7 @@ const watch = <S, A, R>(
     const until = Math.min(silentUntil, end)
     if (now < until) return Effect.zipRight(Effect.sleep(until - now), check)
     reader.expired = end <= silentUntil ? "total" : "betweenTokens"
-    // The abort wakes the reader, which fails. A client that ignores the abort is woken by the end of its body.
-    return Effect.zipRight(
-      Scope.close(request, Exit.void),
-      Effect.zipRight(Effect.withClock(Effect.sleep(abortLimit), liveClock), Scope.close(body, Exit.void))
-    )
+    return disconnect(connection)
   })
   return Effect.asVoid(Effect.forkIn(check, scope))
 }

@@ -1,6 +1,4 @@
 /** The tries of a call: each sent, timed, recorded, and made again while the policy allows it. */
-import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Cause from "effect/Cause"
@@ -9,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
@@ -19,36 +18,41 @@ import * as json from "../json/values.ts"
 import { charge, final } from "./ledger.ts"
 import { CascadeOwnsRetries } from "./retryOwner.ts"
 import { failed, type Host, httpFailed, type Session, timedOut } from "./session.ts"
+import { Silence } from "./silence.ts"
 
 /** One try. */
 export interface Attempt {
   /** Undefined when nobody traces. */
   readonly span: Tracer.Span | undefined
   readonly startedAt: bigint
+  readonly silence: Silence
 }
 
 // ── one answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const maxErrorBytes = 1_048_576
+
 /** Sends the request; any status but a success is a failure. */
-export const send = <S, R>(
+export const send = <S>(
   host: Host<S>,
-  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   session: Session,
   attempt: Attempt
-): Effect.Effect<http.Received, LLMError.LLMError, R> =>
+): Effect.Effect<http.Received, LLMError.LLMError, Scope.Scope> =>
   Effect.matchEffect(
     http.send(
-      client,
+      host.client,
       host.settings.propagateTrace === true && attempt.span !== undefined
         ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(attempt.span))
-        : session.httpRequest
+        : session.httpRequest,
+      attempt.silence
     ),
     {
       onFailure: (failure) => Effect.fail(httpFailed(session, failure)),
       onSuccess: (response) =>
         response.status >= 200 && response.status < 300
           ? Effect.succeed(response)
-          : Effect.flatMap(readText(host, session, response), (text) => {
+          // The status decides, also when the body breaks, falls silent or never ends.
+          : Effect.flatMap(http.readStart(response, maxErrorBytes, attempt.silence), (text) => {
             const facts = host.driver.wire.readError(json.parse(text), response.headers) ??
               { message: text.trim() === "" ? "no message" : textOfHtml(text) }
             return Effect.fail(failed(session, response, facts, text))
@@ -62,9 +66,9 @@ const textOfHtml = (text: string): string =>
     ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim()
     : text
 
-export const readText = <S>(host: Host<S>, session: Session, response: http.Received) =>
+export const readText = <S>(host: Host<S>, session: Session, response: http.Received, attempt: Attempt) =>
   Effect.mapError(
-    http.readText(response, host.limits.maxResponseBytes),
+    http.readText(response, host.limits.maxResponseBytes, attempt.silence),
     (failure) => httpFailed(session, failure, response)
   )
 
@@ -99,8 +103,9 @@ export const retried = <S, A, R>(
   const tried = (span: Tracer.Span | undefined) =>
     Effect.suspend(() => {
       const startedAt = session.clock.unsafeCurrentTimeNanos()
+      const silence = session.silence = new Silence(session.clock, session.timeouts, session.call.stream)
       session.tryingSince = startedAt
-      return Effect.tapError(attempt({ span, startedAt }), (error) =>
+      return Effect.tapError(attempt({ span, startedAt, silence }), (error) =>
         Effect.sync(() => {
           if (span !== undefined) host.telemetry.onError(span, error)
           failedAttempt(session, error, startedAt)
