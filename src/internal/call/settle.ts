@@ -7,12 +7,13 @@ import * as Cost from "../../Cost.ts"
 import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Output, SchemaFailure } from "../../Output.ts"
-import type * as Prompt from "../../Prompt.ts"
 import type * as Response from "../../Response.ts"
 import * as Usage from "../../Usage.ts"
 import * as errors from "../http/errors.ts"
 import type { HeaderMap } from "../http/headers.ts"
+import { find } from "../json/find.ts"
 import * as json from "../json/values.ts"
+import { outerShape } from "../schema/outerShape.ts"
 import type { Completion, ProviderCost } from "./completion.ts"
 import type { Session } from "./session.ts"
 
@@ -211,11 +212,12 @@ const decode = <A, R>(
         : parsing("Empty", [{ path: [], message: "no text in the answer" }])
     )
   }
-  const found = json.find(text, { wantsObject: output.format.type === "schema" && wantsObject(output.format.schema) })
+  const { codec } = session.lowered
+  const shapes = output.format.type !== "schema" ? [] : [output.format.schema, codec?.schema ?? {}].map(outerShape)
+  const found = find(text, (value) => shapes.length === 0 || shapes.some((fits) => fits(value)))
   if (found._tag === "NotFound") {
     return Effect.fail(parsing("NotJson", [{ path: [], message: found.message }], found.candidate))
   }
-  const { codec } = session.lowered
   const value = codec === undefined ? found.value : codec.restore(found.value, found.candidate.includes("null"))
   const decoded = output.decode(value)
   // A null may stand for an absent field or for itself; where unions leave that open, what decodes is right.
@@ -249,8 +251,6 @@ const invalidSchema = (
   { message }: SchemaFailure,
   { model, provider }: { readonly provider: string; readonly model: string }
 ) => new LLMError.InvalidRequestError({ provider, model, reason: "InvalidSchema", description: message })
-
-const wantsObject = (schema: Prompt.JsonObject): boolean => schema["type"] === "object" || schema["$ref"] !== undefined
 
 /** `{}`, or an object of nothing but nulls: the model had nothing to say. */
 const isEmpty = (value: unknown): boolean =>
