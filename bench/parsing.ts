@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { find } from "../src/internal/json/find.ts"
 import { PartialJson } from "../src/internal/json/partialJson.ts"
 import * as json from "../src/internal/json/values.ts"
 import { codec } from "../src/internal/schema/codec.ts"
@@ -55,7 +56,7 @@ const strict = codec(output.format.schema, dialect.openAIStrict)
 const decode = Schema.decodeUnknown(Catalogue)
 const byHand = cpu(() => void Effect.runSync(decode(JSON.parse(answer))), 3000)
 const ours = cpu(() => {
-  const found = json.find(answer, { wantsObject: true })
+  const found = find(answer, json.isObject)
   if (found._tag === "Found" && strict !== undefined) {
     Effect.runSync(output.decode(strict.restore(found.value, found.candidate.includes("null"))))
   }

@@ -67,8 +67,9 @@ export interface Reasoning {
 }
 
 /**
- * Three limits, each with its own error phase. Default: `betweenTokens` 5 minutes, the others none. One answer may
- * then take as long as the HTTP client lets it; give `total` where that is too long.
+ * Three limits, each with its own error phase. Default: 5 minutes to the headers or the first byte of a try, 5 minutes
+ * between the bytes of any body (also of an error or a redirect) and between the tokens of a stream; no `total`. These
+ * hold whatever the HTTP client's own limits are; a shorter one of the client's holds too.
  *
  * @since 0.1.0
  * @category models
@@ -76,9 +77,12 @@ export interface Reasoning {
 export interface Timeouts {
   /** The whole call: every try and the waits between them. */
   readonly total?: Duration.DurationInput | undefined
-  /** From sending a try to its first content. */
+  /** From sending a try to its first content; where the answer is not streamed, to its first byte. */
   readonly firstToken?: Duration.DurationInput | undefined
-  /** From one content part to the next, while the program is waiting for it. */
+  /**
+   * From one content part to the next, while the program is waiting for it; where the answer is not streamed, from its
+   * headers and any of its bytes to the next.
+   */
   readonly betweenTokens?: Duration.DurationInput | undefined
 }
 

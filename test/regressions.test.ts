@@ -18,7 +18,8 @@ import {
   Usage
 } from "../src/index.ts"
 import * as errors from "../src/internal/http/errors.ts"
-import * as json from "../src/internal/json/values.ts"
+import { find } from "../src/internal/json/find.ts"
+import { isObject } from "../src/internal/json/values.ts"
 import { chatAnswer, chatChunk, jsonResponse, type Stub, stub } from "./stub.ts"
 
 const common = { apiKey: Redacted.make("key-0123456789"), retry: Retry.none }
@@ -181,13 +182,14 @@ describe("answers in odd places", () => {
 
   it("JSON after brackets that are none", () => {
     const value = (text: string, wantsObject = false) => {
-      const found = json.find(text, { wantsObject })
+      const found = find(text, wantsObject ? isObject : undefined)
       return found._tag === "Found" ? found.value : found.message
     }
     assert.deepStrictEqual(value("[Note] {\"b\":1}"), { b: 1 })
     assert.deepStrictEqual(value("Use {name}. {\"b\":1}"), { b: 1 })
     assert.deepStrictEqual(value("As in [1]: {\"b\":1}", true), { b: 1 })
-    assert.deepStrictEqual(value("As in [1]: {\"b\":1}"), [1])
+    assert.deepStrictEqual(value("{\"b\":1}, as in [1]", true), { b: 1 })
+    assert.deepStrictEqual(value("{\"b\":1}, as in [1]"), [1])
   })
 
   it.effect("what came before a filter is seen, however the bytes were cut", () =>

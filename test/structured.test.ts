@@ -54,7 +54,8 @@ const answers: ReadonlyArray<readonly [name: string, reply: FakeProvider.Reply, 
   ["with white space around", FakeProvider.text(`\n\n  ${json}\n`), { value: right }],
   ["in a fence", FakeProvider.text(`\`\`\`json\n${json}\n\`\`\``), { value: right }],
   ["with prose around", FakeProvider.text(`Here is the person: ${json}. Anything else?`), { value: right }],
-  ["two objects", FakeProvider.text(`${json}\n{"name":"Bob","age":1}`), { value: right }],
+  ["two objects", FakeProvider.text(`{"name":"Bob","age":1}\n${json}`), { value: right }],
+  ["an object of another shape after it", FakeProvider.text(`${json}\n{"name":"Bob"}`), { value: right }],
   ["a null for an absent field", FakeProvider.text("{\"name\":\"Ada\",\"age\":36,\"nick\":null}"), { value: right }],
   ["brackets inside a string", FakeProvider.text("{\"name\":\"A } ] ```json { da\",\"age\":36}"), {
     value: { name: "A } ] ```json { da", age: 36 }

@@ -57,16 +57,26 @@ describe("midStream: continue", () => {
       assert.deepStrictEqual(asked[1]?.prompt, [Prompt.user("Count to six"), Prompt.assistant("one two three")])
     }))
 
-  it.effect("space at the seam is shown once", () =>
-    Effect.gen(function*() {
-      const spaced = TestLLM.text("", { chunks: ["\n", "  ", "four"] })
-      const { live } = cascade(broken("one "), spaced)
-      const text = yield* LLM.collect(LLM.streamText({ prompt: "Hi" })).pipe(Effect.provide(live))
-      assert.strictEqual(text.text, "one four")
-      const kept = cascade(broken("one"), TestLLM.text("", { chunks: [" ", "two"] }))
-      const both = yield* LLM.collect(LLM.streamText({ prompt: "Hi" })).pipe(Effect.provide(kept.live))
-      assert.strictEqual(both.text, "one two")
-    }))
+  it.effect.each<[shown: string, next: ReadonlyArray<string>, whole: string]>([
+    ["one ", [" ", "four"], "one four"],
+    ["one ", ["four"], "one four"],
+    ["one", [" ", "two"], "one two"],
+    ["def f():\n", ["\n", "    return 1"], "def f():\n    return 1"],
+    ["def f():\n", ["    return 1"], "def f():\n    return 1"],
+    ["def f():\n  ", ["\n    ", "return 1"], "def f():\n    return 1"],
+    ["- a\n", ["\n", "  ", "- b"], "- a\n  - b"],
+    ["one.\n", ["\n\n", "two."], "one.\n\ntwo."],
+    ["one.\n\n", ["\n", "two."], "one.\n\ntwo."],
+    ["one ", ["\n", "  ", "four"], "one \n  four"]
+  ])(
+    "space at the seam that was shown is not shown again, any other is kept: %j, %j",
+    ([shown, next, whole]) =>
+      Effect.gen(function*() {
+        const { live } = cascade(broken(shown), TestLLM.text("", { chunks: next }))
+        const { text } = yield* LLM.collect(LLM.streamText({ prompt: "Hi" })).pipe(Effect.provide(live))
+        assert.strictEqual(text, whole)
+      })
+  )
 
   it.effect("several seams; when nobody is left, the error of the first break has all of the text", () =>
     Effect.gen(function*() {

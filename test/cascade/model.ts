@@ -112,9 +112,14 @@ const attempt = (host: string, reply: Reply, start: number, limits: Limits): Out
     return outcome.at > limits.total ? failed(limits.total, "Timeout") : outcome
   }
   const before = (after: number, error: string): Failed => {
-    const patience = limits.mode === "stream" ? limits.firstToken : Infinity
-    if (after === patience && after < Infinity) throw new Tie()
+    const patience = limits.firstToken
+    if (after === patience) throw new Tie()
     return byTotal(after > patience ? failed(start + patience, "Timeout") : failed(start + after, error))
+  }
+  // The first bytes of a single answer, and nothing more.
+  const silentAfter = (after: number): Failed => {
+    const heard = before(after, "heard")
+    return heard.error === "heard" ? byTotal(failed(start + after + limits.betweenTokens, "Timeout")) : heard
   }
   switch (reply.tag) {
     case "status":
@@ -128,6 +133,7 @@ const attempt = (host: string, reply: Reply, start: number, limits: Limits): Out
     case "cut":
       return before(reply.wait + reply.gap, "Transport")
     case "silent":
+      return limits.mode === "stream" ? before(Infinity, "Timeout") : silentAfter(reply.wait)
     case "stall":
       return before(Infinity, "Timeout")
     case "answer":
@@ -136,7 +142,7 @@ const attempt = (host: string, reply: Reply, start: number, limits: Limits): Out
       const [first, second, third] = reply.gaps
       const [one, two] = textsOf(host)
       if (limits.mode === "generate") {
-        if (reply.tag === "stuck") return before(Infinity, "Timeout")
+        if (reply.tag === "stuck") return silentAfter(reply.wait + first + second)
         const took = reply.wait + first + second + (reply.tag === "answer" ? third : 0)
         const late = before(took, "Transport")
         return reply.tag === "break" || late.error === "Timeout"

@@ -89,6 +89,8 @@ const respond = (exchange: Exchange, reply: Reply, streamed: boolean) => {
   const whole = (message: unknown, finish: string) =>
     JSON.stringify({ id: "1", model: host, choices: [{ index: 0, message, finish_reason: finish }], usage })
   const role = chunk({ role: "assistant", content: "" })
+  const after = <A, E>(millis: number, effect: Effect.Effect<A, E>) =>
+    Effect.zipRight(Effect.raceFirst(Effect.sleep(millis), aborted(exchange)), effect)
   const last = `${chunk({}, "stop", { usage })}data: [DONE]\n\n`
   switch (reply.tag) {
     case "status":
@@ -99,7 +101,7 @@ const respond = (exchange: Exchange, reply: Reply, streamed: boolean) => {
     case "reset":
       return after(reply.wait, Effect.fail(broken(exchange.request)))
     case "stall":
-      return Effect.never
+      return aborted(exchange)
     case "silent":
       return after(reply.wait, body(exchange, 200, [[0, streamed ? role : "{"]], "never"))
     case "refusal":
@@ -141,8 +143,13 @@ const respond = (exchange: Exchange, reply: Reply, streamed: boolean) => {
   }
 }
 
-const after = <A, E>(millis: number, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.zipRight(Effect.sleep(millis), effect)
+/** What a client does with a request that is aborted before its headers come. */
+const aborted = ({ request, signal }: Exchange) =>
+  Effect.async<never, HttpClientError.RequestError>((resume) => {
+    const abort = () => resume(Effect.fail(broken(request)))
+    signal.addEventListener("abort", abort)
+    return Effect.sync(() => signal.removeEventListener("abort", abort))
+  })
 
 const broken = (request: HttpClientRequest.HttpClientRequest) =>
   new HttpClientError.RequestError({ request, reason: "Transport", description: "reset" })

@@ -1,6 +1,6 @@
 /** A schema in a dialect, held against the provider's rules, and values through a model's words and back. */
 import { assert } from "@effect/vitest"
-import * as json from "../../src/internal/json/values.ts"
+import { find } from "../../src/internal/json/find.ts"
 import { codec as makeCodec } from "../../src/internal/schema/codec.ts"
 import * as dialect from "../../src/internal/schema/dialect.ts"
 import { checkers, isRecord, type Json, type JsonRecord } from "./checkers.ts"
@@ -110,7 +110,7 @@ export const roundTrip = (entry: Entry, into: dialect.Dialect, count = 25, seed 
   const model = makeModel(schema, isWrapped(asked, into))
   const samples = entry.samples(count, seed)
   for (const sample of samples) {
-    const found = json.find(JSON.stringify(model(sample.encoded)))
+    const found = find(JSON.stringify(model(sample.encoded)))
     assert.strictEqual(found._tag, "Found")
     if (found._tag === "Found") assert.isUndefined(sample.differs(made.restore(found.value)), JSON.stringify(schema))
   }

@@ -7,7 +7,7 @@ import type { Cost } from "../../Cost.ts"
 import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
-import { parseArguments } from "../json/values.ts"
+import { asJsonObject, asText, isObject, parse, parseArguments } from "../json/values.ts"
 
 /** What an error body or an in-band error says. */
 export interface ErrorFacts {
@@ -103,6 +103,7 @@ export class Completion {
   /** Content has been emitted. */
   private started = false
   private readonly open = new Map<Key, Block>()
+  private readonly callIds = new Set<string>()
   private parts: Array<ContentPart> = []
   private readonly owner: string
   private readonly callIdPrefix: string
@@ -135,34 +136,41 @@ export class Completion {
     this.append(this.at(key, "reasoning"), "ReasoningDelta", delta, metadata)
   }
 
-  /** Announces a tool call; later calls with the same key fill in what is still missing. */
+  /**
+   * Announces a tool call; later calls with the same key fill in what is still missing. `input` is what the wire gives as
+   * parsed arguments, which some hosts send as text all the same; pieces that follow replace it.
+   */
   toolCall(
     key: Key,
     call: {
       readonly id?: string | undefined
       readonly name?: string | undefined
-      readonly parsed?: JsonObject | undefined
+      readonly input?: unknown
       readonly plain?: boolean | undefined
       readonly metadata?: ProviderMetadata | undefined
     }
   ): void {
+    const { input } = call
+    const value = typeof input === "string" ? parse(input) : input
     if (call.name !== undefined && call.name === this.answerTool) {
       this.at(key, "text")
-      if (call.parsed !== undefined && Object.keys(call.parsed).length > 0) this.text(key, JSON.stringify(call.parsed))
+      if (!isObject(value) || Object.keys(value).length > 0) this.text(key, asText(input))
       return
     }
     const isNew = this.open.get(key)?.type !== "tool-call"
     const block = this.at(key, "tool-call")
-    if (block.id === "" && call.id !== undefined) block.id = call.id
+    if (block.id === "") block.id = this.callId(call.id)
     if (block.name === "" && call.name !== undefined) block.name = call.name
-    if (call.parsed !== undefined) block.parsed = call.parsed
     if (call.plain === true) block.plain = true
     if (call.metadata !== undefined) block.metadata = { ...block.metadata, ...call.metadata }
-    if (isNew && block.id === "" && call.id === undefined) block.id = `${this.callIdPrefix}${this.blocks.length}`
     if (isNew) this.argumentsCame(block, "")
+    if (isObject(value)) block.parsed = asJsonObject(value)
+    else this.toolArguments(key, input)
   }
 
-  toolArguments(key: Key, delta: string): void {
+  /** The next piece of the arguments: text, or a value where a host sends them parsed. */
+  toolArguments(key: Key, piece: unknown): void {
+    const delta = asText(piece)
     if (this.open.get(key)?.type === "text") return this.text(key, delta)
     const block = this.at(key, "tool-call")
     block.text += delta
@@ -170,10 +178,12 @@ export class Completion {
   }
 
   /** Replaces the arguments gathered so far by the whole text, where a wire repeats it at the end. */
-  setToolArguments(key: Key, text: string): void {
+  setToolArguments(key: Key, whole: unknown): void {
+    const text = asText(whole)
     const answer = this.open.get(key)
     if (answer?.type === "text") return answer.text === "" ? this.text(key, text) : undefined
     const block = this.at(key, "tool-call")
+    if (text === "") return
     if (text.startsWith(block.text)) {
       const rest = text.slice(block.text.length)
       if (rest !== "") this.argumentsCame(block, rest)
@@ -244,6 +254,12 @@ export class Completion {
     return this.blocks.some((block) => block.type === "text" && block.text !== "")
   }
 
+  /** Neither content nor a word on why there is none. */
+  get isSilent(): boolean {
+    return this.rawFinishReason === undefined && this.refusal === undefined && this.filter === undefined &&
+      this.blocks.every((block) => block.type !== "tool-call" && block.type !== "provider" && block.text === "")
+  }
+
   get visibleText(): string {
     return this.joined("text")
   }
@@ -296,6 +312,15 @@ export class Completion {
       this.warn("usage-implausible", "the provider reports token counts that cannot be; they count as what is possible")
     }
     return clamped
+  }
+
+  /** The id a call goes by: the host's, or one of ours where it gives none or gives it twice. */
+  private callId(given: string | undefined): string {
+    const id = given === undefined || given === "" || this.callIds.has(given)
+      ? `${this.callIdPrefix}${this.blocks.length}`
+      : given
+    this.callIds.add(id)
+    return id
   }
 
   private joined(type: Block["type"]): string {

@@ -16,7 +16,6 @@ import type { Completion } from "./completion.ts"
 import type { Driver } from "./driver.ts"
 import type { Connection } from "./engine.ts"
 import { Reader } from "./reader.ts"
-import { liveClock } from "./runtime.ts"
 import { readText, send } from "./send.ts"
 import * as service from "./service.ts"
 import {
@@ -32,6 +31,7 @@ import {
   type Upstream
 } from "./session.ts"
 import { settle } from "./settle.ts"
+import { disconnect, Silence } from "./silence.ts"
 import * as telemetry from "./telemetry.ts"
 
 const defaultLimits = { maxResponseBytes: 64 * 1024 * 1024, maxEventBytes: 10 * 1024 * 1024 }
@@ -62,8 +62,7 @@ export const make = <S>(
     const upstream: Upstream<S> = {
       driver,
       settings,
-      client,
-      scopedClient: HttpClient.withScope(client),
+      client: HttpClient.withScope(client),
       fixedHeaders: fixed.headers,
       bases: {
         single: makeBase(url, false, fixed.headers, gateway),
@@ -94,16 +93,33 @@ const ask = <S, A, R>(
   request: Request<A, R>,
   span: Tracer.Span | undefined
 ): Effect.Effect<Response.Response<A>, LLMError.LLMError, R> =>
-  Effect.flatMap(
-    send(upstream, upstream.client, session, span),
-    (response) =>
-      Effect.flatMap(readText(upstream, session, response), (text) => {
-        const completion = newCompletion(session, false)
-        const failure = readWhole(upstream, session, response, text, completion)
-        return failure === undefined
-          ? settle(session, request, completion, response)
-          : Effect.fail(failure)
-      })
+  Effect.flatMap(received(upstream, session, span), ({ response, text }) => {
+    const completion = newCompletion(session, false)
+    const failure = readWhole(upstream, session, response, text, completion)
+    return failure === undefined ? settle(session, request, completion, response) : Effect.fail(failure)
+  })
+
+/** Sends and reads; the connection is given up when nothing is heard for too long. */
+const received = <S>(
+  upstream: Upstream<S>,
+  session: HttpSession,
+  span: Tracer.Span | undefined
+): Effect.Effect<{ readonly response: http.Received; readonly text: string }, LLMError.LLMError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Scope.make(), (sending) => {
+      const silence = session.silence = new Silence(session.clock, session.timeouts, false)
+      const exchange = Effect.flatMap(
+        Scope.extend(send(upstream, session, span), sending),
+        (response) => Effect.map(readText(upstream, session, response), (text) => ({ response, text }))
+      )
+      return Effect.onExit(
+        Effect.zipRight(silence.watch({ request: sending }), restore(exchange)),
+        (exit) => {
+          silence.stop()
+          return Scope.close(sending, exit)
+        }
+      )
+    })
   )
 
 /** Reads a whole body into the completion, or says why it is none. */
@@ -122,7 +138,7 @@ const readWhole = <S>(
   completion.closeAll()
   if (completion.failure !== undefined) return failed(session, response, completion.failure, text)
   if (completion.malformed !== undefined) return malformed(session, response, completion.malformed, text)
-  return wire.isComplete(completion)
+  return wire.isComplete(completion) && !completion.isSilent
     ? undefined
     : malformed(session, response, `the JSON is not an answer of the ${wire.name} protocol`, text)
 }
@@ -139,8 +155,13 @@ const connect = <S, A, R>(
 ): Effect.Effect<Connection<A, R>, LLMError.LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.zip(Scope.make(), Scope.make()), ([sending, reading]) => {
+      const silence = session.silence = new Silence(session.clock, session.timeouts, true)
+      const sent = Effect.zipRight(
+        silence.watch({ request: sending, body: reading }),
+        Scope.extend(send(upstream, session, span), sending)
+      )
       const opening = Effect.flatMap(
-        Scope.extend(send(upstream, upstream.scopedClient, session, span), sending),
+        sent,
         (response) =>
           Effect.flatMap(
             Reader.open(upstream, session, request, response, reading),
@@ -161,13 +182,14 @@ const connect = <S, A, R>(
         Effect.zipRight(Scope.close(reading, exit), Scope.close(sending, exit))
       return Effect.onExit(
         restore(timed),
-        (exit) => Exit.isSuccess(exit) ? Scope.addFinalizerExit(parent, close) : close(exit)
+        (exit) => {
+          // From here on the limits of tokens hold.
+          silence.stop()
+          return Exit.isSuccess(exit) ? Scope.addFinalizerExit(parent, close) : close(exit)
+        }
       )
     })
   )
-
-// Time of the machine, not of the program: a connection is waited for.
-const abortLimit = "100 millis"
 
 /** Closes the connection of a stream that falls silent or takes too long; its reader then says which. */
 const watch = <S, A, R>(
@@ -188,11 +210,7 @@ const watch = <S, A, R>(
     const until = Math.min(silentUntil, end)
     if (now < until) return Effect.zipRight(Effect.sleep(until - now), check)
     reader.expired = end <= silentUntil ? "total" : "betweenTokens"
-    // The abort wakes the reader, which fails. A client that ignores the abort is woken by the end of its body.
-    return Effect.zipRight(
-      Scope.close(request, Exit.void),
-      Effect.zipRight(Effect.withClock(Effect.sleep(abortLimit), liveClock), Scope.close(body, Exit.void))
-    )
+    return disconnect({ request, body })
   })
   return Effect.asVoid(Effect.forkIn(check, scope))
 }

@@ -108,16 +108,26 @@ export class Reader<S, A, R> {
   }
 
   private readonly onBody = {
-    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> =>
-      Effect.fail(
+    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> => {
+      if (http.isEmpty(error)) return this.guarded(() => this.endOfBody())
+      return this.cutOff(
         this.expired === undefined
           ? httpFailed(this.session, http.broken(error), this.response, this.partialText)
           : this.timeout(this.expired)
-      ),
+      )
+    },
     onSuccess: (piece: Either.Either<Chunk.Chunk<Uint8Array>, unknown>): Pull<A, R> => {
-      if (this.expired !== undefined) return Effect.fail(this.timeout(this.expired))
+      if (this.expired !== undefined) return this.cutOff(this.timeout(this.expired))
       return this.guarded(() => piece._tag === "Right" ? this.bytesCame(piece.right) : this.endOfBody())
     }
+  }
+
+  /** The body ends here; an answer that had said how it finished and what it cost is complete all the same. */
+  private cutOff(failure: LLMError.LLMError): Pull<A, R> {
+    const { completion } = this
+    if (completion.usage === undefined || !this.upstream.driver.wire.isComplete(completion)) return Effect.fail(failure)
+    this.phase = "complete"
+    return this.finish([])
   }
 
   private guarded(read: () => Pull<A, R>): Pull<A, R> {
@@ -138,6 +148,7 @@ export class Reader<S, A, R> {
   }
 
   private bytesCame(chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> {
+    this.session.silence.bytesCame()
     for (const bytes of chunks) {
       this.bytes += bytes.length
       const { maxResponseBytes } = this.upstream.limits
@@ -231,6 +242,10 @@ export class Reader<S, A, R> {
 
   private finish(parts: ReadonlyArray<Response.ContentPart>): Pull<A, R> {
     const bodyEnded = this.phase === "complete"
+    if (this.completion.isSilent) {
+      const silent = malformed(this.session, this.response, "the stream ended without an answer", undefined)
+      return Effect.fail(silent)
+    }
     this.completion.closeAll()
     const last = [...parts, ...this.withValue(this.completion.takeRest())]
     if (last.some((part) => part._tag !== "BlockEnd")) {

@@ -5,6 +5,8 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import type * as MetricLabel from "effect/MetricLabel"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 
 export interface Running {
@@ -32,3 +34,30 @@ export const withRunning = <A, E, R>(f: (running: Running) => Effect.Effect<A, E
       metricLabels: () => Array.from(fiber.getFiberRef(FiberRef.currentMetricLabels))
     })
   )
+
+const programsClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+// Beyond this, timers of the machine fire at once.
+const longestTimer = 2 ** 31 - 1
+
+/**
+ * Runs an effect in the scope after so many ms, or never when it is cancelled. A fiber that sleeps beside every call would
+ * cost more than the call, so on the machine's own clock this is a timer, and there is a fiber only when it fires.
+ */
+export const later = (scope: Scope.Scope, millis: number, effect: Effect.Effect<void>): Effect.Effect<() => void> =>
+  withRunning(({ clock }) =>
+    clock === programsClock
+      ? Effect.withFiberRuntime((fiber) => {
+        // oxlint-disable-next-line no-restricted-globals -- the program's clock is this one, see above
+        const timer = setTimeout(() => {
+          const runtime = Runtime.updateFiberRefs(Runtime.defaultRuntime, () => fiber.getFiberRefs())
+          Runtime.runFork(runtime, effect, { scope })
+        }, Math.min(millis, longestTimer))
+        return Effect.succeed(() => clearTimeout(timer))
+      })
+      : Effect.as(
+        Effect.forkIn(Effect.interruptible(Effect.delay(effect, Math.min(millis, longestTimer))), scope),
+        noCancel
+      )
+  )
+
+const noCancel = () => {}

@@ -1,29 +1,30 @@
 /** One try over HTTP: sent, and its status looked at. */
-import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type * as LLMError from "../../LLMError.ts"
 import * as http from "../http/client.ts"
 import * as json from "../json/values.ts"
 import { failed, httpFailed, type HttpSession, type Upstream } from "./session.ts"
 
+const maxErrorBytes = 1_048_576
+
 /** Sends the request; any status but a success is a failure. */
-export const send = <S, R>(
+export const send = <S>(
   upstream: Upstream<S>,
-  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   session: HttpSession,
   span: Tracer.Span | undefined
-): Effect.Effect<http.Received, LLMError.LLMError, R> => {
+): Effect.Effect<http.Received, LLMError.LLMError, Scope.Scope> => {
   const { running } = session.ledger
   return Effect.matchEffect(
     http.send(
-      client,
+      upstream.client,
       upstream.settings.propagateTrace === true && span !== undefined
         ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(span))
-        : session.httpRequest
+        : session.httpRequest,
+      session.silence
     ),
     {
       onFailure: (failure) => {
@@ -35,7 +36,8 @@ export const send = <S, R>(
         if (running !== undefined) running.accepted = isSuccess
         return isSuccess
           ? Effect.succeed(response)
-          : Effect.flatMap(readText(upstream, session, response), (text) => {
+          // The status decides, also when the body breaks, falls silent or never ends.
+          : Effect.flatMap(http.readStart(response, maxErrorBytes, session.silence), (text) => {
             const facts = upstream.driver.wire.readError(json.parse(text), response.headers) ??
               { message: text.trim() === "" ? "no message" : textOfHtml(text) }
             return Effect.fail(failed(session, response, facts, text))
@@ -53,6 +55,6 @@ const textOfHtml = (text: string): string =>
 
 export const readText = <S>(upstream: Upstream<S>, session: HttpSession, response: http.Received) =>
   Effect.mapError(
-    http.readText(response, upstream.limits.maxResponseBytes),
+    http.readText(response, upstream.limits.maxResponseBytes, session.silence),
     (failure) => httpFailed(session, failure, response)
   )

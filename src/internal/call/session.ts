@@ -30,6 +30,7 @@ import { type Call, type Driver, type KeyFacts, type Lowered, type LoweredTool, 
 import { Ledger } from "./ledger.ts"
 import { providerOptionsOf } from "./providerOptions.ts"
 import { withRunning } from "./runtime.ts"
+import { patience, Silence } from "./silence.ts"
 import { uuidv7 } from "./uuid.ts"
 import * as validate from "./validate.ts"
 
@@ -37,9 +38,8 @@ import * as validate from "./validate.ts"
 export interface Upstream<S> {
   readonly driver: Driver<S>
   readonly settings: Settings
-  readonly client: HttpClient.HttpClient
-  /** The same client; a request lives as long as the scope it is sent in. */
-  readonly scopedClient: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  /** A request lives as long as the scope it is sent in. */
+  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap
   /** Requests with these headers and no body yet. */
@@ -93,12 +93,14 @@ export interface HttpSession extends Session {
   readonly call: Call
   readonly lowered: Lowered
   readonly httpRequest: HttpClientRequest.HttpClientRequest
+  /** How long the try that runs now has heard nothing. */
+  silence: Silence
 }
 
 const defaultTimeouts = {
   single: {},
   // A stream may be long, but it must not fall silent.
-  stream: { betweenTokens: Duration.minutes(5) }
+  stream: { betweenTokens: patience }
 }
 
 /** What calls of a layer have in common before anything is sent. */
@@ -237,6 +239,7 @@ export const overHttp = <S>(upstream: Upstream<S>): Prepare<HttpSession> => (cal
     key: driver.key,
     prices: driver.prices,
     httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, call.invalid)),
+    silence: new Silence(session.clock, session.timeouts, call.stream),
     scrub: scrubber([upstream.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)])
   }
 }
@@ -397,12 +400,16 @@ export const malformed = (
   })
 
 export const httpFailed = (
-  session: Session,
+  session: HttpSession,
   failure: http.HttpFailure,
   answer?: Answer | undefined,
   partial?: string | undefined
-): LLMError.ProviderError =>
-  providerError(
+): LLMError.ProviderError => {
+  const { expired } = session.silence
+  if (expired !== undefined && failure.kind === "transport") {
+    return timedOut(session, expired.phase, expired.limit, partial)
+  }
+  return providerError(
     session,
     failure.kind === "transport" ? new LLMError.Transport() : new LLMError.MalformedResponse(),
     failure.description,
@@ -412,6 +419,7 @@ export const httpFailed = (
       partial
     }
   )
+}
 
 export const timedOut = (
   session: Session,

@@ -6,13 +6,14 @@ import type * as Cost from "../../Cost.ts"
 import type { Request } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type { Output, SchemaFailure } from "../../Output.ts"
-import type * as Prompt from "../../Prompt.ts"
 import type * as Response from "../../Response.ts"
 import type * as Usage from "../../Usage.ts"
 import * as errors from "../http/errors.ts"
 import type { HeaderMap } from "../http/headers.ts"
+import { find } from "../json/find.ts"
 import * as json from "../json/values.ts"
 import type { Codec } from "../schema/codec.ts"
+import { outerShape } from "../schema/outerShape.ts"
 import type { Completion } from "./completion.ts"
 import { priceOf, type Routed } from "./price.ts"
 import type { Session } from "./session.ts"
@@ -186,7 +187,8 @@ const decode = <A, R>(
         : parsing("Empty", [{ path: [], message: "no text in the answer" }])
     )
   }
-  const found = json.find(text, { wantsObject: output.format.type === "schema" && wantsObject(output.format.schema) })
+  const shapes = output.format.type !== "schema" ? [] : [output.format.schema, codec?.schema ?? {}].map(outerShape)
+  const found = find(text, (value) => shapes.length === 0 || shapes.some((fits) => fits(value)))
   if (found._tag === "NotFound") {
     return Effect.fail(parsing("NotJson", [{ path: [], message: found.message }], found.candidate))
   }
@@ -223,8 +225,6 @@ const invalidSchema = (
   { message }: SchemaFailure,
   { model, provider }: { readonly provider: string; readonly model: string }
 ) => new LLMError.InvalidRequestError({ provider, model, reason: "InvalidSchema", description: message })
-
-const wantsObject = (schema: Prompt.JsonObject): boolean => schema["type"] === "object" || schema["$ref"] !== undefined
 
 /** `{}`, or an object of nothing but nulls: the model had nothing to say. */
 const isEmpty = (value: unknown): boolean =>

@@ -19,7 +19,8 @@ export class Continuation<A, R> {
   /** Where the present member's text begins. */
   private seamAt = 0
   private isText: boolean
-  private atSeam = false
+  /** Space at the end of what was seen, which the next member was not shown and may write again. */
+  private shownSpace = ""
   private readonly asked: Request<A, R>
   private from: string | undefined = undefined
   /** Blocks by their place in the whole answer. */
@@ -42,14 +43,13 @@ export class Continuation<A, R> {
     return this.isText
   }
 
-  /** Follows the parts. Space that is out already is not shown again after a seam. */
+  /** Follows the parts. Of space at a seam only what is out already is not shown again: the rest is indentation. */
   read(parts: ReadonlyArray<StreamPart<A>>): ReadonlyArray<StreamPart<A>> {
     return parts.flatMap((part): ReadonlyArray<StreamPart<A>> => {
       switch (part._tag) {
         case "TextDelta": {
-          const delta = this.atSeam ? part.delta.trimStart() : part.delta
+          const delta = this.shownSpace === "" ? part.delta : this.withoutShown(part.delta)
           if (delta === "") return []
-          this.atSeam = false
           this.text += delta
           return [{ ...part, index: this.grow(part.index, "text", delta), delta }]
         }
@@ -70,6 +70,14 @@ export class Continuation<A, R> {
     })
   }
 
+  private withoutShown(delta: string): string {
+    const { shownSpace } = this
+    let same = 0
+    while (same < delta.length && same < shownSpace.length && delta[same] === shownSpace[same]) same++
+    this.shownSpace = same === delta.length ? shownSpace.slice(same) : ""
+    return delta.slice(same)
+  }
+
   /** The conversation with the text so far as the assistant's. It ends without space, which some wires refuse. */
   request(): Request<A, R> {
     const said = this.text.trimEnd()
@@ -82,7 +90,7 @@ export class Continuation<A, R> {
   /** What had begun ends as it is, but for the text that goes on. */
   seam(from: Service, to: Service, error: LLMError.LLMError): ReadonlyArray<BlockEnd | Seam> {
     this.seamAt = this.text.length
-    this.atSeam = this.text !== this.text.trimEnd()
+    this.shownSpace = this.text.slice(this.text.trimEnd().length)
     this.from = `${from.provider}/${from.model}`
     this.placeOf = new Map()
     this.broken = Array.from(this.open).filter(([, { type }]) => type === "text").at(-1)?.[0]

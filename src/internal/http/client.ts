@@ -94,16 +94,24 @@ export class Received {
 const maxRedirects = 3
 const maxRedirectBytes = 65_536
 
+/** Told of every sign of life. */
+export interface Listener {
+  readonly headersCame: () => void
+  readonly bytesCame: () => void
+}
+
 /** Sends; follows a 307 or 308 within the same origin only. */
 export const send = <R>(
   client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   request: HttpClientRequest.HttpClientRequest,
+  listener: Listener,
   hops = 0
 ): Effect.Effect<Received, HttpFailure, R> =>
   Effect.matchEffect(client.execute(request), {
     onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error), !isUnsent(error))),
     onSuccess: (answer) => {
       const response = new Received(answer)
+      listener.headersCame()
       if (response.status < 300 || response.status >= 400) return Effect.succeed(response)
       const target = Option.getOrUndefined(parseUrl(response.headers["location"], request.url))
       const origin = Option.getOrUndefined(parseUrl(request.url))?.origin
@@ -111,9 +119,9 @@ export const send = <R>(
         target.origin === origin && hops < maxRedirects
       return Effect.zipRight(
         // An unread body would keep its connection.
-        Effect.ignore(readText(response, maxRedirectBytes)),
+        readStart(response, maxRedirectBytes, listener),
         next
-          ? send(client, HttpClientRequest.setUrl(request, target.toString()), hops + 1)
+          ? send(client, HttpClientRequest.setUrl(request, target.toString()), listener, hops + 1)
           : Effect.fail(
             new HttpFailure(
               "redirect",
@@ -129,28 +137,26 @@ export const send = <R>(
 const parseUrl = (url: string | undefined, base?: string): Option.Option<URL> =>
   url === undefined ? Option.none() : Either.getRight(Either.try(() => new URL(url, base)))
 
+// So much arrives at once or not at all.
+const maxUnwatchedBytes = 65_536
+
 /** The body as text; fails when it is larger than the limit. Memory stays within the limit. */
 export const readText = (
   response: Received,
-  maxBytes: number
+  maxBytes: number,
+  listener: Listener
 ): Effect.Effect<string, HttpFailure> => {
   const length = response.headers["content-length"]
-  // A plain body of known length needs no counting; a compressed one may grow.
-  if (length !== undefined && response.headers["content-encoding"] === undefined && Number(length) <= maxBytes) {
+  // A small plain body of known length needs no counting; a compressed one may grow.
+  if (
+    length !== undefined && response.headers["content-encoding"] === undefined &&
+    Number(length) <= Math.min(maxBytes, maxUnwatchedBytes)
+  ) {
     return Effect.mapError(response.text, broken)
   }
   return Effect.suspend(() => {
-    const decoder = new TextDecoder()
-    let bytes = 0
-    let text = ""
-    return Stream.runForEachChunk(Stream.mapError(response.stream, broken), (chunk) => {
-      for (const part of chunk) {
-        bytes += part.length
-        if (bytes > maxBytes) return Effect.fail(tooLarge(maxBytes))
-        text += decoder.decode(part, { stream: true })
-      }
-      return Effect.void
-    }).pipe(Effect.map(() => text + decoder.decode()))
+    const body = new Body(maxBytes, listener)
+    return Effect.map(body.readFrom(response), () => body.text)
   })
 }
 
@@ -165,6 +171,50 @@ const isUnsent = (error: HttpClientError.HttpClientError): boolean => {
   }
   return error._tag === "RequestError" && error.reason !== "Transport"
 }
+
+/** What comes of a body, as text: up to the limit, or to where it breaks. */
+export const readStart = (response: Received, maxBytes: number, listener: Listener): Effect.Effect<string> =>
+  Effect.suspend(() => {
+    const body = new Body(maxBytes, listener)
+    return Effect.map(Effect.ignore(body.readFrom(response)), () => body.text)
+  })
+
+class Body {
+  private readonly decoder = new TextDecoder()
+  private readonly maxBytes: number
+  private readonly listener: Listener
+  private bytes = 0
+  private decoded = ""
+
+  constructor(maxBytes: number, listener: Listener) {
+    this.maxBytes = maxBytes
+    this.listener = listener
+  }
+
+  get text(): string {
+    return this.decoded + this.decoder.decode()
+  }
+
+  readFrom(response: Received): Effect.Effect<void, HttpFailure> {
+    const read = Stream.runForEachChunk(response.stream, (chunk) => {
+      this.listener.bytesCame()
+      for (const part of chunk) {
+        this.bytes += part.length
+        if (this.bytes > this.maxBytes) return Effect.fail(tooLarge(this.maxBytes))
+        this.decoded += this.decoder.decode(part, { stream: true })
+      }
+      return Effect.void
+    })
+    return Effect.catchAll(
+      read,
+      (error) =>
+        error instanceof HttpFailure ? Effect.fail(error) : isEmpty(error) ? Effect.void : Effect.fail(broken(error))
+    )
+  }
+}
+
+/** An answer without any body is one with an empty body. */
+export const isEmpty = (error: HttpClientError.ResponseError): boolean => error.reason === "EmptyBody"
 
 export const tooLarge = (maxBytes: number) =>
   new HttpFailure("too-large", `the answer is larger than ${maxBytes} bytes`)

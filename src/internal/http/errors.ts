@@ -22,17 +22,23 @@ export const requestIdOf = (headers: HeaderMap): string | undefined => {
   return undefined
 }
 
-/** The wait the headers ask for, ms: `retry-after-ms`, or `retry-after` in seconds or as a date. */
+/**
+ * The wait the headers ask for, ms: `retry-after-ms`, or `retry-after` in seconds or as a date. What is negative, past or
+ * cannot be read asks for nothing.
+ */
 export const retryAfterOf = (headers: HeaderMap, now: number): number | undefined => {
-  const millis = asNumber(headers["retry-after-ms"])
+  const millis = positive(asNumber(headers["retry-after-ms"]))
   // Some hosts send retry-after-ms: 0 beside retry-after: 1; the longer one is meant.
   if (millis !== undefined && millis > 0) return millis
   const value = headers["retry-after"]
   const seconds = asNumber(value)
-  if (seconds !== undefined) return Math.max(0, seconds * 1000)
+  if (seconds !== undefined) return positive(seconds * 1000) ?? millis
   const date = value === undefined ? Number.NaN : Date.parse(value)
-  return Number.isNaN(date) ? millis : Math.max(0, date - now)
+  return date > now ? date - now : millis
 }
+
+const positive = (millis: number | undefined): number | undefined =>
+  millis !== undefined && millis >= 0 ? millis : undefined
 
 /** Error bodies in any of the shapes hosts of the OpenAI family use; also what is common to all wires. */
 export const readErrorBody = (body: unknown): ErrorFacts | undefined => {
@@ -234,7 +240,7 @@ export const toLLMError = (failure: Failure): LLMError.LLMError => {
       body
     })
   }
-  const wait = facts.retryAfter ?? retryAfterOf(headers, failure.now)
+  const wait = positive(facts.retryAfter) ?? retryAfterOf(headers, failure.now)
   return new LLMError.ProviderError({
     ...common,
     reason: reasonOf(kind, wait === undefined ? undefined : Duration.millis(wait)),

@@ -48,24 +48,26 @@ const decoded = (step: string): string => {
   }
 }
 
-const maxHops = 32
-
-/** The schema itself: references followed, `allOf` merged with what stands beside it. */
-export const resolve = (root: JsonObject, schema: JsonObject): JsonObject => {
+/** The schema itself: references followed, `allOf` merged with what stands beside it. What is within itself adds nothing. */
+export const resolve = (root: JsonObject, schema: JsonObject, within: ReadonlyArray<string> = []): JsonObject => {
   let node = schema
-  for (let hops = 0; typeof node["$ref"] === "string" && hops < maxHops; hops++) {
+  let open = within
+  while (typeof node["$ref"] === "string") {
     const { $ref, ...beside } = node
-    node = { ...lookup(root, String($ref)), ...beside }
+    const ref = String($ref)
+    if (open.includes(ref)) return beside
+    open = [...open, ref]
+    node = { ...lookup(root, ref), ...beside }
   }
-  return flatten(root, node)
+  return flatten(root, node, open)
 }
 
 /** `allOf` merged into the schema beside it, so that no dialect needs to know it. */
-const flatten = (root: JsonObject, schema: JsonObject): JsonObject => {
+const flatten = (root: JsonObject, schema: JsonObject, within: ReadonlyArray<string>): JsonObject => {
   const { allOf, ...rest } = schema
   if (!Array.isArray(allOf)) return schema
   return allOf.reduce<JsonObject>((merged, member) => {
-    const part = resolve(root, asJsonObject(member))
+    const part = resolve(root, asJsonObject(member), within)
     const properties = { ...asJsonObject(part["properties"]), ...asJsonObject(merged["properties"]) }
     const required = [...new Set([...asList(merged["required"]), ...asList(part["required"])])]
     return {
@@ -79,12 +81,15 @@ const flatten = (root: JsonObject, schema: JsonObject): JsonObject => {
 
 const constrains = ["type", "enum", "const", "not"]
 
-export const allowsNull = (root: JsonObject, schema: JsonObject): boolean => {
+export const allowsNull = (root: JsonObject, schema: JsonObject, within: ReadonlyArray<string> = []): boolean => {
+  const ref = schema["$ref"]
+  if (typeof ref === "string" && within.includes(ref)) return false
+  const open = typeof ref === "string" ? [...within, ref] : within
   const node = resolve(root, schema)
   if (node["const"] === null || isType(node["type"], "null") || asList(node["enum"]).includes(null)) return true
   const members = membersOf(node)
   if (members.length === 0) return !constrains.some((key) => node[key] !== undefined)
-  return members.some((member) => allowsNull(root, asJsonObject(member)))
+  return members.some((member) => allowsNull(root, asJsonObject(member), open))
 }
 
 /** Keywords that hold a schema, a list of schemas, and schemas by name. What is in any other is a value. */

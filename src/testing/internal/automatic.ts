@@ -1,5 +1,6 @@
 /** What a fake provider answers by itself: the same to the same request. */
-import { asString, find, isObject } from "../../internal/json/values.ts"
+import { find } from "../../internal/json/find.ts"
+import { asString, isObject } from "../../internal/json/values.ts"
 import type { JsonValue } from "../../Prompt.ts"
 import type { Asked } from "./dialect.ts"
 import type { AnswerReply, ScriptedToolCall } from "./reply.ts"

@@ -15,22 +15,19 @@ import {
   asNumber,
   asObject,
   asString,
+  asText,
   isObject,
-  type Loose,
-  parse
+  type Loose
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
+import * as toolCalls from "./toolCalls.ts"
 
 export { type Quirks, reasoningEffort } from "./request.ts"
 
-export interface State {
-  readonly tools: Map<number, { key: string; id: string }>
-  last: string | undefined
-  lastId: string | undefined
-  count: number
-}
+export type State = toolCalls.ToolCalls
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -38,7 +35,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: () => ({ tools: new Map(), last: undefined, lastId: undefined, count: 0 }),
+  initial: toolCalls.make,
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body) =>
@@ -49,31 +46,38 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
   readEnvelope(body, completion)
   const choice = asObject(asArray(body["choices"])[0])
   const message = choice["message"]
-  if (!isObject(message)) return
-  const state: State = { tools: new Map(), last: undefined, lastId: undefined, count: 0 }
-  readDelta(message, state, completion, call)
-  readFinish(choice, completion)
-  completion.done = true
+  if (isObject(message)) {
+    readDelta(message, completion, call)
+    toolCalls.readWhole(toolItems(message), completion)
+    readFinish(choice, completion)
+    completion.done = true
+  } else if (choice["finish_reason"] === "content_filter") {
+    // Azure withholds the message itself.
+    readFinish(choice, completion)
+    completion.done = true
+  }
 }
 
 const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
   if (event.data.trim() === "[DONE]") {
+    toolCalls.flush(state, completion)
     completion.done = true
     return
   }
-  const chunk = parse(event.data)
-  if (!isObject(chunk)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const chunk = objectOf(event, completion)
+  if (chunk === undefined) return
   readEnvelope(chunk, completion)
   for (const item of asArray(chunk["choices"])) {
     const choice = asObject(item)
     // Other candidates than the first are not asked for; a host that sends them anyway is not mixed in.
-    if (choice["index"] !== undefined && choice["index"] !== null && choice["index"] !== 0) continue
+    if ((asNumber(choice["index"]) ?? 0) !== 0) continue
     const delta = choice["delta"] ?? choice["message"]
-    if (isObject(delta)) readDelta(delta, state, completion, call)
+    if (isObject(delta)) {
+      readDelta(delta, completion, call)
+      toolCalls.readPieces(state, toolItems(delta), completion, call)
+    }
     readFinish(choice, completion)
+    if (completion.rawFinishReason !== undefined) toolCalls.flush(state, completion)
   }
   if (isObject(chunk["error"]) || typeof chunk["error"] === "string" || event.event === "error") {
     completion.failure = readErrorBody(chunk) ?? { message: "the provider sent an error event" }
@@ -142,28 +146,30 @@ const readCost = (usage: Loose, completion: Completion): void => {
   } else if (ticks !== undefined) completion.providerCost = { total: ticks }
 }
 
-const readDelta = (delta: Loose, state: State, completion: Completion, call: Call): void => {
+/** `function_call` is how calls came before there could be several. */
+const toolItems = (message: Loose): ReadonlyArray<unknown> =>
+  isObject(message["function_call"])
+    ? [...asArray(message["tool_calls"]), { index: 0, function: message["function_call"] }]
+    : asArray(message["tool_calls"])
+
+const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   readReasoning(delta, completion, call)
   const content = delta["content"]
-  if (typeof content === "string") completion.text("text", content)
-  else if (Array.isArray(content)) readContentList(content, completion, call)
+  if (Array.isArray(content)) readContentList(content, completion, call)
+  else if (content !== undefined && content !== null) completion.text("text", asText(content))
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
-  for (const item of asArray(delta["tool_calls"])) readToolCall(asObject(item), state, completion)
-  if (isObject(delta["function_call"])) {
-    readToolCall({ index: 0, function: delta["function_call"] }, state, completion)
-  }
 }
 
 /** Mistral: text and thinking as a list of pieces. */
 const readContentList = (content: ReadonlyArray<unknown>, completion: Completion, call: Call): void => {
   for (const item of content) {
-    const piece = asObject(item)
+    const piece = typeof item === "string" ? { text: item } : asObject(item)
     if (piece["type"] === "thinking") {
       for (const thought of asArray(piece["thinking"])) {
-        completion.reasoning("reasoning", asString(asObject(thought)["text"]) ?? "", ofHost(call, {}))
+        completion.reasoning("reasoning", asText(asObject(thought)["text"]), ofHost(call, {}))
       }
-    } else completion.text("text", asString(piece["text"]) ?? "")
+    } else completion.text("text", asText(piece["text"]))
   }
 }
 
@@ -222,38 +228,6 @@ const mergeDetails = (
   }
   return merged
 }
-
-const readToolCall = (item: Loose, state: State, completion: Completion): void => {
-  const fn = asObject(item["function"])
-  const id = asString(item["id"]) || undefined
-  const called = asString(fn["name"]) || undefined
-  const index = asNumber(item["index"])
-  const known = index === undefined ? undefined : state.tools.get(index)
-  let key: string
-  // Some hosts number every call 0, some leave the number out: then a new id with a name begins a call.
-  const isNew = index === undefined
-    ? state.last === undefined || (id !== undefined && id !== state.lastId) ||
-      (id === undefined && called !== undefined)
-    : known === undefined || (called !== undefined && (known.id !== (id ?? "") || isWhole(completion, known.key)))
-  if (isNew) {
-    key = `tool-${state.count++}`
-    if (index !== undefined) state.tools.set(index, { key, id: id ?? "" })
-  } else key = known?.key ?? state.last ?? "tool-0"
-  state.last = key
-  state.lastId = id ?? state.lastId
-  const extra = item["extra_content"]
-  completion.toolCall(key, {
-    id,
-    name: called,
-    ...(isObject(extra) ? { metadata: { [name]: { extra_content: asJsonObject(extra) } } } : {})
-  })
-  const args = fn["arguments"]
-  if (typeof args === "string") completion.toolArguments(key, args)
-  else if (isObject(args)) completion.toolArguments(key, JSON.stringify(args))
-}
-
-/** The arguments so far are complete: what comes with a name is another call. */
-const isWhole = (completion: Completion, key: string): boolean => isObject(parse(completion.textOf(key)))
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   stop: "stop",

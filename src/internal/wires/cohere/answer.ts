@@ -12,11 +12,12 @@ import {
   asNumber,
   asObject,
   asString,
+  asText,
   isObject,
-  type Loose,
-  parse
+  type Loose
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { lower, name } from "./request.ts"
 
 export interface State {
@@ -45,7 +46,7 @@ const read = (body: Loose, completion: Completion): void => {
   if (!isObject(message)) return
   readPlan(asString(message["tool_plan"]) ?? "", completion)
   const content = message["content"]
-  if (typeof content === "string") completion.text(0, content)
+  if (content !== undefined && content !== null && !Array.isArray(content)) completion.text(0, asText(content))
   const citations = asArray(message["citations"])
   for (const [i, item] of asArray(content).entries()) {
     readContent(i, asObject(item), completion)
@@ -62,15 +63,12 @@ const read = (body: Loose, completion: Completion): void => {
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
   if (event.data.trim() === "[DONE]") return
-  const data = parse(event.data)
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const data = objectOf(event, completion)
+  if (data === undefined) return
   const index = asNumber(data["index"]) ?? 0
   const delta = asObject(data["delta"])
   const message = asObject(delta["message"])
-  switch (data["type"]) {
+  switch (asString(data["type"]) ?? event.event) {
     case "message-start":
       completion.id ??= asString(data["id"])
       return
@@ -85,7 +83,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       return readToolCall(`tool-${index}`, asObject(message["tool_calls"]), completion)
     case "tool-call-delta": {
       const fn = asObject(asObject(message["tool_calls"])["function"])
-      return completion.toolArguments(`tool-${index}`, asString(fn["arguments"]) ?? "")
+      return completion.toolArguments(`tool-${index}`, fn["arguments"])
     }
     case "tool-call-end":
       return completion.close(`tool-${index}`)
@@ -96,6 +94,9 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       else known.push(citation)
       return
     }
+    case "error":
+      completion.failure = readErrorBody(data) ?? { message: "the provider sent an error event" }
+      return
     case "message-end":
       givePlan(state, completion)
       for (const [i, citations] of state.citations) readCitations(i, citations, completion)
@@ -104,9 +105,7 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
       return
     default:
       // Errors have no type; `content-end`, `citation-end` and events we do not know say nothing.
-      if (data["type"] === undefined || data["type"] === "error") {
-        completion.failure = readErrorBody(data) ?? { message: "the provider sent an error event" }
-      }
+      if (data["type"] === undefined) completion.failure = readErrorBody(data)
   }
 }
 
@@ -123,11 +122,11 @@ const readPlan = (plan: string, completion: Completion): void => {
 /** A whole block, the start of one or more of it. */
 const readContent = (index: number, block: Loose, completion: Completion): void => {
   const thinking = asString(block["thinking"])
-  const text = asString(block["text"])
+  const { text } = block
   if (thinking !== undefined && (thinking !== "" || completion.has(index))) {
     completion.reasoning(index, thinking, { [name]: {} })
   }
-  if (text !== undefined) completion.text(index, text)
+  if (text !== undefined && text !== null) completion.text(index, asText(text))
 }
 
 const indexOf = (citation: unknown): number => asNumber(asObject(citation)["content_index"]) ?? 0
@@ -140,7 +139,7 @@ const readCitations = (index: number, citations: ReadonlyArray<JsonValue>, compl
 const readToolCall = (key: string, call: Loose, completion: Completion): void => {
   const fn = asObject(call["function"])
   completion.toolCall(key, { id: asString(call["id"]), name: asString(fn["name"]) })
-  completion.toolArguments(key, asString(fn["arguments"]) ?? "")
+  completion.toolArguments(key, fn["arguments"])
 }
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {

@@ -12,11 +12,13 @@ import {
   asNumber,
   asObject,
   asString,
+  asText,
   isObject,
   type Loose,
   parse
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { name } from "./messages.ts"
 import { lower, type Quirks } from "./request.ts"
 
@@ -56,18 +58,15 @@ const read = (body: Loose, completion: Completion): void => {
 }
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
-  const data = parse(event.data)
   if (event.event.startsWith(eventStream.exceptionPrefix)) {
     completion.failure = {
       type: capitalised(event.event.slice(eventStream.exceptionPrefix.length)),
-      message: messageOf(data) ?? (event.data || undefined)
+      message: messageOf(parse(event.data)) ?? (event.data || undefined)
     }
     return
   }
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const data = objectOf(event, completion)
+  if (data === undefined) return
   const index = asNumber(data["contentBlockIndex"]) ?? 0
   switch (event.event) {
     case "contentBlockStart":
@@ -86,18 +85,18 @@ const step = (state: State, event: WireEvent, completion: Completion): void => {
 
 const readBlock = (index: number, block: JsonObject, completion: Completion): void => {
   const { citationsContent, reasoningContent, text, toolUse } = block
-  if (typeof text === "string") return completion.text(index, text)
+  if (text !== undefined && text !== null) return completion.text(index, asText(text))
   if (isObject(reasoningContent)) return readReasoning(index, reasoningContent, completion)
   if (isObject(toolUse) && toolUse["type"] !== "server_tool_use") {
     return completion.toolCall(index, {
       id: asString(toolUse["toolUseId"]),
       name: asString(toolUse["name"]),
-      parsed: asJsonObject(toolUse["input"])
+      input: toolUse["input"]
     })
   }
   if (isObject(citationsContent)) {
     for (const item of asArray(citationsContent["content"])) {
-      completion.text(index, asString(asObject(item)["text"]) ?? "")
+      completion.text(index, asText(asObject(item)["text"]))
     }
     return
   }
@@ -131,12 +130,11 @@ const startBlock = (state: State, index: number, start: Loose, completion: Compl
 const readDelta = (state: State, index: number, delta: Loose, completion: Completion): void => {
   const { reasoningContent, text, toolResult, toolUse } = delta
   const block = state.get(index)
-  if (typeof text === "string") completion.text(index, text)
+  if (text !== undefined && text !== null) completion.text(index, asText(text))
   else if (isObject(reasoningContent)) readReasoning(index, reasoningContent, completion)
   else if (isObject(toolUse)) {
-    const input = asString(toolUse["input"]) ?? ""
-    if (block === undefined) completion.toolArguments(index, input)
-    else block.input += input
+    if (block === undefined) completion.toolArguments(index, toolUse["input"])
+    else block.input += asString(toolUse["input"]) ?? ""
   } else if (block !== undefined) block.results.push(...asArray(toolResult).map(asJsonObject))
 }
 

@@ -8,16 +8,8 @@ import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody, retryInfoOf } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
-import {
-  asArray,
-  asCount,
-  asJsonObject,
-  asObject,
-  asString,
-  isObject,
-  type Loose,
-  parse
-} from "../../json/values.ts"
+import { asArray, asCount, asJsonObject, asObject, asString, asText, isObject, type Loose } from "../../json/values.ts"
+import { objectOf } from "../events.ts"
 import { lower, name } from "./request.ts"
 
 export interface State {
@@ -62,11 +54,8 @@ const readError = (body: unknown): ErrorFacts | undefined => {
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
   if (event.data.trim() === "[DONE]") return
-  const chunk = parse(event.data)
-  if (!isObject(chunk)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const chunk = objectOf(event, completion)
+  if (chunk === undefined) return
   const error = readError(chunk)
   if (error !== undefined) completion.failure = error
   else readChunk(state, chunk, completion)
@@ -100,7 +89,7 @@ const readPart = (state: State, part: JsonObject, completion: Completion): void 
     completion.toolCall(key, {
       id,
       name: asString(call["name"]),
-      parsed: asJsonObject(call["args"]),
+      input: call["args"],
       ...(metadata === undefined && id === undefined
         ? {}
         : { metadata: { [name]: { ...metadata?.[name], ...(id === undefined ? {} : { id }) } } })
@@ -108,8 +97,8 @@ const readPart = (state: State, part: JsonObject, completion: Completion): void 
     completion.close(key)
     return
   }
-  const written = part["text"]
-  if (typeof written === "string") {
+  if (part["text"] !== undefined && part["text"] !== null) {
+    const written = asText(part["text"])
     const kind = part["thought"] === true ? "reasoning" : "text"
     if (state.kind !== kind) {
       state.kind = kind

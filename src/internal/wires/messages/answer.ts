@@ -14,11 +14,13 @@ import {
   asNumber,
   asObject,
   asString,
+  asText,
   isObject,
   type Loose,
   parse
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { lower, name, type Quirks } from "./request.ts"
 
 export type { Quirks } from "./request.ts"
@@ -60,12 +62,9 @@ const read = (body: Loose, completion: Completion): void => {
 
 const step = (state: State, event: WireEvent, completion: Completion): void => {
   if (event.data.trim() === "[DONE]") return
-  const data = parse(event.data)
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
-  switch (data["type"]) {
+  const data = objectOf(event, completion)
+  if (data === undefined) return
+  switch (asString(data["type"]) ?? event.event) {
     case "message_start": {
       const message = asObject(data["message"])
       readEnvelope(message, completion)
@@ -103,11 +102,11 @@ const readEnvelope = (message: Loose, completion: Completion): void => {
 const readBlock = (index: number, block: JsonObject, completion: Completion): void => {
   switch (block["type"]) {
     case "text":
-      return completion.text(index, asString(block["text"]) ?? "")
+      return completion.text(index, asText(block["text"]))
     case "thinking":
       return completion.reasoning(
         index,
-        asString(block["thinking"]) ?? "",
+        asText(block["thinking"]),
         typeof block["signature"] === "string" && block["signature"] !== ""
           ? { [name]: { signature: block["signature"] } }
           : undefined
@@ -118,7 +117,7 @@ const readBlock = (index: number, block: JsonObject, completion: Completion): vo
       return completion.toolCall(index, {
         id: asString(block["id"]),
         name: asString(block["name"]),
-        parsed: asJsonObject(block["input"])
+        input: block["input"]
       })
     default:
       return completion.provider(name, block)
@@ -142,15 +141,15 @@ const readDelta = (state: State, data: Loose, completion: Completion): void => {
   const block = state.blocks.get(index)
   switch (delta["type"]) {
     case "text_delta":
-      return completion.text(index, asString(delta["text"]) ?? "")
+      return completion.text(index, asText(delta["text"]))
     case "thinking_delta":
-      return completion.reasoning(index, asString(delta["thinking"]) ?? "")
+      return completion.reasoning(index, asText(delta["thinking"]))
     case "signature_delta":
       return completion.metadata(index, "reasoning", { [name]: { signature: asString(delta["signature"]) ?? "" } })
     case "input_json_delta": {
-      const json = asString(delta["partial_json"]) ?? ""
+      const json = delta["partial_json"]
       if (block === undefined || block.type === "tool_use") completion.toolArguments(index, json)
-      else block.input += json
+      else block.input += asString(json) ?? ""
     }
   }
 }

@@ -13,20 +13,19 @@ import {
   asNumber,
   asObject,
   asString,
+  asText,
   isObject,
-  type Loose,
-  parse
+  type Loose
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { objectOf } from "../events.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
+import * as items from "./items.ts"
 import { lower, name, type Quirks } from "./request.ts"
 
 export type { Quirks } from "./request.ts"
 
-export interface State {
-  /** Output items whose content came as deltas already. */
-  readonly streamed: Set<string>
-}
+export type State = items.Items
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -34,7 +33,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: () => ({ streamed: new Set() }),
+  initial: items.make,
   step,
   isComplete: (completion) => completion.done,
   readError
@@ -47,7 +46,7 @@ const readError = (body: unknown): ErrorFacts | undefined => {
 
 const read = (body: Loose, completion: Completion, call: Call): void => {
   for (const [i, item] of asArray(body["output"]).entries()) {
-    readItem(new Set(), String(i), asJsonObject(item), completion, call)
+    readItem(items.make(), String(i), asJsonObject(item), completion, call)
   }
   readResponse(body, completion)
   if (Array.isArray(body["output"])) completion.done = true
@@ -55,8 +54,8 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
 
 /** A whole output item; of one whose deltas were seen, only what they lack. */
 const readItem = (
-  streamed: ReadonlySet<string>,
-  index: string,
+  state: State,
+  output: string,
   item: JsonObject,
   completion: Completion,
   call: Call
@@ -64,31 +63,31 @@ const readItem = (
   switch (item["type"]) {
     case "message": {
       const phase = asString(item["phase"])
-      const key = textKey(index)
-      for (const content of streamed.has(key) ? [] : asArray(item["content"])) {
+      const { key, streamed } = items.take(state, "text", output)
+      for (const content of streamed ? [] : asArray(item["content"])) {
         const part = asObject(content)
         if (part["type"] === "refusal") {
           completion.refusal = (completion.refusal ?? "") + (asString(part["refusal"]) ?? "")
-        } else completion.text(key, asString(part["text"]) ?? "")
+        } else completion.text(key, asText(part["text"]))
       }
       if (phase !== undefined) completion.metadata(key, "text", { [name]: { phase } })
       return completion.close(key)
     }
     case "reasoning": {
-      const key = reasoningKey(index)
-      if (!streamed.has(key)) {
+      const { key, streamed } = items.take(state, "reasoning", output)
+      if (!streamed) {
         const shown = asArray(item["summary"]).length > 0 ? asArray(item["summary"]) : asArray(item["content"])
-        for (const part of shown) completion.reasoning(key, asString(asObject(part)["text"]) ?? "")
+        for (const part of shown) completion.reasoning(key, asText(asObject(part)["text"]))
       }
       completion.metadata(key, "reasoning", { [name]: { provider: call.provider, item: carried(item) } })
       return completion.close(key)
     }
     case "function_call":
     case "custom_tool_call": {
-      const key = callKey(index)
+      const { key } = items.take(state, "call", output)
       const custom = item["type"] === "custom_tool_call"
       announce(key, item, completion)
-      completion.setToolArguments(key, asString(custom ? item["input"] : item["arguments"]) ?? "")
+      completion.setToolArguments(key, custom ? item["input"] : item["arguments"])
       return completion.close(key)
     }
     default:
@@ -115,54 +114,37 @@ const announce = (key: string, item: JsonObject, completion: Completion): void =
     ...(item["type"] === "custom_tool_call" ? { plain: true, metadata: { [name]: { custom: true } } } : {})
   })
 
-const textKey = (output: string) => `text-${output}`
-const reasoningKey = (output: string) => `reasoning-${output}`
-const callKey = (output: string) => `call-${output}`
-
-/** Which output item an event is about: its number, or its id where a host leaves the number out. */
-const outputOf = (data: Loose): string =>
-  String(asCount(data["output_index"]) ?? asString(data["item_id"]) ?? asString(asObject(data["item"])["id"]) ?? 0)
-
 const step = (state: State, event: WireEvent, completion: Completion, call: Call): void => {
   if (event.data.trim() === "[DONE]") return
-  const data = parse(event.data)
-  if (!isObject(data)) {
-    completion.malformed = "an event of the stream is not a JSON object"
-    return
-  }
+  const data = objectOf(event, completion)
+  if (data === undefined) return
   const type = asString(data["type"]) ?? event.event
-  const output = outputOf(data)
-  const delta = asString(data["delta"]) ?? ""
+  const output = items.outputOf(state, data)
+  const delta = asText(data["delta"])
   switch (type) {
-    case "response.output_text.delta": {
-      const key = textKey(output)
-      state.streamed.add(key)
-      return completion.text(key, delta)
-    }
+    case "response.output_text.delta":
+      return completion.text(items.open(state, "text", output), delta)
     case "response.reasoning_summary_text.delta":
-    case "response.reasoning_text.delta": {
-      const key = reasoningKey(output)
-      state.streamed.add(key)
-      return completion.reasoning(key, delta)
-    }
+    case "response.reasoning_text.delta":
+      return completion.reasoning(items.open(state, "reasoning", output), delta)
     case "response.refusal.delta": {
-      state.streamed.add(textKey(output))
+      items.open(state, "text", output)
       completion.refusal = (completion.refusal ?? "") + delta
       return
     }
     case "response.function_call_arguments.delta":
     case "response.custom_tool_call_input.delta":
-      return completion.toolArguments(callKey(output), delta)
+      return completion.toolArguments(items.open(state, "call", output), data["delta"])
     case "response.output_item.added": {
       const item = asJsonObject(data["item"])
       if (item["type"] === "function_call" || item["type"] === "custom_tool_call") {
-        announce(callKey(output), item, completion)
+        announce(items.open(state, "call", output), item, completion)
       }
       return
     }
     case "response.output_item.done": {
-      state.streamed.add(`item-${output}`)
-      return readItem(state.streamed, output, asJsonObject(data["item"]), completion, call)
+      items.close(state, output, data)
+      return readItem(state, output, asJsonObject(data["item"]), completion, call)
     }
     case "response.created":
     case "response.in_progress":
@@ -174,9 +156,9 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
       const response = asObject(data["response"])
       // Some hosts leave the item events out.
       for (const [i, item] of asArray(response["output"]).entries()) {
-        const { id } = asObject(item)
-        if (state.streamed.has(`item-${i}`) || state.streamed.has(`item-${String(id)}`)) continue
-        readItem(state.streamed, String(i), asJsonObject(item), completion, call)
+        const whole = asJsonObject(item)
+        const output = items.missing(state, i, whole)
+        if (output !== undefined) readItem(state, output, whole, completion, call)
       }
       readResponse(response, completion)
       if (type === "response.failed") completion.failure ??= { message: "the provider says the response failed" }
