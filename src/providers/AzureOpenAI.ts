@@ -7,8 +7,8 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
+import { hosts } from "../internal/hosts/rows.ts"
 import { lowerCased } from "../internal/http/headers.ts"
-import * as capabilities from "../internal/models/capabilities.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
 import * as provider from "./internal/toDriver.ts"
@@ -30,18 +30,7 @@ export interface Options extends OpenAICompatible.Options {
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "azure",
-  // Everybody has an address of their own.
-  baseUrl: "",
-  baseUrlVariable: "AZURE_OPENAI_ENDPOINT",
-  prefix: "/openai/v1",
-  keyVariable: "AZURE_OPENAI_API_KEY",
-  keyHeader: "api-key",
-  maxTokens: "max_completion_tokens",
-  reasons: (model) => capabilities.openAIReasons(model) !== false,
-  stop: (model) => capabilities.openAIReasons(model) !== true
-})
+export const preset: OpenAICompatible.Preset = hosts.azure
 
 /**
  * The preset of a dated version of the API.

@@ -3,18 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "baseten",
-  baseUrl: "https://inference.baseten.co",
-  keyVariable: "BASETEN_API_KEY",
-  structured: (model) => model === "deepseek-ai/DeepSeek-V4-Pro" ? "json-mode" : "native"
-})
+export const preset: OpenAICompatible.Preset = hosts.baseten
 
 /**
  * The key comes from `BASETEN_API_KEY` when it is not given.

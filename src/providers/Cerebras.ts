@@ -3,19 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "cerebras",
-  baseUrl: "https://api.cerebras.ai",
-  keyVariable: "CEREBRAS_API_KEY",
-  maxTokens: "max_completion_tokens",
-  reasoning: OpenAICompatible.efforts("none", "low", "medium", "high")
-})
+export const preset: OpenAICompatible.Preset = hosts.cerebras
 
 /**
  * The key comes from `CEREBRAS_API_KEY` when it is not given.

@@ -3,19 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "deepinfra",
-  baseUrl: "https://api.deepinfra.com",
-  prefix: "/v1/openai",
-  keyVariable: "DEEPINFRA_API_KEY",
-  structured: (model) => model === "thinkingmachines/Inkling" ? "json-mode" : "native"
-})
+export const preset: OpenAICompatible.Preset = hosts.deepinfra
 
 /**
  * The key comes from `DEEPINFRA_API_KEY` when it is not given.

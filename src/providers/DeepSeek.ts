@@ -4,20 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "deepseek",
-  baseUrl: "https://api.deepseek.com",
-  prefix: "",
-  keyVariable: "DEEPSEEK_API_KEY",
-  structured: "json-mode",
-  reasoning: OpenAICompatible.thinking("low", "medium", "high", "max")
-})
+export const preset: OpenAICompatible.Preset = hosts.deepseek
 
 /**
  * The key comes from `DEEPSEEK_API_KEY` when it is not given.

@@ -4,26 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
-
-const efforts = OpenAICompatible.efforts("low", "medium", "high", "xhigh", "max")
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "fireworks",
-  baseUrl: "https://api.fireworks.ai",
-  prefix: "/inference/v1",
-  keyVariable: "FIREWORKS_API_KEY",
-  reasoning: (reasoning) =>
-    reasoning.effort === "none"
-      ? { thinking: { type: "disabled" } }
-      : reasoning.effort === undefined && reasoning.budgetTokens !== undefined
-      ? { thinking: { type: "enabled", budget_tokens: reasoning.budgetTokens } }
-      : efforts(reasoning)
-})
+export const preset: OpenAICompatible.Preset = hosts.fireworks
 
 /**
  * The key comes from `FIREWORKS_API_KEY` when it is not given.

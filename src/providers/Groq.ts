@@ -4,28 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
-
-const efforts = OpenAICompatible.efforts("low", "medium", "high")
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "groq",
-  baseUrl: "https://api.groq.com",
-  prefix: "/openai/v1",
-  keyVariable: "GROQ_API_KEY",
-  maxTokens: "max_completion_tokens",
-  structured: (model) => /gpt-oss|llama-4|kimi-k2/.test(model) ? "native" : "json-mode",
-  reasons: (model) => !/llama|compound|gemma/.test(model),
-  reasoning: (reasoning, model) =>
-    /qwen/.test(model)
-      ? reasoning.effort === undefined ? {} : { reasoning_effort: reasoning.effort === "none" ? "none" : "default" }
-      : efforts(reasoning),
-  webSearch: (model) => /compound/.test(model) ? {} : undefined
-})
+export const preset: OpenAICompatible.Preset = hosts.groq
 
 /**
  * The key comes from `GROQ_API_KEY` when it is not given.

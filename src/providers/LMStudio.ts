@@ -3,19 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "lmstudio",
-  baseUrl: "http://localhost:1234",
-  keyVariable: "LM_API_TOKEN",
-  keyOptional: true,
-  jsonObject: false
-})
+export const preset: OpenAICompatible.Preset = hosts.lmstudio
 
 /**
  * A key is needed only where the server asks for one (`LM_API_TOKEN`). The address is `http://localhost:1234` when no

@@ -3,25 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
-
-const efforts = OpenAICompatible.efforts("low", "medium", "high")
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "llamacpp",
-  baseUrl: "http://localhost:8080",
-  keyVariable: "LLAMA_API_KEY",
-  keyOptional: true,
-  // Thinking is a matter of the chat template.
-  reasoning: (reasoning) =>
-    reasoning.effort === "none"
-      ? { chat_template_kwargs: { enable_thinking: false } }
-      : efforts(reasoning)
-})
+export const preset: OpenAICompatible.Preset = hosts.llamacpp
 
 /**
  * A key is needed only where the server asks for one (`LLAMA_API_KEY`). The address is `http://localhost:8080` when

@@ -4,20 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "majordomo",
-  baseUrl: "http://localhost:7680",
-  baseUrlVariable: "MAJORDOMO_GATEWAY_URL",
-  keyVariable: "MAJORDOMO_API_KEY",
-  keyHeader: "x-majordomo-key",
-  headers: (model) => ({ "x-majordomo-provider": "majordomo", "x-majordomo-model": model })
-})
+export const preset: OpenAICompatible.Preset = hosts.majordomo
 
 /**
  * The key comes from `MAJORDOMO_API_KEY` when it is not given. The address is `MAJORDOMO_GATEWAY_URL`, else

@@ -4,20 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "mistral",
-  baseUrl: "https://api.mistral.ai",
-  keyVariable: "MISTRAL_API_KEY",
-  streamUsage: false,
-  rename: { seed: "random_seed" },
-  reasoning: OpenAICompatible.efforts("none", "high")
-})
+export const preset: OpenAICompatible.Preset = hosts.mistral
 
 /**
  * The key comes from `MISTRAL_API_KEY` when it is not given.

@@ -4,26 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
-
-const efforts = OpenAICompatible.efforts("low", "high", "max")
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "moonshot",
-  baseUrl: "https://api.moonshot.ai",
-  keyVariable: "MOONSHOT_API_KEY",
-  reasons: (model) => !model.startsWith("moonshot-v1"),
-  reasoning: (reasoning, model) =>
-    model.startsWith("kimi-k3")
-      ? efforts(reasoning)
-      : reasoning.effort === undefined
-      ? {}
-      : { thinking: { type: reasoning.effort === "none" ? "disabled" : "enabled" } }
-})
+export const preset: OpenAICompatible.Preset = hosts.moonshot
 
 /**
  * The key comes from `MOONSHOT_API_KEY` when it is not given.

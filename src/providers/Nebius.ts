@@ -3,18 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "nebius",
-  baseUrl: "https://api.tokenfactory.nebius.com",
-  keyVariable: "NEBIUS_API_KEY",
-  structured: (model) => model === "moonshotai/Kimi-K2.6" ? "json-mode" : "native"
-})
+export const preset: OpenAICompatible.Preset = hosts.nebius
 
 /**
  * The key comes from `NEBIUS_API_KEY` when it is not given.

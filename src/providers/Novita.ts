@@ -3,19 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "novita",
-  baseUrl: "https://api.novita.ai",
-  prefix: "/openai/v1",
-  keyVariable: "NOVITA_API_KEY",
-  structured: (model) => /^(deepseek\/deepseek-v4-pro|zai-org\/glm-5\.1)$/.test(model) ? "json-mode" : "native"
-})
+export const preset: OpenAICompatible.Preset = hosts.novita
 
 /**
  * The key comes from `NOVITA_API_KEY` when it is not given.

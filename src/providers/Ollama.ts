@@ -3,19 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "ollama",
-  baseUrl: "http://localhost:11434",
-  keyVariable: "OLLAMA_API_KEY",
-  keyOptional: true,
-  reasoning: OpenAICompatible.efforts("none", "low", "medium", "high")
-})
+export const preset: OpenAICompatible.Preset = hosts.ollama
 
 /**
  * A key is needed only where the server asks for one (`OLLAMA_API_KEY`). The address is `http://localhost:11434` when

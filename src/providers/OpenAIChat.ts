@@ -7,7 +7,7 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
-import * as capabilities from "../internal/models/capabilities.ts"
+import { hosts } from "../internal/hosts/rows.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
 import * as provider from "./internal/toDriver.ts"
@@ -23,15 +23,7 @@ export type Options = OpenAICompatible.Options
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "openai",
-  baseUrl: "https://api.openai.com",
-  keyVariable: "OPENAI_API_KEY",
-  maxTokens: "max_completion_tokens",
-  reasons: (model) => capabilities.openAIReasons(model) !== false,
-  // Reasoning models take no stop sequences.
-  stop: (model) => capabilities.openAIReasons(model) !== true
-})
+export const preset: OpenAICompatible.Preset = hosts["openai-chat"]
 
 /**
  * @since 0.1.0

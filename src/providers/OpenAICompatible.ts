@@ -11,70 +11,47 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { Call, Lowered, Wire } from "../internal/call/driver.ts"
+import type { Preset } from "../internal/hosts/preset.ts"
 import { isObject } from "../internal/json/values.ts"
 import * as capabilities from "../internal/models/capabilities.ts"
 import * as chatCompletions from "../internal/wires/chat-completions/answer.ts"
-import { LLM, type Reasoning, type Settings } from "../LLM.ts"
+import { LLM, type Settings } from "../LLM.ts"
 import { ConfigurationError } from "../LLMError.ts"
 import * as provider from "./internal/toDriver.ts"
 
-/**
- * One host. Only what differs from OpenAI's own API needs saying.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Preset {
-  /** Provider name on answers, in errors, logs and prices. */
-  readonly name: string
-  /** Address with or without a path; empty when every user has one of their own. */
-  readonly baseUrl: string
-  /** Environment variable of the address, for hosts that everybody runs themselves; `baseUrl` is the default. */
-  readonly baseUrlVariable?: string | undefined
-  /** Path used when a `baseUrl` has none. Default `/v1`. */
-  readonly prefix?: string | undefined
-  /** Path of the endpoint under the base. Default `/chat/completions`. */
-  readonly path?: string | ((model: string) => string) | undefined
-  /** Environment variable of the key; none when the host needs no key. */
-  readonly keyVariable?: string | undefined
-  /** The key may be missing. Default true when there is no `keyVariable`. */
-  readonly keyOptional?: boolean | undefined
-  /** Header that carries the key. Default `authorization`, as a bearer token. */
-  readonly keyHeader?: string | undefined
-  /** Headers of every request. */
-  readonly headers?: ((model: string) => Readonly<Record<string, string>>) | undefined
-  /** How the host, or a model of it, takes a schema. Default `"native"`: `response_format` of type `json_schema`. */
-  readonly structured?: Structured | ((model: string) => Structured) | undefined
-  /** False when the host rejects `response_format` of type `json_object`. Default true. */
-  readonly jsonObject?: boolean | undefined
-  /** Name of the output cap. Default `max_tokens`. */
-  readonly maxTokens?: "max_tokens" | "max_completion_tokens" | undefined
-  /** Body fields that turn reasoning on or off. Default `reasoning_effort`. */
-  readonly reasoning?: ((reasoning: Reasoning, model: string) => Readonly<Record<string, unknown>>) | undefined
-  /** False for models that do not reason: asking them to is `Unsupported`. */
-  readonly reasons?: ((model: string) => boolean) | undefined
-  /** Body fields that turn web search on; without it, or when it gives none, web search is `Unsupported`. */
-  readonly webSearch?: ((model: string) => Readonly<Record<string, unknown>> | undefined) | undefined
-  /** False when the host rejects `stream_options`. Default true. */
-  readonly streamUsage?: boolean | undefined
-  /** False for models that reject temperature and topP. */
-  readonly sampling?: ((model: string) => boolean) | undefined
-  /** False for models that reject stop sequences. */
-  readonly stop?: ((model: string) => boolean) | undefined
-  /** Name of the provider whose list prices apply. Default: the host's own; most have none, and then no price is known. */
-  readonly prices?: string | undefined
-  /** Fields of the body that the host calls by another name: `{ seed: "random_seed" }`. */
-  readonly rename?: Readonly<Record<string, string>> | undefined
-}
+export type {
+  /**
+   * What differs from host to host: a row.
+   *
+   * @since 0.1.0
+   * @category presets
+   */
+  Preset,
+  /**
+   * How a host takes a schema.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Structured
+} from "../internal/hosts/preset.ts"
 
-/**
- * A way to ask for a value of a schema: `response_format` with the schema, `json_object` with the schema in the prompt,
- * a tool that must be called, or the prompt alone.
- *
- * @since 0.1.0
- * @category models
- */
-export type Structured = "native" | "json-mode" | "tool" | "prompt"
+export {
+  /**
+   * Reasoning by the efforts a host knows: one that it does not know becomes the next higher.
+   *
+   * @since 0.1.0
+   * @category presets
+   */
+  efforts,
+  /**
+   * `efforts` for a host whose models think only when `thinking` says so, and stop at `"none"`.
+   *
+   * @since 0.1.0
+   * @category presets
+   */
+  thinking
+} from "../internal/hosts/efforts.ts"
 
 /**
  * @since 0.1.0
@@ -145,6 +122,7 @@ const quirks = (row: Preset, model: string): chatCompletions.Quirks => {
     webSearch: webSearch === undefined ? undefined : (call) => webSearch(call.model) ?? call.unsupported("web search"),
     sampling: row.sampling ?? ((model) => capabilities.sampling(row.name, model)),
     reasons: row.reasons ?? (() => true),
+    topK: row.topK ?? true,
     stop: row.stop ?? (() => true)
   }
 }
@@ -194,45 +172,6 @@ const findBaseUrl = (row: Preset, options: Options): Effect.Effect<string, Confi
       description: `no address: ${variable === undefined ? "" : `set ${variable}, or `}give options.baseUrl`
     })
   })
-
-/**
- * `reasoning_effort` for a host that knows only some efforts, given from the lowest to the highest: the nearest one that
- * is not below what is wanted, else the highest. `"none"` is never made up.
- *
- * @since 0.1.0
- * @category presets
- */
-export const efforts =
-  (...known: ReadonlyArray<Effort>) => (reasoning: Reasoning): Readonly<Record<string, unknown>> => {
-    const { effort } = reasoning
-    if (effort === undefined) return {}
-    if (effort === "none") return known.includes("none") ? { reasoning_effort: "none" } : {}
-    const wanted = allEfforts.indexOf(effort)
-    const found = known.find((one) => one !== "none" && allEfforts.indexOf(one) >= wanted) ?? known[known.length - 1]
-    return { reasoning_effort: found }
-  }
-
-/**
- * `efforts` for a host whose models think only when `thinking` says so, and stop at `"none"`.
- *
- * @since 0.1.0
- * @category presets
- */
-export const thinking = (
-  ...known: ReadonlyArray<Effort>
-): (reasoning: Reasoning) => Readonly<Record<string, unknown>> => {
-  const effort = efforts(...known)
-  return (reasoning) =>
-    reasoning.effort === "none"
-      ? { thinking: { type: "disabled" } }
-      : reasoning.effort === undefined
-      ? {}
-      : { thinking: { type: "enabled" }, ...effort(reasoning) }
-}
-
-type Effort = NonNullable<Reasoning["effort"]>
-
-const allEfforts: ReadonlyArray<Effort> = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 /**
  * What `layerPreset` gives: the constructor of a host's layers.

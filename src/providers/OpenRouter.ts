@@ -4,26 +4,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "openrouter",
-  baseUrl: "https://openrouter.ai",
-  prefix: "/api/v1",
-  keyVariable: "OPENROUTER_API_KEY",
-  // It takes one of the two.
-  reasoning: ({ budgetTokens, effort }) =>
-    budgetTokens !== undefined && effort !== "none"
-      ? { reasoning: { max_tokens: budgetTokens } }
-      : effort === undefined
-      ? {}
-      : { reasoning: { effort: effort === "max" ? "xhigh" : effort } },
-  webSearch: () => ({ plugins: [{ id: "web" }] })
-})
+export const preset: OpenAICompatible.Preset = hosts.openrouter
 
 /**
  * The key comes from `OPENROUTER_API_KEY` when it is not given.

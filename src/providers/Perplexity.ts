@@ -3,22 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "perplexity",
-  baseUrl: "https://api.perplexity.ai",
-  prefix: "",
-  keyVariable: "PERPLEXITY_API_KEY",
-  jsonObject: false,
-  reasons: (model) => /reasoning|research/.test(model),
-  reasoning: OpenAICompatible.efforts("minimal", "low", "medium", "high"),
-  webSearch: () => ({})
-})
+export const preset: OpenAICompatible.Preset = hosts.perplexity
 
 /**
  * The key comes from `PERPLEXITY_API_KEY` when it is not given.

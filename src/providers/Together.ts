@@ -3,18 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "together",
-  baseUrl: "https://api.together.xyz",
-  keyVariable: "TOGETHER_API_KEY",
-  reasoning: OpenAICompatible.thinking("low", "medium", "high")
-})
+export const preset: OpenAICompatible.Preset = hosts.together
 
 /**
  * The key comes from `TOGETHER_API_KEY` when it is not given.

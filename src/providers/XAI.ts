@@ -3,23 +3,14 @@
  *
  * @since 0.1.0
  */
+import { hosts } from "../internal/hosts/rows.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
-
-const twoEfforts = OpenAICompatible.efforts("low", "high")
-const efforts = OpenAICompatible.efforts("none", "low", "medium", "high")
 
 /**
  * @since 0.1.0
  * @category presets
  */
-export const preset: OpenAICompatible.Preset = OpenAICompatible.preset({
-  name: "xai",
-  baseUrl: "https://api.x.ai",
-  keyVariable: "XAI_API_KEY",
-  reasons: (model) => /^grok-(3-mini|4\.3|latest)/.test(model) || !/^grok-/.test(model),
-  reasoning: (reasoning, model) => (model.startsWith("grok-3-mini") ? twoEfforts : efforts)(reasoning),
-  stop: (model) => /non-reasoning|^grok-[23](-(?!mini)|$)/.test(model) || !/^grok-/.test(model)
-})
+export const preset: OpenAICompatible.Preset = hosts.xai
 
 /**
  * The key comes from `XAI_API_KEY` when it is not given.

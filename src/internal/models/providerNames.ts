@@ -1,6 +1,8 @@
 /** Names of providers: fields under them are for that provider alone. */
+import { hosts } from "../hosts/rows.ts"
 
 const names = new Set([
+  ...Object.keys(hosts),
   "openai",
   "anthropic",
   "gemini",

@@ -1,46 +1,26 @@
 /** The providers that `Models` knows by name. */
+import { hosts } from "../../internal/hosts/rows.ts"
 import * as capabilities from "../../internal/models/capabilities.ts"
 import type { Provider } from "../../Models.ts"
 import * as Anthropic from "../Anthropic.ts"
 import * as AzureOpenAI from "../AzureOpenAI.ts"
-import * as Baseten from "../Baseten.ts"
 import * as Bedrock from "../Bedrock.ts"
 import * as BedrockMantle from "../BedrockMantle.ts"
-import * as Cerebras from "../Cerebras.ts"
 import * as Cohere from "../Cohere.ts"
-import * as DeepInfra from "../DeepInfra.ts"
-import * as DeepSeek from "../DeepSeek.ts"
-import * as Fireworks from "../Fireworks.ts"
 import * as Gemini from "../Gemini.ts"
-import * as Groq from "../Groq.ts"
-import * as LlamaCpp from "../LlamaCpp.ts"
-import * as LMStudio from "../LMStudio.ts"
-import * as Majordomo from "../Majordomo.ts"
-import * as Mistral from "../Mistral.ts"
-import * as Moonshot from "../Moonshot.ts"
-import * as Nebius from "../Nebius.ts"
-import * as Novita from "../Novita.ts"
-import * as Ollama from "../Ollama.ts"
 import * as OpenAI from "../OpenAI.ts"
-import * as OpenAIChat from "../OpenAIChat.ts"
 import * as OpenAICompatible from "../OpenAICompatible.ts"
-import * as OpenRouter from "../OpenRouter.ts"
-import * as Perplexity from "../Perplexity.ts"
-import * as Together from "../Together.ts"
-import * as VLLM from "../VLLM.ts"
-import * as XAI from "../XAI.ts"
 import * as aws from "./aws.ts"
 
 /** A provider of a preset: what it can do is what its row says. */
 export const fromPreset = (
   row: OpenAICompatible.Preset,
-  layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(row),
-  module = "OpenAICompatible"
+  layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(row)
 ): Provider => {
   const { webSearch } = row
   return {
     layer,
-    module,
+    module: row.module ?? "OpenAICompatible",
     wire: "chat-completions",
     baseUrl: row.baseUrl === "" ? "your own" : row.baseUrl,
     keyVariables: row.keyVariable === undefined ? [] : [row.keyVariable],
@@ -56,7 +36,18 @@ export const fromPreset = (
 
 const claude = (model: string): string => capabilities.claudeName(model) ?? model
 
-export const providers: Readonly<Record<string, Provider>> = {
+/** Layers that do more than their host's row says. */
+const own: Readonly<Record<string, OpenAICompatible.Constructor>> = { azure: AzureOpenAI.layer }
+
+/** The catalog entries of hosts, from their rows alone. */
+export const fromRows = (
+  rows: Readonly<Record<string, OpenAICompatible.Preset>>
+): Readonly<Record<string, Provider>> =>
+  Object.fromEntries(
+    Object.entries(rows).map(([name, row]) => [name, fromPreset(row, Object.hasOwn(own, name) ? own[name] : undefined)])
+  )
+
+const ofVendors: Readonly<Record<string, Provider>> = {
   openai: {
     layer: OpenAI.layer,
     module: "OpenAI",
@@ -68,7 +59,6 @@ export const providers: Readonly<Record<string, Provider>> = {
     webSearch: (model) => capabilities.webSearch("openai", model),
     sampling: (model) => capabilities.sampling("openai", model)
   },
-  "openai-chat": fromPreset(OpenAIChat.preset, OpenAIChat.layer, "OpenAIChat"),
   anthropic: {
     layer: Anthropic.layer,
     module: "Anthropic",
@@ -92,7 +82,6 @@ export const providers: Readonly<Record<string, Provider>> = {
     webSearch: (model) => capabilities.webSearch("gemini", model),
     sampling: () => true
   },
-  deepseek: fromPreset(DeepSeek.preset, DeepSeek.layer, "DeepSeek"),
   cohere: {
     layer: Cohere.layer,
     module: "Cohere",
@@ -126,24 +115,7 @@ export const providers: Readonly<Record<string, Provider>> = {
     structured: (model) => capabilities.anthropicStructured(claude(model)) ? "native" : "tool",
     webSearch: false,
     sampling: () => false
-  },
-  fireworks: fromPreset(Fireworks.preset, Fireworks.layer, "Fireworks"),
-  together: fromPreset(Together.preset, Together.layer, "Together"),
-  baseten: fromPreset(Baseten.preset, Baseten.layer, "Baseten"),
-  nebius: fromPreset(Nebius.preset, Nebius.layer, "Nebius"),
-  deepinfra: fromPreset(DeepInfra.preset, DeepInfra.layer, "DeepInfra"),
-  moonshot: fromPreset(Moonshot.preset, Moonshot.layer, "Moonshot"),
-  novita: fromPreset(Novita.preset, Novita.layer, "Novita"),
-  groq: fromPreset(Groq.preset, Groq.layer, "Groq"),
-  mistral: fromPreset(Mistral.preset, Mistral.layer, "Mistral"),
-  openrouter: fromPreset(OpenRouter.preset, OpenRouter.layer, "OpenRouter"),
-  xai: fromPreset(XAI.preset, XAI.layer, "XAI"),
-  perplexity: fromPreset(Perplexity.preset, Perplexity.layer, "Perplexity"),
-  cerebras: fromPreset(Cerebras.preset, Cerebras.layer, "Cerebras"),
-  azure: fromPreset(AzureOpenAI.preset, AzureOpenAI.layer, "AzureOpenAI"),
-  ollama: fromPreset(Ollama.preset, Ollama.layer, "Ollama"),
-  vllm: fromPreset(VLLM.preset, VLLM.layer, "VLLM"),
-  lmstudio: fromPreset(LMStudio.preset, LMStudio.layer, "LMStudio"),
-  llamacpp: fromPreset(LlamaCpp.preset, LlamaCpp.layer, "LlamaCpp"),
-  majordomo: fromPreset(Majordomo.preset, Majordomo.layer, "Majordomo")
+  }
 }
+
+export const providers: Readonly<Record<string, Provider>> = { ...ofVendors, ...fromRows(hosts) }

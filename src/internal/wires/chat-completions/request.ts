@@ -5,6 +5,7 @@ import type { Loose } from "../../json/values.ts"
 import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { furtherOptions } from "../furtherOptions.ts"
 import { metadataOf } from "../metadata.ts"
 import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structuredAnswer.ts"
@@ -25,6 +26,8 @@ export interface Quirks {
   readonly sampling: (model: string) => boolean
   /** The model reasons, as far as that is known. */
   readonly reasons: (model: string) => boolean
+  /** The host takes `top_k`. */
+  readonly topK: boolean
   /** The model takes stop sequences. */
   readonly stop: (model: string) => boolean
 }
@@ -75,6 +78,11 @@ export const lower = (call: Call, quirks: Quirks): Lowered => {
     [quirks.maxTokens]: options.maxTokens,
     stop: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
     seed: options.seed,
+    ...furtherOptions(call, {
+      ...(sampling ? { presencePenalty: "presence_penalty", frequencyPenalty: "frequency_penalty" } : {}),
+      ...(sampling && quirks.topK ? { topK: "top_k" } : {}),
+      ...(tools.length > 0 ? { parallelToolCalls: "parallel_tool_calls" } : {})
+    }),
     ...(options.reasoning === undefined || !quirks.reasons(call.model) ? {}
       : quirks.reasoning(options.reasoning, call)),
     ...(tools.length === 0 ? {} : { tools }),

@@ -5,6 +5,7 @@ import { type Loose } from "../../json/values.ts"
 import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { furtherOptions } from "../furtherOptions.ts"
 import { isOwn, metadataOf } from "../metadata.ts"
 import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structuredAnswer.ts"
@@ -37,6 +38,11 @@ export const lower = (call: Call): Lowered => {
       max_tokens: options.maxTokens,
       stop_sequences: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
       seed: options.seed,
+      ...furtherOptions(call, {
+        topK: "k",
+        presencePenalty: "presence_penalty",
+        frequencyPenalty: "frequency_penalty"
+      }),
       ...(tools.length === 0 ? {} : { tools }),
       tool_choice: structured.tool === undefined ? chosen.choice : "REQUIRED",
       ...(chosen.tools.length > 0 && chosen.tools.every((tool) => tool.strict === true) ? { strict_tools: true } : {}),

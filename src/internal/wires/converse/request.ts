@@ -6,6 +6,7 @@ import * as capabilities from "../../models/capabilities.ts"
 import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { type Fields, furtherOptions } from "../furtherOptions.ts"
 import { answerTool, schemaInstruction } from "../structuredAnswer.ts"
 import { cachePoint, lowerMessages } from "./messages.ts"
 import { lowerReasoning } from "./reasoning.ts"
@@ -44,10 +45,22 @@ export const lower = (call: Call, quirks: Quirks): Lowered => {
       ...(Object.keys(inferenceConfig).length === 0 ? {} : { inferenceConfig }),
       toolConfig: lowerTools(call, structured, reasoning.thinks),
       outputConfig: structured.outputConfig,
-      additionalModelRequestFields: reasoning.fields
+      additionalModelRequestFields: withFields(
+        reasoning.fields,
+        furtherOptions(call, claudeFields(call, reasoning.thinks))
+      )
     }
   }
 }
+
+/** Only Claude has a place for them, beside what Converse knows itself. */
+const claudeFields = (call: Call, thinks: boolean): Fields => {
+  const claude = capabilities.claudeName(call.model)
+  return claude !== undefined && !thinks && capabilities.sampling(call.provider, claude) ? { topK: "top_k" } : {}
+}
+
+const withFields = (fields: Loose | undefined, more: Loose): Loose | undefined =>
+  Object.keys(more).length === 0 ? fields : { ...fields, ...more }
 
 const present = (fields: Loose): Loose =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))

@@ -6,6 +6,7 @@ import * as capabilities from "../../models/capabilities.ts"
 import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { furtherOptions } from "../furtherOptions.ts"
 import { isOwn, metadataOf } from "../metadata.ts"
 import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structuredAnswer.ts"
@@ -45,6 +46,11 @@ export const lower = (call: Call): Lowered => {
     maxOutputTokens: options.maxTokens,
     stopSequences: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
     seed: options.seed,
+    ...furtherOptions(call, {
+      topK: "topK",
+      presencePenalty: "presencePenalty",
+      frequencyPenalty: "frequencyPenalty"
+    }),
     ...lowerReasoning(call),
     ...structured.config
   }

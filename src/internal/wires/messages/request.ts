@@ -7,6 +7,7 @@ import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { budgetOf, lowerThinking } from "../claudeThinking.ts"
+import { furtherOptions } from "../furtherOptions.ts"
 import { isOwn, metadataOf } from "../metadata.ts"
 import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structuredAnswer.ts"
@@ -60,9 +61,14 @@ export const lower = (call: Call, quirks: Quirks): Lowered => {
       ...(system.length === 0 ? {} : { system: lowerSystem(system, breakpointOf(call, quirks)) }),
       messages: lowerMessages(call),
       ...lowerSampling(call, reasoning.thinks),
+      ...furtherOptions(call, {
+        ...(!reasoning.thinks && capabilities.sampling(call.provider, model) ? { topK: "top_k" } : {}),
+        // Part of the choice of tools.
+        ...(tools.length > 0 ? { parallelToolCalls: "tool_choice" } : {})
+      }),
       stop_sequences: options.stop === undefined || options.stop.length === 0 ? undefined : options.stop,
       ...(tools.length === 0 ? {} : { tools }),
-      tool_choice: structured.toolChoice ?? lowerToolChoice(call, reasoning.thinks),
+      tool_choice: oneAtATime(call, structured.toolChoice ?? lowerToolChoice(call, reasoning.thinks)),
       ...thinking,
       ...(Object.keys(output).length === 0 ? {} : { output_config: output }),
       ...(call.stream ? { stream: true } : {})
@@ -153,6 +159,11 @@ const lowerToolChoice = ({ options, tools, warn }: Call, thinks: boolean): Loose
   if (typeof choice === "object") return { type: "tool", name: choice.tool }
   return { type: choice === "required" ? "any" : choice }
 }
+
+const oneAtATime = ({ options, tools }: Call, choice: Loose | undefined): Loose | undefined =>
+  options.parallelToolCalls !== false || tools.length === 0 || choice?.["type"] === "none"
+    ? choice
+    : { ...(choice ?? { type: "auto" }), disable_parallel_tool_use: true }
 
 /** Turns must alternate: tool results are the user's, and neighbours of one role are joined. */
 const lowerMessages = (call: Call): ReadonlyArray<Loose> => {

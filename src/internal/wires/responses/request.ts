@@ -6,6 +6,7 @@ import * as capabilities from "../../models/capabilities.ts"
 import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { furtherOptions } from "../furtherOptions.ts"
 import { isOwn, metadataOf } from "../metadata.ts"
 import * as parts from "../parts.ts"
 import { answerTool, schemaInstruction } from "../structuredAnswer.ts"
@@ -62,6 +63,7 @@ export const lower = (call: Call, quirks: Quirks): Lowered => {
       ],
       ...(sampling ? { temperature: options.temperature, top_p: options.topP } : {}),
       max_output_tokens: options.maxTokens,
+      ...furtherOptions(call, tools.length > 0 ? { parallelToolCalls: "parallel_tool_calls" } : {}),
       ...(tools.length === 0 ? {} : { tools }),
       tool_choice: structured.tool !== undefined
         ? call.tools.length > 0 ? "required" : { type: "function", name: answerTool }
