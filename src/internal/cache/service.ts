@@ -22,6 +22,7 @@ import { replay } from "../call/answerStream.ts"
 import { copyWith } from "../call/copyError.ts"
 import { type Decoded, withSource } from "../call/decodedFrom.ts"
 import { logFailure } from "../call/logFailure.ts"
+import { withSpan } from "../call/telemetry.ts"
 import { uuidv7 } from "../call/uuid.ts"
 import { Entry, keyOf, type Stored, toStored } from "./entry.ts"
 
@@ -102,13 +103,15 @@ export const make = (
       call: Call<A, R>,
       streamed: boolean
     ): Effect.Effect<Option.Option<Recalled<A>>, LLMError.LLMError, R> =>
-      Effect.flatMap(read(call.key), (stored) => {
-        const recalled = Option.isSome(stored) ? recall(stored.value, call, streamed) : Effect.succeedNone
-        return Effect.flatMap(
-          recalled,
-          (found) => Option.isSome(found) ? Effect.succeed(found) : joined(call, streamed)
-        )
-      })
+      withSpan("Cache.lookup", () => ({ attributes: { "effect_majordomo.cache.key": call.key } }), () =>
+        Effect.flatMap(read(call.key), (stored) => {
+          const recalled = Option.isSome(stored) ? recall(stored.value, call, streamed) : Effect.succeedNone
+          return Effect.flatMap(
+            recalled,
+            (found) =>
+              Option.isSome(found) ? Effect.succeed(found) : joined(call, streamed)
+          )
+        }))
 
     const joined = <A, R>(
       call: Call<A, R>,
@@ -116,7 +119,9 @@ export const make = (
     ): Effect.Effect<Option.Option<Recalled<A>>, LLMError.LLMError, R> =>
       Effect.suspend(() => {
         const flight = flights.get(call.key)
-        if (flight === undefined) return Effect.succeedNone
+        if (flight === undefined) {
+          return Effect.succeedNone
+        }
         return Effect.flatMap(
           waited(flight, call),
           (landing): Effect.Effect<Option.Option<Recalled<A>>, LLMError.LLMError, R> => {
@@ -149,7 +154,8 @@ export const make = (
     const generate = <A, R>(call: Call<A, R>): Effect.Effect<Response<A>, LLMError.LLMError, R> =>
       Effect.flatMap(
         known(call, false),
-        (recalled) => Option.isSome(recalled) ? Effect.succeed(recalled.value.response) : lead(call)
+        (recalled) =>
+          Option.isSome(recalled) ? Effect.succeed(recalled.value.response) : lead(call)
       )
 
     /** Asks, while others of the same key wait. */
@@ -159,10 +165,13 @@ export const make = (
         Effect.suspend(() => {
           const { key, request } = call
           // Someone else may have begun since.
-          if (flights.has(key)) return restore(generate(call))
+          if (flights.has(key)) {
+            return restore(generate(call))
+          }
           const flight = Deferred.unsafeMake<Landing>(FiberId.none)
           flights.set(key, flight)
-          const land = (landing: Landing) => Deferred.succeed(flight, landing)
+          const land = (landing: Landing) =>
+            Deferred.succeed(flight, landing)
           const asked = Effect.flatMap(
             Effect.zipRight(Metric.increment(misses), llm.generate(withSource(request))),
             (response) => {

@@ -12,6 +12,7 @@ import * as LLMError from "../../LLMError.ts"
 import type { Response, StreamPart } from "../../Response.ts"
 import { Account, accountOf, withAccount, withMovesOn, withoutMovingOn } from "../call/account.ts"
 import * as opened from "../call/openedStream.ts"
+import { withSpan } from "../call/telemetry.ts"
 import { Continuation } from "./continuation.ts"
 import type { Member, Visit } from "./member.ts"
 import { Progress } from "./progress.ts"
@@ -31,6 +32,8 @@ export interface Won<X> {
 interface OpenedIn<A, R> extends opened.OpenedStream<A, R> {
   readonly scope: Scope.CloseableScope
 }
+
+const noOptions = () => ({})
 
 const failsOver = (error: LLMError.LLMError): boolean =>
   error._tag === "ProviderError" || error._tag === "ResponseParsingError"
@@ -58,7 +61,14 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     }
     const failure = (last: LLMError.LLMError | undefined) =>
       last === undefined ? progress.circuitOpen : progress.final(last)
-    const asked = (visit: Visit) => watched(progress, visit, ask(visit))
+    const asked = (visit: Visit) => {
+      const { model, provider } = visit.member.service
+      return withSpan(
+        "Cascade.member",
+        () => ({ attributes: { "gen_ai.provider.name": provider, "gen_ai.request.model": model } }),
+        () => watched(progress, visit, ask(visit))
+      )
+    }
     if (options.hedge !== undefined) {
       return Effect.tap(
         race(progress, options.hedge, { ask: asked, discard, movesOn, failure }),
@@ -88,6 +98,9 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
   }
 
   const generate = <A, R>(request: Request<A, R>): Effect.Effect<Response<A>, LLMError.LLMError, R> =>
+    withSpan("Cascade.generate", noOptions, () => answered(request))
+
+  const answered = <A, R>(request: Request<A, R>): Effect.Effect<Response<A>, LLMError.LLMError, R> =>
     Effect.flatMap(started(request), (progress) =>
       Effect.map(
         first(
@@ -126,11 +139,12 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
 
   const stream = <A, R>(request: Request<A, R>): Stream.Stream<StreamPart<A>, LLMError.LLMError, R> =>
     opened.toStream((scope) =>
-      Effect.flatMap(started(request), (progress) =>
-        Effect.flatMap(
-          openFirst(progress, request, scope),
-          (won) => following(progress, request, won, scope)
-        ))
+      withSpan("Cascade.stream", noOptions, () =>
+        Effect.flatMap(started(request), (progress) =>
+          Effect.flatMap(
+            openFirst(progress, request, scope),
+            (won) => following(progress, request, won, scope)
+          )))
     )
 
   const continues = (error: LLMError.LLMError, progress: Progress): boolean =>

@@ -15,6 +15,7 @@ import type { Response, StreamPart } from "../../Response.ts"
 import { replay } from "../call/answerStream.ts"
 import { type Decoded, withSource } from "../call/decodedFrom.ts"
 import { logFailure, nameOf } from "../call/logFailure.ts"
+import { withSpan } from "../call/telemetry.ts"
 import { scrub, type Scrubbed } from "./answer.ts"
 import { type Guard, type Made, type Outcome, type Patterns, provideUnder } from "./hook.ts"
 import type { Rule } from "./matcher.ts"
@@ -133,41 +134,42 @@ const before = <A, R>(
   request: Request<A, R>,
   report: Report
 ): Effect.Effect<Request<A, R>, LLMError.HookBlockedError> =>
-  Effect.gen(function*() {
-    const clock = yield* Effect.clock
-    const verdicts: Array<Verdict> = []
-    let current = request
-    for (const made of hooks.all) {
-      if (made._tag === "Patterns") {
-        if (!made.phases.has("before")) continue
-        const startedAt = clock.unsafeCurrentTimeNanos()
-        const matches = new Matches()
-        const redacted = redactRequest({ rules: made.rules, window: Infinity }, current, matches)
-        const duration = Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt)
-        const verdict = verdictOf(made, "before", matches, duration)
-        verdicts.push(verdict)
-        if (verdict.outcome === "redact") current = redacted
-      } else if (made.before !== undefined) {
-        const { decision, verdict } = yield* decided(made, "before", made.before({ ...call, request: current }))
-        verdicts.push(verdict)
-        if (decision._tag === "Rewrite") {
-          const { prompt, system } = decision.to
-          current = {
-            ...current,
-            ...(prompt === undefined ? {} : { prompt }),
-            ...(system === undefined ? {} : { system })
+  withSpan("Hooks.before", () => ({}), () =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      const verdicts: Array<Verdict> = []
+      let current = request
+      for (const made of hooks.all) {
+        if (made._tag === "Patterns") {
+          if (!made.phases.has("before")) continue
+          const startedAt = clock.unsafeCurrentTimeNanos()
+          const matches = new Matches()
+          const redacted = redactRequest({ rules: made.rules, window: Infinity }, current, matches)
+          const duration = Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt)
+          const verdict = verdictOf(made, "before", matches, duration)
+          verdicts.push(verdict)
+          if (verdict.outcome === "redact") current = redacted
+        } else if (made.before !== undefined) {
+          const { decision, verdict } = yield* decided(made, "before", made.before({ ...call, request: current }))
+          verdicts.push(verdict)
+          if (decision._tag === "Rewrite") {
+            const { prompt, system } = decision.to
+            current = {
+              ...current,
+              ...(prompt === undefined ? {} : { prompt }),
+              ...(system === undefined ? {} : { system })
+            }
           }
         }
+        const blocked = blockersOf(verdicts.slice(-1))
+        if (blocked.length > 0) {
+          yield* report(verdicts, call)
+          return yield* new LLMError.HookBlockedError({ provider: call.provider, model: call.model, verdicts: blocked })
+        }
       }
-      const blocked = blockersOf(verdicts.slice(-1))
-      if (blocked.length > 0) {
-        yield* report(verdicts, call)
-        return yield* new LLMError.HookBlockedError({ provider: call.provider, model: call.model, verdicts: blocked })
-      }
-    }
-    yield* report(verdicts, call)
-    return current
-  })
+      yield* report(verdicts, call)
+      return current
+    }))
 
 // ── after ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,44 +187,45 @@ const after = <A, R>(
   matches: Matches,
   streamed?: StreamRedactor
 ): Effect.Effect<Scrubbed<A>, LLMError.HookBlockedError, R> =>
-  Effect.gen(function*() {
-    const clock = yield* Effect.clock
-    const startedAt = clock.unsafeCurrentTimeNanos()
-    const syntax = syntaxOf(request)
-    const scrubbed = scrub(settings, raw, syntax, matches, streamed)
-    watch(hooks, raw, syntax, matches)
-    const duration = Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt)
-    const verdicts: Array<Verdict> = hooks.patterns.map((made) => verdictOf(made, "after", matches, duration))
-    const stop = (blocked: ReadonlyArray<Blocker>) =>
-      Effect.zipRight(report(verdicts, call), Effect.fail(blockedAfter(raw, blocked)))
-    const outgrown = (hook: string) => stop([{ hook, reason: "what it left does not match the schema" }])
+  withSpan("Hooks.after", () => ({}), () =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      const startedAt = clock.unsafeCurrentTimeNanos()
+      const syntax = syntaxOf(request)
+      const scrubbed = scrub(settings, raw, syntax, matches, streamed)
+      watch(hooks, raw, syntax, matches)
+      const duration = Duration.nanos(clock.unsafeCurrentTimeNanos() - startedAt)
+      const verdicts: Array<Verdict> = hooks.patterns.map((made) => verdictOf(made, "after", matches, duration))
+      const stop = (blocked: ReadonlyArray<Blocker>) =>
+        Effect.zipRight(report(verdicts, call), Effect.fail(blockedAfter(raw, blocked)))
+      const outgrown = (hook: string) => stop([{ hook, reason: "what it left does not match the schema" }])
 
-    const blocked = blockersOf(verdicts)
-    if (blocked.length > 0) return yield* stop(blocked)
-    let current = scrubbed
-    if (scrubbed.isStale) {
-      const decoded = yield* decodedAgain(request, scrubbed.response, scrubbed.value)
-      if (Option.isNone(decoded)) return yield* outgrown(redactorOf(hooks, matches))
-      current = { ...scrubbed, response: decoded.value }
-    }
-    for (const guard of hooks.guards) {
-      if (guard.after === undefined) continue
-      const view = { ...call, request, response: current.response, value: current.value }
-      const { decision, verdict } = yield* decided(guard, "after", guard.after(view))
-      verdicts.push(verdict)
-      const blocked = blockersOf([verdict])
+      const blocked = blockersOf(verdicts)
       if (blocked.length > 0) return yield* stop(blocked)
-      if (decision._tag !== "Rewrite") continue
-      if (streamed !== undefined) {
-        return yield* stop([{ hook: guard.name, reason: "its rewrite came when the text had been shown" }])
+      let current = scrubbed
+      if (scrubbed.isStale) {
+        const decoded = yield* decodedAgain(request, scrubbed.response, scrubbed.value)
+        if (Option.isNone(decoded)) return yield* outgrown(redactorOf(hooks, matches))
+        current = { ...scrubbed, response: decoded.value }
       }
-      const decoded = yield* decodedAgain(request, rewritten(current.response, decision.to), decision.to)
-      if (Option.isNone(decoded)) return yield* outgrown(guard.name)
-      current = { ...current, response: decoded.value, value: decision.to }
-    }
-    yield* report(verdicts, call)
-    return current
-  })
+      for (const guard of hooks.guards) {
+        if (guard.after === undefined) continue
+        const view = { ...call, request, response: current.response, value: current.value }
+        const { decision, verdict } = yield* decided(guard, "after", guard.after(view))
+        verdicts.push(verdict)
+        const blocked = blockersOf([verdict])
+        if (blocked.length > 0) return yield* stop(blocked)
+        if (decision._tag !== "Rewrite") continue
+        if (streamed !== undefined) {
+          return yield* stop([{ hook: guard.name, reason: "its rewrite came when the text had been shown" }])
+        }
+        const decoded = yield* decodedAgain(request, rewritten(current.response, decision.to), decision.to)
+        if (Option.isNone(decoded)) return yield* outgrown(guard.name)
+        current = { ...current, response: decoded.value, value: decision.to }
+      }
+      yield* report(verdicts, call)
+      return current
+    }))
 
 const decodedAgain = <A, R>(
   { output }: Request<A, R>,
