@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import type * as Cascade from "./Cascade.ts"
 import { labelsOf } from "./internal/call/labels.ts"
 import * as cascade from "./internal/cascade/layer.ts"
+import { withoutMedia } from "./internal/json/withoutMedia.ts"
 import type { LLM, Options as CallOptions } from "./LLM.ts"
 import { ConfigurationError } from "./LLMError.ts"
 import * as Metadata from "./Metadata.ts"
@@ -141,7 +142,7 @@ const tokenLength = 4
 export const cheapest = (options?: { readonly outputTokens?: number | undefined }): Strategy => (candidates) =>
   Effect.succeed((request) => {
     const usage = {
-      inputTokens: Math.ceil((JSON.stringify(request.prompt).length + (request.system?.length ?? 0)) / tokenLength),
+      inputTokens: Math.ceil((withoutMedia(request.prompt).length + (request.system?.length ?? 0)) / tokenLength),
       outputTokens: request.maxTokens ?? options?.outputTokens ?? 500
     }
     return Effect.map(

@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type * as LLMError from "../../LLMError.ts"
 import * as http from "../http/client.ts"
+import { htmlText } from "../http/htmlText.ts"
 import * as json from "../json/values.ts"
 import { failed, httpFailed, type HttpSession, type Upstream } from "./session.ts"
 
@@ -39,19 +40,13 @@ export const send = <S>(
           // The status decides, also when the body breaks, falls silent or never ends.
           : Effect.flatMap(http.readStart(response, maxErrorBytes, session.silence), (text) => {
             const facts = upstream.driver.wire.readError(json.parse(text), response.headers) ??
-              { message: text.trim() === "" ? "no message" : textOfHtml(text) }
+              { message: text.trim() === "" ? "no message" : htmlText(text) }
             return Effect.fail(failed(session, response, facts, text))
           })
       }
     }
   )
 }
-
-/** A proxy's error page without its tags. */
-const textOfHtml = (text: string): string =>
-  /<html|<!doctype/i.test(text)
-    ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim()
-    : text
 
 export const readText = <S>(upstream: Upstream<S>, session: HttpSession, response: http.Received) =>
   Effect.mapError(

@@ -11,6 +11,7 @@ import type { Options, Settings } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import { tagOf } from "../../LLMError.ts"
 import type { Response } from "../../Response.ts"
+import { withoutMedia } from "../json/withoutMedia.ts"
 import { withRunning } from "./runtime.ts"
 
 /** The value of OTEL_SEMCONV_STABILITY_OPT_IN that asks for the newest names. */
@@ -128,7 +129,7 @@ const makeFor = (place: Place, version: 0 | 1): Telemetry => {
       set(attributes, "stop", request.stop)
       set(attributes, "seed", request.seed)
       if (stream) set(attributes, "stream", true)
-      if (options.captureContent) set(attributes, "inputMessages", JSON.stringify(request.prompt))
+      if (options.captureContent) set(attributes, "inputMessages", withoutMedia(request.prompt))
       return attributes
     },
     onResponse: (span, response) => {
@@ -146,7 +147,7 @@ const makeFor = (place: Place, version: 0 | 1): Telemetry => {
       if (response.cost._tag === "Some") span.attribute("effect_majordomo.cost.usd", response.cost.value.total)
       span.attribute("effect_majordomo.request_id", response.requestId)
       span.attribute("effect_majordomo.attempts", response.attempts.length)
-      if (options.captureContent) put(span, "outputMessages", JSON.stringify([response.message]))
+      if (options.captureContent) put(span, "outputMessages", withoutMedia([response.message]))
     },
     onError: (span, error) => {
       span.attribute("error.type", tagOf(error))

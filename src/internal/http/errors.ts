@@ -92,7 +92,8 @@ const filterCodes: ReadonlyArray<unknown> = ["content_filter", "content_policy_v
 /** The provider's word for a safety block. */
 const filterOf = (error: Loose): string | undefined => {
   if (filterCodes.includes(error["code"])) return filterCategories(error) ?? String(error["code"])
-  return /blocked by content filtering policy/i.test(asString(error["message"]) ?? "") ? "content_filter" : undefined
+  const message = (asString(error["message"]) ?? "").slice(0, maxMessage)
+  return /blocked by content filtering policy/i.test(message) ? "content_filter" : undefined
 }
 
 const filterCategories = (error: Loose): string | undefined => {
@@ -105,7 +106,7 @@ const filterCategories = (error: Loose): string | undefined => {
 export const retryInfoOf = (error: unknown): number | undefined => {
   for (const detail of asArray(asObject(error)["details"])) {
     const delay = asString(asObject(detail)["retryDelay"])
-    const seconds = delay === undefined ? undefined : asNumber(delay.replace(/s$/, ""))
+    const seconds = delay === undefined ? undefined : asNumber(delay.endsWith("s") ? delay.slice(0, -1) : delay)
     if (seconds !== undefined) return seconds * 1000
   }
   return undefined
@@ -143,10 +144,14 @@ const phrase = {
   overloaded: /overloaded|slow down|at capacity|over capacity|no healthy upstream/i
 } as const
 
+const maxLabel = 512
+const maxMessage = 8192
+
 /** Which kind of failure an error is. */
 export const classify = (status: number, facts: ErrorFacts): Kind => {
-  const name = `${facts.type ?? ""} ${facts.code ?? ""}`
-  const message = facts.message ?? ""
+  // What a provider means stands at the beginning; patterns run on no more than that.
+  const name = `${(facts.type ?? "").slice(0, maxLabel)} ${(facts.code ?? "").slice(0, maxLabel)}`
+  const message = (facts.message ?? "").slice(0, maxMessage)
   const effective = status >= 400 ? status : facts.status ?? status
   const isClients = effective < 500
   if (label.quota.test(name) || (isClients && facts.retryAfter === undefined && phrase.quota.test(message))) {
@@ -172,6 +177,9 @@ export const classify = (status: number, facts: ErrorFacts): Kind => {
   return "ServerError"
 }
 
+/** Statuses that say that the request itself is wrong. Any other below 500 is the host's own affair. */
+const callers: ReadonlySet<number> = new Set([400, 405, 406, 411, 412, 413, 414, 415, 416, 417, 422, 428, 431, 451])
+
 const byStatus = (status: number, message: string): Kind => {
   switch (status) {
     case 401:
@@ -184,11 +192,14 @@ const byStatus = (status: number, message: string): Kind => {
     case 410:
       return "ModelNotFound"
     case 408:
+    case 499:
     case 504:
     case 524:
       return "Timeout"
     case 409:
+    case 421:
     case 424:
+    case 425:
       return "ServerError"
     case 429:
       return "RateLimited"
@@ -196,7 +207,8 @@ const byStatus = (status: number, message: string): Kind => {
     case 529:
       return "Overloaded"
     default:
-      return status < 500 ? "InvalidRequest" : phrase.overloaded.test(message) ? "Overloaded" : "ServerError"
+      return status < 500 && callers.has(status) ? "InvalidRequest"
+        : phrase.overloaded.test(message) ? "Overloaded" : "ServerError"
   }
 }
 

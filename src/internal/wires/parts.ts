@@ -2,11 +2,19 @@
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import { type Media, type SystemMessage, textsOf, type ToolCallPart, type ToolResultPart } from "../../Prompt.ts"
+import * as base64 from "../bytes/base64.ts"
 import { asObject, isObject, type Loose, parse } from "../json/values.ts"
 
+/** A picture stays in its conversation for many calls: it is encoded for the first one. */
+const encoded = new WeakMap<Media, string>()
+
 /** Base64 of media that is not an address. */
-export const toBase64 = (media: Exclude<Media, { type: "url" }>): string =>
-  media.type === "base64" ? media.base64 : Encoding.encodeBase64(media.bytes)
+export const toBase64 = (media: Exclude<Media, { type: "url" }>): string => {
+  if (media.type === "base64") return media.base64
+  let text = encoded.get(media)
+  if (text === undefined) encoded.set(media, text = base64.encode(media.bytes))
+  return text
+}
 
 /** An address, or the content as a `data:` URL. */
 export const toUrl = (media: Media, mediaType: string): string =>

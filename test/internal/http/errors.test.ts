@@ -135,3 +135,16 @@ describe("what an error carries", () => {
     assert.isBelow("body" in failure ? failure.body?.length ?? 0 : 0, 4200)
   })
 })
+
+it.each([
+  [421, "ServerError"],
+  [425, "ServerError"],
+  [499, "Timeout"],
+  [420, "ServerError"],
+  [460, "ServerError"],
+  [400, "Rejected"],
+  [413, "Rejected"],
+  [422, "Rejected"]
+])("%i is the host's own affair unless it says that the request is wrong: %s", (status, expected) => {
+  assert.strictEqual(kind(status, openai("what the host says")), expected)
+})

@@ -190,7 +190,7 @@ const readStop = (source: Loose, completion: Completion): void => {
 const readError = (body: unknown, headers: Readonly<Record<string, string>>): ErrorFacts | undefined => {
   const source = asObject(body)
   if (source["output"] !== undefined || source["stopReason"] !== undefined) return undefined
-  const type = (headers["x-amzn-errortype"] ?? asString(source["__type"]))?.replace(/:.*$/, "").replace(/^.*#/, "")
+  const type = (headers["x-amzn-errortype"] ?? asString(source["__type"]))?.split(":", 1)[0]?.split("#").at(-1)
   const message = messageOf(body)
   return type === undefined && message === undefined ? undefined : { type, message }
 }
