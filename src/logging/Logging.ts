@@ -197,7 +197,7 @@ const make = (
         sink,
         store,
         writeLimit: options.writeTimeout ?? "30 seconds",
-        setAside: (entry, error) => setAside(spool, entry, error.message)
+        setAside: (entry, error) => setAside(spool, entry, `the ${error.sink} log: ${error.description}`)
       }),
       spool,
       durable: options.durability === "durable",
@@ -247,12 +247,13 @@ const openSpool = (
     return undefined
   })
 
-const setAside = (spool: Spool | undefined, entry: Entry, reason: string): Effect.Effect<void> => {
+/** Whether it could be kept. */
+const setAside = (spool: Spool | undefined, entry: Entry, reason: string): Effect.Effect<boolean> => {
   const said = (where: string) =>
     Effect.logError(`the LLM log does not take the row ${entry.requestId}, ${where}: ${reason}`)
-  if (spool === undefined) return said("which is lost for want of a spool")
+  if (spool === undefined) return Effect.as(said("which is lost for want of a spool"), false)
   return Effect.matchEffect(spool.setAside(entry, reason), {
-    onFailure: (problem) => said(`which is lost: ${problem.message}`),
-    onSuccess: () => said("which is in the spool's folder aside")
+    onFailure: (problem) => Effect.as(said(`which is lost: ${problem.message}`), false),
+    onSuccess: () => Effect.as(said("which is in the spool's folder aside"), true)
   })
 }
