@@ -142,7 +142,12 @@ export const install = (
     if (dialect === "pg" && !(yield* isOurs(sql))) return
     if ((yield* read(sql, dialect))?.definition === definition) return
     yield* sql.withTransaction(Effect.gen(function*() {
-      if (dialect === "pg") yield* sql`SELECT pg_advisory_xact_lock(${lock})`
+      if (dialect === "pg") {
+        // Writers hold the table and then want the totals: in the other order each would wait for the other.
+        yield* sql`SELECT pg_advisory_xact_lock(${lock})`
+        yield* sql`LOCK TABLE ${sql(table)} IN ACCESS EXCLUSIVE MODE`
+        if ((yield* read(sql, dialect))?.definition === definition) return
+      }
       yield* sql.unsafe(
         `CREATE TABLE IF NOT EXISTS ${state} (id integer PRIMARY KEY, definition text NOT NULL, complete_from text NOT NULL)`
       )
