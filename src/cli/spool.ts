@@ -96,28 +96,34 @@ const write = (directory: string) =>
     })
     // The files taken over stay ours while this goes on.
     yield* Effect.forkScoped(spool.tended(() => {}))
-    let refused = 0
     const { write } = delivery.make({
       sink,
       store: undefined,
       writeLimit: "30 seconds",
-      setAside: (entry, error) =>
-        Effect.orDie(Effect.map(spool.setAside(entry, error.message), () => {
-          refused++
-        }))
+      setAside: (entry, error) => Effect.orDie(Effect.as(spool.setAside(entry, error.message), true))
     })
+    let refused = 0
     let written = 0
     for (let next = yield* spool.load; next !== undefined; next = yield* spool.load) {
-      const { entries, segment } = next
-      for (let start = 0; start < entries.length; start += batch) {
-        const rows = entries.slice(start, start + batch)
-        const items = rows.map((entry) => ({ entry, bytes: 0, bodies: undefined, segment, order: 0 }))
-        yield* Effect.tapError(write(items, 0), () => Effect.sync(() => spool.evict(segment, entries.length - start)))
-        yield* spool.release(segment, rows.length)
-        written += rows.length
+      const { records, segment } = next
+      for (let start = 0; start < records.length; start += batch) {
+        const items = records.slice(start, start + batch).map(({ entry }) => ({
+          entry,
+          bytes: 0,
+          bodies: undefined,
+          segment,
+          order: 0
+        }))
+        const done = yield* Effect.tapError(write(items, 0), () =>
+          Effect.sync(() => {
+            for (const { entry } of records.slice(start)) spool.evict(segment, entry)
+          }))
+        yield* spool.release(segment, items.map(({ entry }) => entry.requestId))
+        refused += done.setAside
+        written += items.length - done.setAside
       }
     }
-    return { written: written - refused, refused }
+    return { written, refused }
   })
 
 export const replay = ({ db, directory, json }: Options & { readonly db: string }) =>

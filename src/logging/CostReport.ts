@@ -56,7 +56,10 @@ export interface Filter {
 export interface Options extends Filter {
   /** Default: one row for all. */
   readonly by?: Dimension | ReadonlyArray<Dimension> | undefined
-  /** Default `"cost"`, largest first; a time dimension that is given first orders the rows by time instead. */
+  /**
+   * Default `"cost"`, largest first; a time dimension that is given first orders the rows by time instead, and the newest
+   * of them are kept.
+   */
   readonly orderBy?: "cost" | "requests" | "tokens" | undefined
   /** Rows at most. Default 1000. */
   readonly limit?: number | undefined
@@ -78,14 +81,29 @@ export interface Totals {
   readonly rescued: number
   /** Answered from a `Cache`, for nothing: their tokens are in the sums, as they once were. */
   readonly cached: number
-  /** Answered at a price nobody knows: their cost is not in `cost`. */
+  /** Calls that used tokens at a price nobody knows, failures included: their cost is not in `cost`. */
   readonly unpriced: number
+  /** Calls that ended before their counts were final: of their tokens and costs the known part is in the sums. */
+  readonly partial: number
   readonly inputTokens: number
   readonly outputTokens: number
   readonly cachedTokens: number
   readonly reasoningTokens: number
   /** USD. */
   readonly cost: BigDecimal.BigDecimal
+  /** USD, of `cost`: what is known of the calls in `partial`. */
+  readonly partialCost: BigDecimal.BigDecimal
+}
+
+/**
+ * The groups of a report.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Groups extends ReadonlyArray<Totals> {
+  /** Groups beyond the limit: the smallest, or over time the oldest. */
+  readonly leftOut: number
 }
 
 /**
@@ -121,7 +139,7 @@ export interface Percentiles {
  */
 export const totals = (
   options: Options = {}
-): Effect.Effect<ReadonlyArray<Totals>, SqlError, SqlClient.SqlClient> =>
+): Effect.Effect<Groups, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(
     prepared(options),
     ({ bounds, by, sql }) =>
@@ -138,10 +156,11 @@ export const top = (
   count: number,
   by: Dimension,
   filter: Filter = {}
-): Effect.Effect<ReadonlyArray<Totals>, SqlError, SqlClient.SqlClient> => totals({ ...filter, by, limit: count })
+): Effect.Effect<Groups, SqlError, SqlClient.SqlClient> => totals({ ...filter, by, limit: count })
 
 /**
- * Groups over time, oldest first. Steps without a call are left out.
+ * Groups over time, oldest first; where there are more than `limit`, the newest of them. Steps without a call are left
+ * out.
  *
  * @since 0.1.0
  * @category reports
@@ -149,8 +168,7 @@ export const top = (
 export const series = (
   step: "hour" | "day" | "month",
   options: Omit<Options, "orderBy"> = {}
-): Effect.Effect<ReadonlyArray<Totals>, SqlError, SqlClient.SqlClient> =>
-  totals({ ...options, by: [step, ...dimensions(options.by)] })
+): Effect.Effect<Groups, SqlError, SqlClient.SqlClient> => totals({ ...options, by: [step, ...dimensions(options.by)] })
 
 /**
  * How long answers took: for each of `at` (0 to 1, default 0.5, 0.95 and 0.99) the smallest time that so many of the
@@ -175,14 +193,27 @@ export const percentiles = (
  * @category reports
  */
 export const rates = (
-  totals: Totals
-): { readonly error: number; readonly rescue: number } => {
-  const answered = totals.requests - totals.errors - totals.cancelled
-  return {
-    error: totals.requests === 0 ? 0 : totals.errors / totals.requests,
-    rescue: answered === 0 ? 0 : totals.rescued / answered
-  }
-}
+  { cancelled, errors, requests, rescued }: Totals
+): { readonly error: number; readonly rescue: number } => ({
+  error: share(errors, requests),
+  rescue: share(rescued, requests - errors - cancelled)
+})
+
+/**
+ * How much of a total is not known to be all: the share of calls whose cost is known in part, and of those at a price
+ * nobody knows; 0 to 1. Failures are among them.
+ *
+ * @since 0.1.0
+ * @category reports
+ */
+export const uncertainty = (
+  { partial, requests, unpriced }: Totals
+): { readonly partial: number; readonly unpriced: number } => ({
+  partial: share(partial, requests),
+  unpriced: share(unpriced, requests)
+})
+
+const share = (count: number, of: number): number => of === 0 ? 0 : count / of
 
 const dimensions = (by: Options["by"]): ReadonlyArray<Dimension> => by === undefined ? [] : isDimension(by) ? [by] : by
 

@@ -19,6 +19,7 @@ import * as BodyStore from "./BodyStore.ts"
 import * as calls from "./internal/calls.ts"
 import * as delivery from "./internal/delivery.ts"
 import * as pipeline from "./internal/pipeline.ts"
+import * as recorded from "./internal/recorded.ts"
 import { Spool } from "./internal/spool.ts"
 import { type Entry, RequestLog } from "./RequestLog.ts"
 
@@ -107,6 +108,32 @@ export interface Health extends pipeline.Health {}
 export interface Service {
   readonly flush: Effect.Effect<void>
   readonly health: Effect.Effect<Health>
+  /** See `record`. */
+  readonly record: (entry: Recorded, bodies?: RecordedBodies) => Effect.Effect<string>
+}
+
+/**
+ * A row that no `LLM` call made. What is not given is not known: without an id it gets one, without a time that of now,
+ * tokens that are not given are 0 and make the row partial.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Recorded
+  extends
+    Partial<Omit<Entry, "provider" | "model" | "status" | "storageRequestKey" | "storageResponseKey" | "storageError">>,
+    Pick<Entry, "provider" | "model" | "status">
+{}
+
+/**
+ * JSON text; secrets must be out of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RecordedBodies {
+  readonly request: string
+  readonly response?: string | undefined
 }
 
 /**
@@ -130,6 +157,36 @@ export const flush: Effect.Effect<void, never, Logging> = Effect.flatMap(Logging
  * @category accessors
  */
 export const health: Effect.Effect<Health, never, Logging> = Effect.flatMap(Logging, (logging) => logging.health)
+
+/**
+ * Writes a row that no `LLM` call made, a gateway's, as the row of a call is written: it is made valid, goes through
+ * `redact`, its bodies to the `BodyStore` as `bodies` says, and itself through the spool to the sink; in the durable mode
+ * it is on disk when this returns. Gives its `requestId`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { Logging } from "effect-majordomo"
+ *
+ * const passedOn = Logging.record({
+ *   provider: "openai",
+ *   model: "gpt-4.1",
+ *   status: "success",
+ *   inputTokens: 120,
+ *   outputTokens: 30,
+ *   usagePartial: false,
+ *   majordomoApiKeyId: "key_1",
+ *   requestPath: "/v1/chat/completions",
+ *   requestMethod: "POST",
+ *   statusCode: 200
+ * })
+ * ```
+ */
+export const record = (
+  entry: Recorded,
+  bodies?: RecordedBodies
+): Effect.Effect<string, never, Logging> => Effect.flatMap(Logging, (logging) => logging.record(entry, bodies))
 
 /**
  * Where a call came from that a gateway passes on.
@@ -197,7 +254,7 @@ const make = (
         sink,
         store,
         writeLimit: options.writeTimeout ?? "30 seconds",
-        setAside: (entry, error) => setAside(spool, entry, error.message)
+        setAside: (entry, error) => setAside(spool, entry, `the ${error.sink} log: ${error.description}`)
       }),
       spool,
       durable: options.durability === "durable",
@@ -207,15 +264,19 @@ const make = (
       onFull: options.strategy === "drop" ? "drop" : "suspend",
       closeLimit: Duration.decode(options.closeTimeout ?? "5 seconds")
     })
-    const logged = calls.decorate(llm, {
+    const settings: calls.Settings = {
       attempts: options.attempts ?? false,
       redact: options.redact,
       bodies: store === undefined ? "none" : options.bodies ?? "all",
       maxBodyBytes: options.maxBodyBytes ?? mebibyte,
       offer: (item) => writer.offer(item)
-    })
-    return Context.make(LLM, logged).pipe(
-      Context.add(Logging, { flush: writer.flush, health: Effect.sync(() => writer.health) })
+    }
+    return Context.make(LLM, calls.decorate(llm, settings)).pipe(
+      Context.add(Logging, {
+        flush: writer.flush,
+        health: Effect.sync(() => writer.health),
+        record: (entry, bodies) => recorded.record(settings, entry, bodies)
+      })
     )
   })
 
@@ -247,12 +308,13 @@ const openSpool = (
     return undefined
   })
 
-const setAside = (spool: Spool | undefined, entry: Entry, reason: string): Effect.Effect<void> => {
+/** Whether it could be kept. */
+const setAside = (spool: Spool | undefined, entry: Entry, reason: string): Effect.Effect<boolean> => {
   const said = (where: string) =>
     Effect.logError(`the LLM log does not take the row ${entry.requestId}, ${where}: ${reason}`)
-  if (spool === undefined) return said("which is lost for want of a spool")
+  if (spool === undefined) return Effect.as(said("which is lost for want of a spool"), false)
   return Effect.matchEffect(spool.setAside(entry, reason), {
-    onFailure: (problem) => said(`which is lost: ${problem.message}`),
-    onSuccess: () => said("which is in the spool's folder aside")
+    onFailure: (problem) => Effect.as(said(`which is lost: ${problem.message}`), false),
+    onSuccess: () => Effect.as(said("which is in the spool's folder aside"), true)
   })
 }

@@ -98,12 +98,23 @@ export const Entry = Schema.Struct({
   apiKeyAlias: Schema.optional(Schema.String),
   /** Labels, keys in header case: `{ "User-Id": "42" }`. */
   metadata: Schema.Record({ key: Schema.String, value: Schema.String }),
-  /** This and the next two: calls that came through the gateway. */
+  /** This and the rest: calls that came through the gateway. */
   majordomoApiKeyId: Schema.optional(Schema.String),
   requestPath: Schema.optional(Schema.String),
   requestMethod: Schema.optional(Schema.String),
   /** HTTP status: what the gateway answered, or of a try what the provider did. */
-  statusCode: Schema.optional(Schema.Number)
+  statusCode: Schema.optional(Schema.Number),
+  /** The trace a call belongs to, its place in it (`"agent/plan/search"`) and its name there. */
+  traceId: Schema.optional(Schema.String),
+  spanPath: Schema.optional(Schema.String),
+  spanName: Schema.optional(Schema.String),
+  /** The client's user agent. */
+  client: Schema.optional(Schema.String),
+  /** Bytes of the client's request, and of what it was answered. */
+  bytesIn: Schema.optional(TokenCount),
+  bytesOut: Schema.optional(TokenCount),
+  /** Seconds until the first byte of the answer. */
+  timeToFirstByte: Schema.optional(Schema.Number)
 }).annotations({ identifier: "LogEntry" })
 
 /**
@@ -148,10 +159,13 @@ export class RequestLogError
     reason: Schema.Literal("Unavailable", "Rejected"),
     /** What it said; without values of rows. */
     description: Schema.String,
-    cause: Schema.optional(Schema.Defect)
+    cause: Schema.optional(Schema.Defect),
+    /** The sink could not be made: there are no rows yet. */
+    atStart: Schema.optional(Schema.Boolean)
   })
 {
   override get message(): string {
+    if (this.atStart === true) return `the ${this.sink} log: ${this.description}`
     const advice = this.reason === "Unavailable"
       ? "rows are kept and written when it is back"
       : "the row is set aside, the others are written"

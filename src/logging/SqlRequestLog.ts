@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql/SqlError"
+import { SqlError } from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,8 +17,10 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type Sink, toLogError } from "./internal/sql/failures.ts"
 import * as insert from "./internal/sql/insert.ts"
+import * as keys from "./internal/sql/key.ts"
 import * as migrations from "./internal/sql/migrations.ts"
 import { Partitions } from "./internal/sql/partitions.ts"
+import * as rollups from "./internal/sql/rollups.ts"
 import { RequestLog, RequestLogError, type Service } from "./RequestLog.ts"
 
 /**
@@ -31,6 +33,12 @@ export interface Options {
    * older rows. Default: for ever.
    */
   readonly retention?: Duration.DurationInput | undefined
+  /**
+   * Labels by which totals are kept by the hour, beside provider, model, key and outcome, in any spelling: reports by them
+   * are fast however many calls there are. A label with many values makes them large. Processes that share a database
+   * name the same. Default `["feature"]`.
+   */
+  readonly reportLabels?: ReadonlyArray<string> | undefined
 }
 
 interface Table {
@@ -52,18 +60,24 @@ export const make = (
 ): Effect.Effect<Service, RequestLogError, SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const { dropBefore, sink, write } = yield* sql.onDialectOrElse({
-      pg: (): Made => postgres(sql),
-      sqlite: (): Made => sqlite(sql),
-      orElse: (): Made =>
-        Effect.fail(
-          new RequestLogError({
-            sink: "sql",
-            reason: "Rejected",
-            description: "this database is neither SQLite nor PostgreSQL"
-          })
-        )
+    const dialect = sql.onDialectOrElse({
+      pg: () => "pg" as const,
+      sqlite: () => "sqlite" as const,
+      orElse: () => null
     })
+    if (dialect === null) {
+      return yield* new RequestLogError({
+        sink: "sql",
+        reason: "Rejected",
+        description: "this database is neither SQLite nor PostgreSQL",
+        atStart: true
+      })
+    }
+    const { dropBefore, sink, write } = yield* Effect.mapError(
+      dialect === "pg" ? postgres(sql) : sqlite(sql),
+      ({ cause, description, reason, sink }) => new RequestLogError({ sink, reason, description, cause, atStart: true })
+    )
+    yield* totalsKept(sql, dialect, options?.reportLabels ?? ["feature"])
     if (options?.retention !== undefined) {
       const age = Duration.toMillis(options.retention)
       const cleaned = Effect.flatMap(Clock.currentTimeMillis, (now) => dropBefore(now - age)).pipe(
@@ -84,19 +98,41 @@ const guarded = (sink: Sink, effect: Effect.Effect<unknown, SqlError>): Effect.E
 
 const migrated = (sink: Sink, dialect: "pg" | "sqlite") => Effect.mapError(migrations.run(dialect), toLogError(sink))
 
+/** Reports do without where they cannot be kept. What was there before is added beside the program's work. */
+const totalsKept = (sql: SqlClient.SqlClient, dialect: "pg" | "sqlite", labels: ReadonlyArray<string>) => {
+  const said = (error: { readonly message: string }) =>
+    Effect.logWarning(
+      "totals by the hour cannot be kept; reports read every row",
+      toLogError(sinkOf(dialect))(error).description
+    )
+  const completed = Effect.retry(rollups.complete(sql, dialect), {
+    schedule: Schedule.spaced("1 second"),
+    times: 60
+  })
+  return Effect.retry(rollups.install(sql, dialect, labels), { schedule: Schedule.spaced("200 millis"), times: 10 })
+    .pipe(
+      Effect.zipRight(Effect.forkScoped(Effect.catchAllCause(completed, () => Effect.void))),
+      Effect.catchAllDefect((defect) => Effect.fail(new SqlError({ cause: defect, message: "failed" }))),
+      Effect.catchAll(said)
+    )
+}
+
+const sinkOf = (dialect: "pg" | "sqlite"): Sink => dialect === "pg" ? "postgres" : "sqlite"
+
 const postgres = (sql: SqlClient.SqlClient): Made =>
   Effect.gen(function*() {
     yield* migrated("postgres", "pg")
     const partitions = yield* Effect.mapError(Partitions.make(sql), toLogError("postgres"))
+    const key = yield* keys.ensure("pg", "postgres", partitions.isPartitioned)
     return {
       sink: "postgres",
-      write: (batch) => guarded("postgres", partitions.writing(batch, insert.postgres(sql, batch))),
+      write: (batch) => guarded("postgres", partitions.writing(batch, insert.postgres(sql, batch, key))),
       dropBefore: (millis) => guarded("postgres", partitions.drop(millis))
     }
   })
 
 const sqlite = (sql: SqlClient.SqlClient): Made =>
-  Effect.as(migrated("sqlite", "sqlite"), {
+  Effect.as(Effect.zipRight(migrated("sqlite", "sqlite"), keys.ensure("sqlite", "sqlite", false)), {
     sink: "sqlite",
     write: (batch) => guarded("sqlite", insert.sqlite(sql, batch)),
     dropBefore: (millis) =>
@@ -105,6 +141,17 @@ const sqlite = (sql: SqlClient.SqlClient): Made =>
         sql`DELETE FROM ${sql(migrations.table)} WHERE "timestamp" < ${new Date(millis).toISOString()}`
       )
   })
+
+/**
+ * Adds up the totals by the hour anew, from the rows.
+ *
+ * @since 0.1.0
+ * @category maintenance
+ */
+export const rebuildTotals: Effect.Effect<void, SqlError, SqlClient.SqlClient> = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => rollups.rebuild(sql, sql.onDialectOrElse({ pg: () => "pg" as const, orElse: () => "sqlite" as const }))
+)
 
 /**
  * The sink with options.

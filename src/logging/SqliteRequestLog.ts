@@ -6,9 +6,15 @@
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { BodyStore } from "./BodyStore.ts"
 import { toLogError } from "./internal/sql/failures.ts"
+import * as file from "./internal/sql/sqliteFile.ts"
+import * as sqliteReader from "./internal/sql/sqliteReader.ts"
+import * as LogReader from "./LogReader.ts"
 import { RequestLog, RequestLogError } from "./RequestLog.ts"
 import * as SqlRequestLog from "./SqlRequestLog.ts"
 
@@ -22,7 +28,11 @@ export interface Options extends SqlRequestLog.Options {
 }
 
 /**
- * The sink. Every batch is on the disk when it counts as written. Another process may write and read the same file.
+ * The sink. Every batch is on the disk when it counts as written. Another process may write and read the same file; one
+ * that is deleted or replaced while it is in use takes no more rows, and they are kept.
+ *
+ * With it comes a `LogReader` that asks in a thread of its own, so that no question holds up the program; its client is for
+ * reports, too.
  *
  * @since 0.1.0
  * @category layers
@@ -33,14 +43,23 @@ export interface Options extends SqlRequestLog.Options {
  * const live = SqliteRequestLog.layer({ filename: "llm_logs.db", retention: "90 days" })
  * ```
  */
-export const layer = ({ filename, ...options }: Options): Layer.Layer<RequestLog, RequestLogError> =>
-  Layer.scoped(
-    RequestLog,
-    Effect.gen(function*() {
-      const sql = yield* opened(filename)
-      return yield* Effect.provideService(SqlRequestLog.make(options), SqlClient.SqlClient, sql)
-    })
-  ).pipe(Layer.provide(Reactivity.layer))
+export const layer = (
+  { filename, ...options }: Options
+): Layer.Layer<RequestLog | LogReader.LogReader, RequestLogError> =>
+  Layer.scopedContext(Effect.gen(function*() {
+    const isNew = file.isNew(filename)
+    const sql = yield* opened(filename)
+    const sink = yield* Effect.provideService(SqlRequestLog.make(options), SqlClient.SqlClient, sql)
+    if (isNew) file.forThisUser(filename)
+    // A database in memory is seen by its own connection only.
+    const reader = filename === "" || filename.startsWith(":memory:") ? sql : yield* sqliteReader.make(filename)
+    return Context.make(RequestLog, file.watched(filename, sink)).pipe(
+      Context.add(
+        LogReader.LogReader,
+        LogReader.make(reader, Option.getOrUndefined(yield* Effect.serviceOption(BodyStore)))
+      )
+    )
+  })).pipe(Layer.provide(Reactivity.layer))
 
 const opened = (filename: string) =>
   Effect.gen(function*() {
@@ -58,6 +77,7 @@ const opened = (filename: string) =>
       return new RequestLogError({
         sink: "sqlite",
         reason: "Rejected",
+        atStart: true,
         description: `${filename} cannot be opened: ${description}`
       })
     })

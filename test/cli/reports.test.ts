@@ -153,7 +153,7 @@ it.scopedLive("spool: what waits, and writing it, once", () =>
     yield* Effect.scoped(Effect.gen(function*() {
       const spool = yield* Spool.make(fs, settings)
       for (const row of rows) {
-        yield* spool.append([row])
+        yield* spool.append([{ entry: row, bodies: undefined }])
       }
       assert.deepInclude(yield* status, { rows: 12, inUse: 12 })
       const kept = yield* run(["spool", "replay", "--directory", directory, "--db", db])

@@ -6,6 +6,7 @@ import { Array as Arr, Context, Effect, Layer, Redacted } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { LogReader } from "../../src/logging/LogReader.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
 import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/RequestLog.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
@@ -16,7 +17,7 @@ type Row = Readonly<Record<string, unknown>>
 
 /** A database of the test's own, and a connection beside the sink's. */
 export interface Database {
-  readonly layer: (options?: SqlRequestLog.Options) => Layer.Layer<RequestLog, RequestLogError>
+  readonly layer: (options?: SqlRequestLog.Options) => Layer.Layer<RequestLog | LogReader, RequestLogError>
   readonly client: Layer.Layer<SqlClient.SqlClient>
   readonly query: (sql: string) => Effect.Effect<ReadonlyArray<Row>>
 }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
+import { crc32 } from "../../src/internal/bytes/crc32.ts"
 import * as frames from "../../src/logging/internal/frames.ts"
 
 const texts = fc.array(fc.string({ maxLength: 40, unit: "binary" }), { maxLength: 12 })
@@ -43,5 +44,15 @@ describe("records of a spool file", () => {
       const bytes = new Uint8Array([...frames.encode(["a"]), ...rubbish, ...frames.encode(["b"])])
       assert.deepStrictEqual(frames.decode(bytes), { texts: ["a", "b"], bad: 1 })
     }))
+  })
+
+  it("whose sum is right and whose text is none stop nobody", () => {
+    const [good, bad] = [frames.encode(["good"]), frames.encode(["bad!"])]
+    // The bytes of another text that is none, under their own sum.
+    bad.set([0xff, 0xfe, 0xfd, 0xfc], bad.length - 4)
+    new DataView(bad.buffer).setUint32(8, crc32(bad.subarray(bad.length - 4)))
+    const all = new Uint8Array([...good, ...bad, ...good])
+    assert.deepStrictEqual(frames.decode(all).texts, ["good", "good"])
+    assert.strictEqual(frames.count(all), 3)
   })
 })

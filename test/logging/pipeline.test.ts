@@ -1,12 +1,12 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Metric, Option, Scope, TestClock } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Option, Random, Scope, TestClock } from "effect"
 import { LLM } from "../../src/index.ts"
 import * as BodyStore from "../../src/logging/BodyStore.ts"
 import * as metrics from "../../src/logging/internal/metrics.ts"
 import * as Logging from "../../src/logging/Logging.ts"
-import type { RequestLog } from "../../src/logging/RequestLog.ts"
+import { RequestLog } from "../../src/logging/RequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
 import * as sinks from "./sink.ts"
 
@@ -17,13 +17,15 @@ const directory = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirec
 /** Logging over an endless script; calls are numbered by their labels. */
 const start = (
   sink: { readonly layer: Layer.Layer<RequestLog> },
-  options: Logging.Options = {},
+  options: Logging.Options | Logging.DurableOptions = {},
   store?: Layer.Layer<BodyStore.BodyStore>
 ) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-    const live = Logging.layer({ closeTimeout: "20 millis", ...options }).pipe(
+    const all = { closeTimeout: "20 millis", ...options } as const
+    const logging = all.durability === "durable" ? Logging.layer(all) : Logging.layer(all)
+    const live = logging.pipe(
       Layer.provide(TestLLM.layer(["ok"], { repeat: true })),
       Layer.provide(sink.layer),
       Layer.provide(NodeContext.layer)
@@ -131,6 +133,42 @@ describe("the writer", () => {
         assert.strictEqual((yield* health).sink, "ok")
       }).pipe(Effect.provide(NodeContext.layer)))
   }
+
+  it.scopedLive("a sink that fails half of the time takes every row; none is set aside", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* directory
+      const sink = yield* sinks.make({ _tag: "Flaps", share: 0.5 })
+      const { call, flush, health } = yield* start(sink, { spool: { directory: folder }, batchSize: 8 })
+      yield* call(100)
+      yield* Effect.timeout(flush, "60 seconds")
+      assert.deepStrictEqual([...new Set(sink.numbers())].sort((a, b) => a - b), range(100))
+      assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/aside`), [])
+      assert.deepInclude(yield* health, { written: 100, setAside: 0, dropped: 0, queued: 0, oldest: undefined })
+    }).pipe(
+      Effect.provide(NodeContext.layer),
+      Effect.withRandom(Random.make("flaps"))
+    ), 90_000)
+
+  it.scopedLive("health tells apart what is written, set aside, lost, in memory and on disk, and since when", () =>
+    Effect.gen(function*() {
+      const sink = yield* sinks.make({ _tag: "Chokes", as: "Rejected", on: ({ metadata }) => metadata["N"] === "3" })
+      const { call, flush, health } = yield* start(sink, {
+        spool: { directory: yield* directory },
+        capacity: { rows: 20 }
+      })
+      const before = yield* Clock.currentTimeMillis
+      yield* call(5)
+      yield* flush
+      assert.deepInclude(yield* health, { written: 4, setAside: 1, dropped: 0, queued: 0, spooled: 0 })
+      yield* sink.set(sinks.down)
+      yield* call(50)
+      const full = yield* Effect.repeat(Effect.zipRight(Effect.sleep("2 millis"), health), {
+        until: ({ queued, sink }) => queued === 10 && sink === "failing"
+      })
+      assert.deepInclude(full, { sink: "failing", queued: 10, spooled: 40, written: 4 })
+      assert.isAtLeast(full.oldest ?? 0, before)
+    }).pipe(Effect.provide(NodeContext.layer)))
 })
 
 describe("when memory is full", () => {
@@ -184,6 +222,48 @@ describe("when memory is full", () => {
       assert.strictEqual((yield* health).queued, 2)
     }))
 
+  it.scoped("calls that are interrupted count: memory has an end", () =>
+    Effect.gen(function*() {
+      const sink = yield* sinks.make(sinks.down)
+      const { call, health } = yield* start(sink, { capacity: { rows: 10 } })
+      yield* call(10)
+      const waiting = yield* Effect.forEach(range(50), () => Effect.fork(call()))
+      yield* settled
+      for (const fiber of waiting) yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* settled
+      assert.strictEqual((yield* health).queued, 20)
+      yield* sink.set(sinks.up)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.awaitAll(waiting)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(sink.numbers().length, 60)
+    }))
+
+  it.scopedLive(
+    "under a load that does not end, a backlog is read back, and rows go the short way again",
+    () =>
+      Effect.gen(function*() {
+        const sink = yield* sinks.make(sinks.down)
+        const { call, health } = yield* start(sink, {
+          spool: { directory: yield* directory, segmentBytes: 20_000 },
+          capacity: { rows: 40 }
+        })
+        yield* call(400)
+        const load = yield* Effect.fork(Effect.forever(Effect.zipRight(call(), Effect.sleep("1 millis"))))
+        const load2 = yield* Effect.fork(Effect.forever(Effect.zipRight(call(), Effect.yieldNow())))
+        yield* Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), health), {
+          until: ({ spooled }) => spooled > 300
+        })
+        yield* sink.set(sinks.up)
+        yield* Effect.repeat(Effect.zipRight(Effect.sleep("1 millis"), health), {
+          until: ({ spooled, spooledBytes }) => spooled === 0 && spooledBytes === 0
+        }).pipe(Effect.timeout("20 seconds"))
+        yield* Fiber.interrupt(load)
+        yield* Fiber.interrupt(load2)
+      }).pipe(Effect.provide(NodeContext.layer)),
+    30_000
+  )
+
   it.scoped("rows are dropped and counted where the program chose that", () =>
     Effect.gen(function*() {
       const sink = yield* sinks.make(sinks.down)
@@ -233,6 +313,23 @@ describe("the end of the layer", () => {
     }))
 })
 
+describe("a layer that ends beside something that hangs", () => {
+  it.scopedLive("ends in its time, with the rows in the spool", () =>
+    Effect.gen(function*() {
+      const folder = yield* directory
+      const stuck = Layer.succeed(RequestLog, { write: () => Effect.uninterruptible(Effect.never) })
+      const store = Layer.succeed(BodyStore.BodyStore, { put: () => Effect.never, get: () => Effect.succeedNone })
+      const first = yield* start({ layer: stuck }, { spool: { directory: folder }, closeTimeout: "1 second" }, store)
+      yield* first.call(10)
+      const [time] = yield* Effect.timed(first.close)
+      assert.isBelow(Duration.toSeconds(time), 3)
+      const sink = yield* sinks.make()
+      const second = yield* start(sink, { spool: { directory: folder } })
+      yield* second.flush
+      assert.deepStrictEqual(sink.numbers(), range(10))
+    }).pipe(Effect.provide(NodeContext.layer)))
+})
+
 describe("a body store that fails", () => {
   it.scoped("costs no row: the row says so", () =>
     Effect.gen(function*() {
@@ -268,6 +365,46 @@ describe("a body store that fails", () => {
       )
       assert.strictEqual(asked, 3)
     }))
+
+  it.scopedLive(
+    "that hangs makes no call wait while the spool has room; bodies wait on disk, not in memory",
+    () =>
+      Effect.gen(function*() {
+        let hangs = true
+        const stored: Array<string> = []
+        const store = Layer.succeed(BodyStore.BodyStore, {
+          put: (bodies: BodyStore.Bodies) =>
+            hangs ? Effect.never : Effect.sync(() => {
+              stored.push(bodies.requestId)
+              return BodyStore.keysOf(bodies)
+            }),
+          get: () => Effect.succeedNone
+        })
+        for (const durability of ["durable", "buffered"] as const) {
+          hangs = true
+          stored.length = 0
+          const sink = yield* sinks.make()
+          const folder = yield* directory
+          const options = { spool: { directory: folder }, capacity: { rows: 100 }, closeTimeout: "500 millis" } as const
+          const first = yield* start(sink, durability === "durable" ? { ...options, durability } : options, store)
+          yield* first.call(1000)
+          const full = yield* Effect.repeat(Effect.zipRight(Effect.sleep("2 millis"), first.health), {
+            until: ({ spooled }) => spooled >= 900
+          })
+          assert.isAtMost(full.queued, 100)
+          yield* first.close
+          hangs = false
+          const second = yield* start(sink, options, store)
+          yield* second.flush
+          assert.strictEqual(new Set(stored).size, 1000)
+          const rows = new Map(sink.batches.flat().map((row) => [row.requestId, row]))
+          assert.strictEqual(rows.size, 1000)
+          for (const { storageRequestKey } of rows.values()) assert.isDefined(storageRequestKey)
+          yield* second.close
+        }
+      }).pipe(Effect.provide(NodeContext.layer)),
+    30_000
+  )
 
   it.scoped("that hangs holds up nobody for long", () =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /** A sink that does what a test says. */
-import { type Duration, Effect, Layer, Ref } from "effect"
+import { type Duration, Effect, Layer, Random, Ref } from "effect"
 import { RequestLog, RequestLogError } from "../../src/logging/RequestLog.ts"
 import type { Entry, Service } from "../../src/logging/RequestLog.ts"
 
@@ -9,6 +9,8 @@ export type Mood =
   | { readonly _tag: "Slow"; readonly delay: Duration.DurationInput }
   | { readonly _tag: "Hangs" }
   | { readonly _tag: "Dies" }
+  /** Fails a share of its writes, at random. */
+  | { readonly _tag: "Flaps"; readonly share: number }
   /** Fails on every batch with such a row. */
   | { readonly _tag: "Chokes"; readonly on: (entry: Entry) => boolean; readonly as: RequestLogError["reason"] }
 
@@ -39,6 +41,8 @@ export const make = (initial: Mood = up) =>
               return Effect.never
             case "Dies":
               return Effect.dieMessage("a bug of the sink")
+            case "Flaps":
+              return Effect.flatMap(Random.next, (at) => at < now.share ? Effect.fail(failure("Unavailable")) : take)
             case "Chokes":
               return batch.some(now.on) ? Effect.fail(failure(now.as)) : take
           }

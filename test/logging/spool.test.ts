@@ -1,7 +1,7 @@
 import { Error as PlatformError, FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Option, Scope, TestClock } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Scope, TestClock } from "effect"
 import { LLM } from "../../src/index.ts"
 import { type Settings, Spool } from "../../src/logging/internal/spool.ts"
 import * as Logging from "../../src/logging/Logging.ts"
@@ -30,11 +30,17 @@ const loadAll = (spool: Spool): Effect.Effect<ReadonlyArray<RequestLog.Entry>> =
   Effect.flatMap(spool.load, (loaded) =>
     loaded === undefined
       ? Effect.succeed([])
-      : Effect.flatMap(spool.release(loaded.segment, loaded.entries.length), () =>
-        Effect.map(loadAll(spool), (rest) => [...loaded.entries, ...rest])))
+      : Effect.flatMap(
+        spool.release(loaded.segment, loaded.records.map(({ entry }) => entry.requestId)),
+        () => Effect.map(loadAll(spool), (rest) => [...loaded.records.map(({ entry }) => entry), ...rest])
+      ))
+
+const kept = (entries: ReadonlyArray<RequestLog.Entry>) => entries.map((entry) => ({ entry, bodies: undefined }))
 
 const append = (spool: Spool, entries: ReadonlyArray<RequestLog.Entry>) =>
-  Effect.map(spool.append(entries), (segment) => spool.evict(segment, entries.length))
+  Effect.map(spool.append(kept(entries)), (segment) => {
+    for (const entry of entries) spool.evict(segment, entry)
+  })
 
 const segmentsIn = (directory: string) =>
   Effect.flatMap(
@@ -154,18 +160,74 @@ describe("the spool", () => {
       const directory = yield* temporary
       const { spool } = yield* Effect.provideService(open(directory), FileSystem.FileSystem, fs)
       yield* append(spool, rows(0, 2))
-      assert.include((yield* Effect.flip(spool.append(rows(2, 9)))).message, "ENOSPC")
+      assert.include((yield* Effect.flip(spool.append(kept(rows(2, 9))))).message, "ENOSPC")
       disk.left = 1e6
       yield* append(spool, rows(9, 11))
       assert.deepStrictEqual(ids(yield* loadAll(spool)), [0, 1, 9, 10])
       assert.lengthOf(yield* real.readDirectory(`${directory}/aside`), 0)
     }).pipe(Effect.provide(NodeContext.layer)))
 
+  it.scoped("whoever appends in a loop does not keep out who reads back, nor signs of life", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporary
+      const { spool } = yield* open(directory)
+      yield* append(spool, rows(0, 5))
+      let appended = 0
+      const appending = Effect.forever(
+        Effect.tap(
+          Effect.suspend(() => append(spool, rows(++appended * 10, appended * 10 + 1))),
+          () => Effect.yieldNow()
+        )
+      )
+      const fibers = yield* Effect.all([Effect.fork(appending), Effect.fork(appending), Effect.fork(appending)])
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      const before = appended
+      const loaded = yield* spool.load
+      assert.isAtLeast(loaded?.records.length ?? 0, 5)
+      assert.isBelow(appended - before, 200)
+      for (const fiber of fibers) yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(NodeContext.layer)))
+
+  it.scoped("reads back only what is nowhere else, each row once, with the bodies that came later", () =>
+    Effect.gen(function*() {
+      const { spool } = yield* open(yield* temporary)
+      const [a, b, c, d] = [row(0), row(1), row(2), row(3)]
+      const segment = yield* spool.append(kept([a, b, c, d]))
+      yield* spool.release(segment, [a.requestId])
+      spool.evict(segment, b)
+      const bodies = { requestId: c.requestId, request: "{}", response: undefined }
+      const second = yield* spool.append([{ entry: c, bodies }])
+      spool.evict(second, c)
+      assert.strictEqual(spool.waiting, 2)
+      const loaded = yield* spool.load
+      assert.deepStrictEqual(loaded?.records.map(({ bodies, entry }) => [entry.requestId, bodies?.request]), [
+        [b.requestId, undefined],
+        [c.requestId, "{}"]
+      ])
+      assert.strictEqual(spool.waiting, 0)
+    }).pipe(Effect.provide(NodeContext.layer)))
+
+  it.scoped("leaves no sign of life of the dead, not even half of one; files are for this user alone", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = `${yield* temporary}/spool`
+      yield* fs.makeDirectory(directory)
+      yield* fs.writeFileString(`${directory}/0190163d-8694-739b-aea5-966c26f8ad91.alive.new`, "12")
+      const { spool } = yield* open(directory)
+      yield* append(spool, rows(0, 1))
+      const names = yield* fs.readDirectory(directory)
+      assert.deepStrictEqual(names.filter((name) => name.endsWith(".new")), [])
+      for (const name of names) {
+        const { mode, type } = yield* fs.stat(`${directory}/${name}`)
+        assert.strictEqual(mode & 0o777, type === "Directory" ? 0o700 : 0o600, name)
+      }
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.scoped("takes no more than it may", () =>
     Effect.gen(function*() {
       const { spool } = yield* open(yield* temporary, { maxBytes: 2000 })
       yield* append(spool, rows(0, 2))
-      assert.include((yield* Effect.flip(spool.append(rows(2, 9)))).message, "2000 bytes")
+      assert.include((yield* Effect.flip(spool.append(kept(rows(2, 9))))).message, "2000 bytes")
     }).pipe(Effect.provide(NodeContext.layer)))
 })
 

@@ -94,13 +94,13 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sink
           )
           const byId = new Map(rows.map((row) => [row["request_id"], row]))
           assert.strictEqual(byId.size, expected.length)
-          for (const { inputTokens, metadata, requestId, totalCost } of expected) {
+          for (const { inputTokens, kind, metadata, requestId, totalCost } of expected) {
             const row = byId.get(requestId)
             assert.strictEqual(Number(row?.["input_tokens"]), inputTokens)
             assert.strictEqual(row?.["cost"] ?? undefined, totalCost)
             const stored = row?.["raw_metadata"]
             const kept = typeof stored === "string" ? JSON.parse(stored) : stored
-            for (const [label, value] of Object.entries(metadata)) {
+            for (const [label, value] of Object.entries(kind === "attempt" ? {} : metadata)) {
               if (/[\0\ud800-\udfff]/.test(label + value)) continue
               assert.strictEqual(kept[label], value)
             }
@@ -135,17 +135,21 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sink
           const rows = yield* database.query("SELECT COUNT(*) AS n FROM llm_requests")
           assert.strictEqual(Number(rows[0]?.["n"]), 4)
           const versions = yield* database.query("SELECT migration_id AS id FROM llm_migrations ORDER BY id")
-          assert.deepStrictEqual(versions.map((row) => Number(row["id"])), [1, 2])
+          assert.deepStrictEqual(versions.map((row) => Number(row["id"])), [1, 2, 3])
         }))
 
       it.scoped("goes on with the table of the version before, and its rows", () =>
         Effect.gen(function*() {
           const database = yield* make
           yield* Effect.scoped(Layer.build(database.layer()))
-          for (const { name, since } of columns) {
-            if (since === 2) yield* database.query(`ALTER TABLE llm_requests DROP COLUMN ${name}`)
+          for (const event of ["insert", "update", "delete"]) {
+            yield* database.query(`DROP TRIGGER llm_requests_hourly_${event}${isPg ? " ON llm_requests" : ""}`)
           }
-          yield* database.query("DELETE FROM llm_migrations WHERE migration_id = 2")
+          yield* database.query("DROP TABLE llm_rollups")
+          for (const { name, since } of columns) {
+            if (since > 1) yield* database.query(`ALTER TABLE llm_requests DROP COLUMN ${name}`)
+          }
+          yield* database.query("DELETE FROM llm_migrations WHERE migration_id > 1")
           if (isPg) {
             yield* database.query(
               "CREATE TABLE llm_requests_2026_11 PARTITION OF llm_requests FOR VALUES FROM ('2026-11-01Z') TO ('2026-12-01Z')"
@@ -173,6 +177,58 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sink
           assert.deepStrictEqual(rows.map((row) => [row["request_id"], row["team"], row["provider"]]), [
             [one.requestId, "core", "anthropic"]
           ])
+        }))
+
+      it.scoped("a table without our key gets it; one that cannot have it says what to run", () =>
+        Effect.gen(function*() {
+          const database = yield* make
+          const time = isPg ? "timestamptz" : "TEXT"
+          yield* database.query(
+            `CREATE TABLE llm_requests (id integer PRIMARY KEY, request_id text, "timestamp" ${time})`
+          )
+          const id = isPg ? "CREATE SEQUENCE ids; ALTER TABLE llm_requests ALTER id SET DEFAULT nextval('ids')"
+            : "SELECT 1"
+          for (const statement of id.split(";")) yield* database.query(statement)
+          yield* database.query(`INSERT INTO llm_requests (id, request_id) VALUES (100, 'a'), (101, 'a')`)
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(database.layer()))).pipe(
+            Effect.withClock(Clock.make())
+          )
+          assert.include(error.message, "CREATE UNIQUE INDEX llm_requests_key ON llm_requests (request_id)")
+          assert.notInclude(error.message, "set aside")
+          yield* database.query("DELETE FROM llm_requests")
+          const one = entry()
+          yield* Effect.provide(Effect.zipRight(write([one]), write([one])), database.layer())
+          assert.lengthOf(yield* database.query("SELECT 1 FROM llm_requests"), 1)
+        }))
+
+      it.scoped("a column, a check or a key of somebody else's refuses a row; it is not passed over", () =>
+        Effect.gen(function*() {
+          for (const column of ["team text NOT NULL", "model text CHECK (model <> 'bad')", "provider text UNIQUE"]) {
+            const database = yield* make
+            yield* database.query(
+              `CREATE TABLE llm_requests (request_id text PRIMARY KEY, "timestamp" ${
+                isPg ? "timestamptz" : "TEXT"
+              }, ${column})`
+            )
+            const context = yield* Layer.build(database.layer())
+            const rows = [entry({ model: "bad" }), entry({ model: "bad" })]
+            const error = yield* Effect.flip(Effect.provide(write(rows), context))
+            assert.strictEqual(error._tag === "RequestLogError" ? error.reason : "", "Rejected", column)
+          }
+        }))
+
+      it.scoped("tries of a call are no calls of their own to a question by label", () =>
+        Effect.gen(function*() {
+          const database = yield* make
+          const metadata = { Feature: "chat-bot", "User-Id": "1" }
+          yield* Effect.provide(
+            write([entry({ metadata }), entry({ kind: "attempt", metadata }), entry({ kind: "attempt", metadata })]),
+            database.layer()
+          )
+          const [found] = yield* database.query(
+            "SELECT COUNT(*) AS n FROM llm_requests WHERE raw_metadata->>'Feature' = 'chat-bot'"
+          )
+          assert.strictEqual(Number(found?.["n"]), 1)
         }))
 
       it.scoped("drops what is older than the retention", () =>

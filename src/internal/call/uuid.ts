@@ -19,3 +19,6 @@ export const uuidv7 = (millis: number): string => {
   used += 10
   return `${time.slice(0, 8)}-${time.slice(8)}-${tail.slice(0, 4)}-${tail.slice(4, 8)}-${tail.slice(8)}`
 }
+
+/** When it was made, ms since the epoch. */
+export const timeOf = (uuid: string): number => Number.parseInt(uuid.replaceAll("-", "").slice(0, 12), 16)

@@ -82,7 +82,7 @@ const stringify = (value: unknown): string =>
       : field)
 
 /** A body that is too long is cut, and says so. */
-const capped = (text: string, maxBytes: number): string =>
+export const capped = (text: string, maxBytes: number): string =>
   text.length <= maxBytes ? text
     : JSON.stringify({ truncated: true, length: text.length, start: text.slice(0, maxBytes) })
 

@@ -25,10 +25,10 @@ export interface Settings {
   readonly offer: (item: Item) => Effect.Effect<void>
 }
 
-const rowBytes = 700
+export const rowBytes = 700
 
 /** What a row says of bodies whose store has not been asked yet: it is read only after a crash. */
-const notStored = "the process ended before the bodies were stored"
+export const notStored = "the process ended before the bodies were stored"
 
 export const decorate = (llm: Service, settings: Settings): Service =>
   onEnd.decorate(llm, (context) => {
@@ -87,7 +87,7 @@ const itemOf = (
 }
 
 /** What a redactor that fails would have taken out is not known: all free text goes, the row stays. */
-const redactedBy = (redact: (entry: Entry) => Entry, entry: Entry): Entry => {
+export const redactedBy = (redact: (entry: Entry) => Entry, entry: Entry): Entry => {
   try {
     const { kind, parentId, requestId } = entry
     return { ...redact(entry), requestId, kind, parentId }

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import { kindOf } from "../../internal/call/logFailure.ts"
 import type * as BodyStore from "../BodyStore.ts"
 import * as RequestLog from "../RequestLog.ts"
@@ -16,11 +17,19 @@ import * as metrics from "./metrics.ts"
 export interface Delivery {
   /** Puts bodies into the store. A row whose bodies are not stored says so. */
   readonly storeBodies: (items: ReadonlyArray<Item>) => Effect.Effect<void>
-  /** Writes a batch; the error says that the sink takes none of it now. Rows it never takes are set aside. */
+  /**
+   * Writes a batch; the error says that the sink takes none of it now. Rows it never takes are set aside: how many, and
+   * how many of those could be kept nowhere.
+   */
   readonly write: (
     items: ReadonlyArray<Item>,
     failedBefore: number
-  ) => Effect.Effect<void, RequestLog.RequestLogError>
+  ) => Effect.Effect<Refused, RequestLog.RequestLogError>
+}
+
+export interface Refused {
+  readonly setAside: number
+  readonly lost: number
 }
 
 /** For the bodies of a whole batch. */
@@ -32,13 +41,23 @@ const storePause = 5000
 /** So many failures in a row, and the rows are looked at one by one. */
 const patience = 4
 
+/** So often a row is refused before it is believed to be the row's fault. */
+const confirmations = 2
+
+/** How unlikely it must be that a row that could be taken failed every time, and how often it is tried for that. */
+const doubt = 1e-12
+const mostTrials = 100
+
 export const make = (options: {
   readonly sink: RequestLog.Service
   readonly store: BodyStore.Service | undefined
   readonly writeLimit: Duration.DurationInput
-  readonly setAside: (entry: RequestLog.Entry, error: RequestLog.RequestLogError) => Effect.Effect<void>
+  /** Whether the row could be kept. */
+  readonly setAside: (entry: RequestLog.Entry, error: RequestLog.RequestLogError) => Effect.Effect<boolean>
 }): Delivery => {
   let storeAgainAt = 0
+  /** Rows of the batch at hand that were set aside, and whether they are kept: it may come again. */
+  const refused = new Map<Item, boolean>()
 
   const put = (store: BodyStore.Service, item: Item, make: () => BodyStore.Bodies) =>
     Effect.suspend(() => store.put(make())).pipe(
@@ -105,20 +124,54 @@ export const make = (options: {
         return failure ?? unavailable(describe(cause))
       }),
       Metric.trackDurationWith(metrics.latency, Duration.toSeconds),
-      Effect.tapBoth({
-        onFailure: () => Metric.increment(metrics.failures),
-        onSuccess: () => Metric.incrementBy(metrics.written, entries.length)
-      })
+      Effect.tapError(() => Metric.increment(metrics.failures))
     )
   }
 
   const refuse = (item: Item, error: RequestLog.RequestLogError) =>
-    Effect.zipRight(Metric.increment(metrics.rejected), options.setAside(item.entry, error))
+    Effect.zipRight(
+      Metric.increment(metrics.rejected),
+      Effect.map(options.setAside(item.entry, error), (isKept) => {
+        refused.set(item, isKept)
+      })
+    )
+
+  /** A row that is said to be refused: set aside when the sink says so again. */
+  const confirmed = (
+    item: Item,
+    error: RequestLog.RequestLogError,
+    left: number
+  ): Effect.Effect<void, RequestLog.RequestLogError> =>
+    left === 0 ? refuse(item, error) : Effect.catchAll(once([item]), (next) =>
+      next.reason === "Unavailable" ? Effect.fail(next) : confirmed(item, next, left - 1))
 
   /**
-   * Halves until the rows that are not taken are alone. A row that is only said to be not taken now is refused when the
-   * sink takes the witness at the same time.
+   * A row that the sink says it cannot take now. It is set aside only when it fails so often, beside a witness that is
+   * taken in between, that chance cannot be the reason: a sink that fails half of the time fails no row for ever.
    */
+  const tried = (
+    item: Item,
+    error: RequestLog.RequestLogError,
+    witness: Item
+  ): Effect.Effect<void, RequestLog.RequestLogError> =>
+    Effect.gen(function*() {
+      let failed = 1
+      let asked = 0
+      let taken = 0
+      while (failed <= mostTrials) {
+        // Not in turns: a sink may fail every second time.
+        for (let times = yield* Random.nextIntBetween(1, 4); times > 0; times--) {
+          asked++
+          if (yield* Effect.isSuccess(once([witness]))) taken++
+        }
+        if (yield* Effect.isSuccess(once([item]))) return
+        failed++
+        if ((1 - taken / (asked + 1)) ** failed < doubt) return yield* refuse(item, error)
+      }
+      return yield* error
+    })
+
+  /** Halves until the rows that are not taken are alone. */
   const sift = (
     items: ReadonlyArray<Item>,
     error: RequestLog.RequestLogError,
@@ -127,9 +180,11 @@ export const make = (options: {
     const [only, ...others] = items
     if (only === undefined) return Effect.void
     if (others.length === 0) {
-      return witness === undefined || error.reason === "Rejected"
-        ? refuse(only, error)
-        : Effect.zipRight(once([witness]), refuse(only, error))
+      return error.reason === "Rejected"
+        ? confirmed(only, error, confirmations)
+        : witness === undefined
+        ? Effect.fail(error)
+        : tried(only, error, witness)
     }
     const middle = items.length >> 1
     const half = (part: ReadonlyArray<Item>) =>
@@ -151,17 +206,27 @@ export const make = (options: {
     )
   }
 
+  const delivered = (items: ReadonlyArray<Item>, failedBefore: number) =>
+    Effect.catchAll(once(items), (error) => {
+      if (error.reason === "Rejected") return sift(items, error, undefined)
+      if (items.length < 2 || failedBefore % patience !== patience - 1) return Effect.fail(error)
+      return Effect.flatMap(
+        findWitness(items),
+        (witness) => witness === undefined ? Effect.fail(error) : sift(items, error, witness)
+      )
+    })
+
   return {
     storeBodies,
     write: (items, failedBefore) =>
-      Effect.catchAll(once(items), (error) => {
-        if (error.reason === "Rejected") return sift(items, error, undefined)
-        if (items.length < 2 || failedBefore % patience !== patience - 1) return Effect.fail(error)
-        return Effect.flatMap(
-          findWitness(items),
-          (witness) => witness === undefined ? Effect.fail(error) : sift(items, error, witness)
-        )
-      })
+      Effect.suspend(() => delivered(items.filter((item) => !refused.has(item)), failedBefore)).pipe(
+        Effect.map(() => {
+          const kept = [...refused.values()].filter((isKept) => isKept).length
+          const outcome = { setAside: kept, lost: refused.size - kept }
+          refused.clear()
+          return outcome
+        })
+      )
   }
 }
 

@@ -63,5 +63,23 @@ const recordAt = (
   const end = at + headerBytes + view.getUint32(at + 4)
   if (end > bytes.length) return undefined
   const payload = bytes.subarray(at + headerBytes, end)
-  return crc32(payload) === view.getUint32(at + 8) ? { value: decoder.decode(payload), end } : undefined
+  if (crc32(payload) !== view.getUint32(at + 8)) return undefined
+  try {
+    return { value: decoder.decode(payload), end }
+  } catch {
+    // The sum is right and the text is none.
+    return undefined
+  }
+}
+
+/** How many records there seem to be, by their lengths alone. */
+export const count = (bytes: Uint8Array): number => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let found = 0
+  let at = 0
+  while (at + headerBytes <= bytes.length && mark.every((byte, i) => bytes[at + i] === byte)) {
+    at += headerBytes + view.getUint32(at + 4)
+    if (at <= bytes.length) found++
+  }
+  return found
 }

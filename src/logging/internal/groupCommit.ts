@@ -76,7 +76,7 @@ export class GroupCommit {
   }
 
   private write(group: ReadonlyArray<Waiting>): Effect.Effect<void> {
-    return Effect.matchEffect(this.spool.append(group.map(({ item }) => item.entry)), {
+    return Effect.matchEffect(this.spool.append(group.map(({ item }) => ({ entry: item.entry, bodies: undefined }))), {
       onFailure: ({ message }) => Effect.as(this.told(message), false),
       onSuccess: (segment) => {
         for (const { item } of group) item.segment = segment

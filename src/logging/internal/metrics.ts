@@ -6,6 +6,12 @@ const counter = (name: string, description: string) =>
   Metric.counter(`effect_majordomo.logging.${name}`, { description, incremental: true })
 
 export const queued = Metric.gauge("effect_majordomo.logging.queued", { description: "rows in memory" })
+export const onDisk = Metric.gauge("effect_majordomo.logging.on_disk", {
+  description: "rows that are in the spool only"
+})
+export const oldest = Metric.gauge("effect_majordomo.logging.oldest", {
+  description: "seconds since the oldest waiting row's call began"
+})
 export const written = counter("written", "rows the sink took")
 export const spooled = counter("spooled", "rows put into the spool")
 export const replayed = counter("replayed", "rows read back from the spool")

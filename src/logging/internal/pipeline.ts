@@ -3,19 +3,24 @@
  * When that is half full, later rows go through `tail` into the spool, and come back when `front` has room, in order.
  * In the durable mode every row is in the spool before its call goes on.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { liveClock } from "../../internal/call/runtime.ts"
+import { uuidv7 } from "../../internal/call/uuid.ts"
 import type { Delivery } from "./delivery.ts"
 import { GroupCommit } from "./groupCommit.ts"
 import type { Item } from "./item.ts"
 import * as metrics from "./metrics.ts"
+import { type Capacity, Room } from "./room.ts"
+import { type Spilled, spilled } from "./spill.ts"
 import type { Segment, Spool } from "./spool.ts"
+import { valid } from "./validEntry.ts"
 
 export interface Settings {
   readonly delivery: Delivery
@@ -23,7 +28,7 @@ export interface Settings {
   readonly durable: boolean
   readonly batchSize: number
   readonly flushInterval: Duration.Duration
-  readonly capacity: { readonly rows: number; readonly bytes: number }
+  readonly capacity: Capacity
   readonly onFull: "suspend" | "drop"
   readonly closeLimit: Duration.Duration
 }
@@ -36,44 +41,58 @@ export interface Health {
   /** Rows in memory. */
   readonly queued: number
   readonly queuedBytes: number
+  /** Rows that are on disk only. */
+  readonly spooled: number
+  /** Of the spool's files; in the durable mode rows that are in memory are there, too. */
   readonly spooledBytes: number
+  /** When the call of the oldest row began that waits in memory or on disk, ms since the epoch; undefined: none waits. */
+  readonly oldest: number | undefined
+  /** Rows the sink has taken. */
   readonly written: number
+  /** Rows the sink never takes, kept in the spool's folder `aside`. */
+  readonly setAside: number
+  /** Rows that are lost. */
   readonly dropped: number
   /** What the sink or the spool said last, while it fails. */
   readonly problem: string | undefined
 }
 
 const spillRows = 500
+const spillBytes = 4 * 1024 * 1024
 const loadBelow = 0.25
 const firstBackoff = 100
 const longestBackoff = 10_000
 const spillPause = "1 second"
-const bodiesAtClose = "2 seconds"
+/** Interrupted calls are not held up until memory is so many times as full as it may be. */
+const grace = 2
+/** Of the time to close, for the sink; the rest is for the spool. */
+const shareOfSink = 0.7
+const leastForSpool = 250
 
 // A program that ends is waited for.
 const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput) =>
   Effect.withClock(Effect.timeoutOption(Effect.interruptible(effect), limit), liveClock)
 
-/** Rows read back wait in memory too; a segment's worth is at most a few MiB. */
-const bytesOf = (text: { readonly errorMessage?: string | undefined }) => 600 + (text.errorMessage?.length ?? 0)
-
 export class Pipeline {
   private readonly settings: Settings
+  private readonly room: Room
   private front: Array<Item> = []
   private tail: Array<Item> = []
-  private bytes = 0
   /** Later rows go to the spool until the earlier ones are written. */
   private behind = false
   private spilling = false
-  private room: Array<() => void> = []
+  /** Everything is read back but what is spilled just now: no more is. */
+  private turning = false
   private flushes: Array<{ readonly upTo: number; readonly resume: () => void }> = []
   private order = 0
   private failures = 0
   private phase: "open" | "closing" | "closed" = "open"
   private written = 0
+  private setAside = 0
   private dropped = 0
   private sinkProblem: string | undefined
   private spoolProblem: string | undefined
+  private readonly changed = new Set<string>()
   private readonly some = Effect.unsafeMakeLatch(false)
   private readonly hurry = Effect.unsafeMakeLatch(false)
   private readonly spill = Effect.unsafeMakeLatch(false)
@@ -81,6 +100,7 @@ export class Pipeline {
 
   constructor(settings: Settings) {
     this.settings = settings
+    this.room = new Room(settings.capacity)
     this.commits = settings.spool === undefined || !settings.durable ? undefined : new GroupCommit({
       spool: settings.spool,
       push: (item) => this.push(item),
@@ -112,59 +132,62 @@ export class Pipeline {
   offer(item: Item): Effect.Effect<void> {
     if (this.phase === "closed") return this.drop(1, "the log is closed")
     item.order = ++this.order
-    if (this.commits === undefined) return this.admit(item)
-    return Effect.flatMap(this.commits.commit(item), (committed) => committed ? Effect.void : this.admit(item))
+    const admitted = Effect.flatMap(this.admit(item), (isIn) => {
+      if (!isIn) return Effect.void
+      if (this.commits === undefined) return Effect.sync(() => this.push(item))
+      return Effect.map(this.commits.commit(item), (committed) => {
+        if (!committed) this.push(item)
+      })
+    })
+    return Effect.zipRight(this.checked(item), admitted)
+  }
+
+  private checked(item: Item): Effect.Effect<void> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const { changed, entry } = valid(item.entry, now, () => uuidv7(now))
+      item.entry = entry
+      const fresh = changed.filter((name) => !this.changed.has(name))
+      for (const name of fresh) this.changed.add(name)
+      return fresh.length === 0
+        ? Effect.void
+        : Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`)
+    })
   }
 
   /** Into memory, now or when there is room. */
-  private admit(item: Item): Effect.Effect<void> {
-    if (this.hasRoom) {
-      this.push(item)
-      return Effect.void
+  private admit(item: Item): Effect.Effect<boolean> {
+    const take = () => {
+      this.room.take(item)
+      return true
     }
-    if (this.settings.onFull === "drop") return this.drop(1, "no room")
-    // An interrupted call is not held up; its row comes in all the same.
-    return Effect.flatMap(
-      Effect.exit(Effect.interruptible(this.roomMade)),
-      () => this.phase === "closed" ? this.drop(1, "the log is closed") : Effect.sync(() => this.push(item))
-    )
-  }
-
-  private get hasRoom(): boolean {
-    return this.front.length + this.tail.length < this.settings.capacity.rows &&
-      this.bytes < this.settings.capacity.bytes
-  }
-
-  private get roomMade(): Effect.Effect<void> {
-    return Effect.repeat(
-      Effect.async<void>((resume) => {
-        this.room.push(() => resume(Effect.void))
-      }),
-      { until: () => this.hasRoom || this.phase !== "open" }
-    )
+    if (this.room.has(1)) return Effect.sync(take)
+    if (this.settings.onFull === "drop") return Effect.as(this.drop(1, "no room"), false)
+    return Effect.flatMap(Effect.exit(Effect.interruptible(this.room.made(1))), (exit) => {
+      const waited = exit._tag === "Success" ? Effect.void : this.room.made(grace)
+      return Effect.flatMap(waited, () =>
+        this.phase === "closed"
+          ? Effect.as(this.drop(1, "the log is closed"), false)
+          : Effect.sync(take))
+    })
   }
 
   private push(item: Item): void {
     const { batchSize, capacity, spool } = this.settings
-    this.bytes += item.bytes
-    if (spool !== undefined && (this.front.length >= capacity.rows / 2 || this.bytes >= capacity.bytes / 2)) {
-      this.behind = true
+    if (this.phase === "closed") {
+      this.tail.push(item)
+      return
     }
+    const isFull = this.front.length >= capacity.rows / 2 || this.room.bytes >= capacity.bytes / 2
+    if (spool !== undefined && isFull) this.behind = true
     if (this.behind) {
       this.tail.push(item)
+      if (isFull || this.tail.length >= capacity.rows / 2) this.turning = false
       this.spill.unsafeOpen()
       return
     }
     this.front.push(item)
     if (this.front.length === 1) this.some.unsafeOpen()
     else if (this.front.length === batchSize) this.hurry.unsafeOpen()
-  }
-
-  private left(items: ReadonlyArray<Item>): void {
-    for (const { bytes } of items) this.bytes -= bytes
-    const waiting = this.room
-    this.room = []
-    for (const resume of waiting) resume()
   }
 
   private drop(rows: number, why: string): Effect.Effect<void> {
@@ -202,7 +225,10 @@ export class Pipeline {
 
   /** Everything spilled is written: rows go the short way again. */
   private caughtUp(): boolean {
-    if (!this.behind || this.spilling || this.settings.spool?.hasReplay === true) return false
+    if (!this.behind || this.settings.spool?.hasReplay === true) return false
+    this.turning = true
+    if (this.spilling) return false
+    this.turning = false
     this.behind = false
     this.front = this.tail
     this.tail = []
@@ -227,10 +253,12 @@ export class Pipeline {
       if (items.length === 0) return
       yield* this.settings.delivery.storeBodies(items)
       const outcome = yield* Effect.either(this.settings.delivery.write(items, this.failures))
-      if (outcome._tag === "Right") return yield* this.wrote(items)
+      if (outcome._tag === "Right") return yield* this.wrote(items, outcome.right)
       if (this.failures === 0) yield* Effect.logWarning(outcome.left.message)
       this.failures++
       this.sinkProblem = outcome.left.message
+      this.turning = false
+      this.spill.unsafeOpen()
       yield* this.updated
       yield* this.backoff
     })
@@ -239,24 +267,38 @@ export class Pipeline {
   private get reload(): Effect.Effect<void> {
     return Effect.map(this.settings.spool?.load ?? Effect.succeed(undefined), (loaded) => {
       if (loaded === undefined) return
-      for (const entry of loaded.entries) {
-        const item = { entry, bytes: bytesOf(entry), bodies: undefined, segment: loaded.segment, order: 0 }
-        this.bytes += item.bytes
+      for (const { bodies, entry } of loaded.records) {
+        const length = (bodies?.request.length ?? 0) + (bodies?.response?.length ?? 0)
+        const item: Item = {
+          entry,
+          bytes: 600 + (entry.errorMessage?.length ?? 0) + length,
+          bodies: bodies === undefined ? undefined : () => bodies,
+          segment: loaded.segment,
+          order: 0
+        }
+        this.room.take(item)
         this.front.push(item)
       }
     })
   }
 
-  private wrote(items: ReadonlyArray<Item>): Effect.Effect<void> {
+  private wrote(
+    items: ReadonlyArray<Item>,
+    { lost, setAside }: { readonly setAside: number; readonly lost: number }
+  ): Effect.Effect<void> {
     return Effect.suspend(() => {
+      const taken = items.length - setAside - lost
       this.front.splice(0, items.length)
-      this.written += items.length
-      this.left(items)
+      this.written += taken
+      this.setAside += setAside
+      this.room.left(items)
       const recovered = this.failures > 0
       this.failures = 0
       this.sinkProblem = undefined
       this.answerFlushes()
       return Effect.all([
+        Metric.incrementBy(metrics.written, taken),
+        lost === 0 ? Effect.void : this.drop(lost, "the sink does not take them, and they can be kept nowhere"),
         this.released(items),
         this.updated,
         recovered ? Effect.logInfo("the LLM log is written again") : Effect.void
@@ -267,9 +309,14 @@ export class Pipeline {
   private released(items: ReadonlyArray<Item>): Effect.Effect<void> {
     const { spool } = this.settings
     if (spool === undefined) return Effect.void
-    const held = new Map<Segment, number>()
-    for (const { segment } of items) if (segment !== undefined) held.set(segment, (held.get(segment) ?? 0) + 1)
-    return Effect.forEach(held, ([segment, rows]) => spool.release(segment, rows), { discard: true })
+    const held = new Map<Segment, Array<string>>()
+    for (const { entry, segment } of items) {
+      if (segment === undefined) continue
+      const keys = held.get(segment)
+      if (keys === undefined) held.set(segment, [entry.requestId])
+      else keys.push(entry.requestId)
+    }
+    return Effect.forEach(held, ([segment, keys]) => spool.release(segment, keys), { discard: true })
   }
 
   private get backoff(): Effect.Effect<void> {
@@ -281,7 +328,14 @@ export class Pipeline {
   }
 
   private get updated(): Effect.Effect<void> {
-    return Effect.suspend(() => Metric.set(metrics.queued, this.front.length + this.tail.length))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const { oldest, queued, spooled } = this.health
+      return Effect.all([
+        Metric.set(metrics.queued, queued),
+        Metric.set(metrics.onDisk, spooled),
+        Metric.set(metrics.oldest, oldest === undefined ? 0 : Math.max(0, now - oldest) / 1000)
+      ], { discard: true })
+    })
   }
 
   // ── the spool ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,7 +343,7 @@ export class Pipeline {
   /** Moves the tail into the spool. */
   private get spillAll(): Effect.Effect<void> {
     const turn = Effect.suspend(() => {
-      if (this.tail.length > 0) return this.spillSome
+      if (this.tail.length > 0 && !this.turning) return this.spillSome
       this.spill.unsafeClose()
       return this.spill.await
     })
@@ -298,41 +352,35 @@ export class Pipeline {
 
   private get spillSome(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const items = this.tail.slice(0, spillRows)
+      const { spool } = this.settings
+      if (spool === undefined) return Effect.void
+      let count = 0
+      for (let bytes = 0; count < Math.min(spillRows, this.tail.length) && bytes < spillBytes; count++) {
+        bytes += this.tail[count]?.bytes ?? 0
+      }
+      const items = this.tail.slice(0, count)
       this.spilling = true
-      const moved = Effect.map(this.keep(items), () => {
-        this.spoolProblem = undefined
-        this.tail.splice(0, items.length)
-        this.left(items)
+      const moved = Effect.map(spilled(spool, items), (outcome) => {
+        this.tail.splice(0, items.length, ...outcome.left)
+        this.room.left(outcome.moved)
+        return outcome
       })
-      return this.settings.delivery.storeBodies(items).pipe(
-        Effect.zipRight(Effect.uninterruptible(moved)),
+      return Effect.uninterruptible(moved).pipe(
         Effect.ensuring(Effect.sync(() => {
           this.spilling = false
           this.some.unsafeOpen()
         })),
-        Effect.catchAll((problem) => Effect.zipRight(this.spoolFails(problem), Effect.sleep(spillPause)))
+        Effect.flatMap((outcome) => this.toldOf(outcome))
       )
     })
   }
 
-  /** Rows into the spool, where they are not yet; from then on they are only there. */
-  private keep(items: ReadonlyArray<Item>): Effect.Effect<void, string> {
-    const { spool } = this.settings
-    if (spool === undefined) return Effect.fail("there is none")
-    const fresh = items.filter(({ segment }) => segment === undefined)
-    const appended = fresh.length === 0
-      ? Effect.void
-      : Effect.flatMap(spool.append(fresh.map(({ entry }) => entry)), (segment) => {
-        spool.evict(segment, fresh.length)
-        return Metric.incrementBy(metrics.spooled, fresh.length)
-      })
-    return Effect.mapBoth(appended, {
-      onFailure: ({ message }) => message,
-      onSuccess: () => {
-        for (const { segment } of items) if (segment !== undefined) spool.evict(segment, 1)
-      }
-    })
+  private toldOf({ left, problem }: Spilled): Effect.Effect<void> {
+    if (problem === undefined) return this.spoolWorks
+    return Effect.zipRight(
+      this.spoolFails(problem),
+      left.length === 0 ? Effect.void : Effect.sleep(spillPause)
+    )
   }
 
   private get spoolWorks(): Effect.Effect<void> {
@@ -381,10 +429,13 @@ export class Pipeline {
     return {
       sink: this.failures === 0 ? "ok" : "failing",
       spool: spool === undefined ? "off" : this.spoolProblem === undefined ? "ok" : "failing",
-      queued: this.front.length + this.tail.length + (this.commits?.items.length ?? 0),
-      queuedBytes: this.bytes,
+      queued: this.room.rows,
+      queuedBytes: this.room.bytes,
+      spooled: spool?.waiting ?? 0,
       spooledBytes: spool?.bytes ?? 0,
+      oldest: leastOf([this.front[0]?.entry.timestamp, this.tail[0]?.entry.timestamp, spool?.waitingSince]),
       written: this.written,
+      setAside: this.setAside,
       dropped: this.dropped,
       problem: this.sinkProblem ?? this.spoolProblem
     }
@@ -395,27 +446,58 @@ export class Pipeline {
     committer: Fiber.RuntimeFiber<unknown> | undefined
   ): Effect.Effect<void> {
     return Effect.gen(this, function*() {
-      const [drain] = fibers
+      const limit = Duration.toMillis(this.settings.closeLimit)
+      const began = yield* liveClock.currentTimeMillis
+      const left = (share: number) =>
+        Effect.map(liveClock.currentTimeMillis, (now) => Math.max(leastForSpool, share * limit - (now - began)))
       this.phase = "closing"
-      this.left([])
+      this.turning = false
+      this.room.close()
       this.commits?.close()
-      for (const latch of [this.some, this.hurry]) latch.unsafeOpen()
-      if (committer !== undefined) yield* Fiber.await(committer)
-      this.some.unsafeOpen()
-      if (drain !== undefined) {
-        yield* within(Fiber.await(drain), this.settings.closeLimit)
-      }
+      for (const latch of [this.some, this.hurry, this.spill]) latch.unsafeOpen()
+      const [drain] = fibers
+      const ended = Effect.gen(this, function*() {
+        if (committer !== undefined) yield* Fiber.await(committer)
+        this.some.unsafeOpen()
+        if (drain !== undefined) yield* Fiber.await(drain)
+      })
+      yield* within(ended, limit * shareOfSink)
       this.phase = "closed"
-      yield* Fiber.interruptAll(fibers)
+      // A write that cannot be interrupted is not waited for.
+      yield* within(Fiber.interruptAll(fibers), Math.min(leastForSpool, yield* left(1)))
+      yield* this.leave(yield* left(1))
+    })
+  }
+
+  /** What is left goes into the spool. */
+  private leave(limit: number): Effect.Effect<void> {
+    return Effect.gen(this, function*() {
       const items = [...this.front, ...this.tail]
       this.front = []
       this.tail = []
+      this.room.left(items)
       if (items.length === 0) return
-      yield* within(this.settings.delivery.storeBodies(items), bodiesAtClose)
-      const kept = yield* Effect.exit(this.keep(items))
-      if (Exit.isSuccess(kept)) {
-        yield* Effect.logWarning(`${items.length} rows of the LLM log are in the spool for the next start`)
-      } else yield* this.drop(items.length, `closed with ${items.length} rows that the sink had not taken`)
+      const { spool } = this.settings
+      const kept = spool === undefined ? undefined : yield* spilledWithin(spool, items, limit)
+      const lost = kept === undefined ? items.length : kept.left.length
+      if (lost > 0) return yield* this.drop(lost, `closed with ${lost} rows that the sink had not taken`)
+      yield* Effect.logWarning(`${items.length} rows of the LLM log are in the spool for the next start`)
     })
   }
 }
+
+const leastOf = (times: ReadonlyArray<number | undefined>): number | undefined =>
+  times.reduce((least, time) => time === undefined || (least !== undefined && least <= time) ? least : time, undefined)
+
+/** A disk that hangs is not waited for either. */
+const spilledWithin = (spool: Spool, items: ReadonlyArray<Item>, limit: number): Effect.Effect<Spilled | undefined> =>
+  Effect.flatMap(
+    Effect.forkDaemon(spilled(spool, items)),
+    (fiber) =>
+      Effect.map(
+        within(Fiber.await(fiber), limit),
+        (ended): Spilled | undefined => ended._tag === "Some" ? valueOf(ended.value) : undefined
+      )
+  )
+
+const valueOf = (exit: Exit.Exit<Spilled>): Spilled | undefined => exit._tag === "Success" ? exit.value : undefined

@@ -12,12 +12,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { uuidv7 } from "../../internal/call/uuid.ts"
-import { Entry } from "../RequestLog.ts"
+import { timeOf, uuidv7 } from "../../internal/call/uuid.ts"
+import type { Entry } from "../RequestLog.ts"
+import { FairLock } from "./fairLock.ts"
 import * as frames from "./frames.ts"
 import * as metrics from "./metrics.ts"
+import * as record from "./record.ts"
 
 export interface Settings {
   readonly directory: string
@@ -39,10 +40,14 @@ export interface Segment {
   path: string
   readonly stamp: string
   bytes: number
-  /** Its rows that are in memory, too, and not written yet. */
-  held: number
-  /** It has rows that are nowhere else. */
-  replay: boolean
+  /** Keys of its rows that are in memory, too, and not written yet. */
+  readonly held: Set<string>
+  /** Its rows that are nowhere else. */
+  waiting: number
+  /** When the first of those came, ms since the epoch. */
+  waitingSince: number
+  /** Keys of its rows that are written, or on disk elsewhere: they are not read back. */
+  readonly done: Set<string>
   damaged: boolean
 }
 
@@ -52,15 +57,30 @@ interface Writing {
   readonly scope: Scope.CloseableScope
 }
 
-const decodeEntry = Schema.decodeUnknownOption(Schema.parseJson(Entry))
-const decodeAlive = Schema.decodeUnknownOption(Schema.NumberFromString)
+/** So many records are read back before others get the processor. */
+const decodedAtOnce = 200
+
+/** Rows for this user alone: they have labels and messages in them, and may have bodies. */
+const fileMode = 0o600
+const folderMode = 0o700
+
+const segmentAt = (path: string, stamp: string): Segment => ({
+  path,
+  stamp,
+  bytes: 0,
+  held: new Set(),
+  waiting: 0,
+  waitingSince: 0,
+  done: new Set(),
+  damaged: false
+})
 
 const toSpoolError = (error: PlatformError.PlatformError) => new SpoolError({ description: error.message })
 
 export class Spool {
   private readonly fs: FileSystem.FileSystem
   private readonly settings: Settings
-  private readonly lock = Effect.unsafeMakeSemaphore(1)
+  private readonly lock = new FairLock()
   private owner = ""
   private lastBeat = 0
   private segments: Array<Segment> = []
@@ -75,7 +95,7 @@ export class Spool {
   static make(fs: FileSystem.FileSystem, settings: Settings): Effect.Effect<Spool, SpoolError, Scope.Scope> {
     const spool = new Spool(fs, settings)
     const start = Effect.zipRight(
-      fs.makeDirectory(`${settings.directory}/aside`, { recursive: true }),
+      fs.makeDirectory(`${settings.directory}/aside`, { recursive: true, mode: folderMode }),
       Effect.zipRight(spool.own, spool.adopt)
     )
     return Effect.as(
@@ -89,21 +109,40 @@ export class Spool {
   }
 
   get hasReplay(): boolean {
-    return this.segments.some(({ replay }) => replay)
+    return this.segments.some(({ waiting }) => waiting > 0)
+  }
+
+  /** Rows that are only here. */
+  get waiting(): number {
+    return this.segments.reduce((sum, { waiting }) => sum + waiting, 0)
+  }
+
+  /** When the oldest of them came, ms since the epoch. */
+  get waitingSince(): number | undefined {
+    const oldest = this.segments.reduce(
+      (least, { waiting, waitingSince }) => waiting > 0 ? Math.min(least, waitingSince) : least,
+      Infinity
+    )
+    return oldest === Infinity ? undefined : oldest
+  }
+
+  /** Bodies are the first that have to go: the other half is for rows. */
+  get hasRoomForBodies(): boolean {
+    return this.bytes < this.settings.maxBytes / 2
   }
 
   /** Appends rows, on disk when it returns. The segment counts them as held. */
-  append(entries: ReadonlyArray<Entry>): Effect.Effect<Segment, SpoolError> {
-    const bytes = frames.encode(entries.map((entry) => JSON.stringify(entry)))
+  append(records: ReadonlyArray<record.Kept>): Effect.Effect<Segment, SpoolError> {
+    const bytes = frames.encode(records.map(record.encode))
     const appended = Effect.suspend(() =>
       this.bytes + bytes.length > this.settings.maxBytes
         ? Effect.fail(new SpoolError({ description: `the spool has reached ${this.settings.maxBytes} bytes` }))
         : Effect.map(Effect.mapError(this.write(bytes), toSpoolError), (segment) => {
-          segment.held += entries.length
+          for (const { entry } of records) segment.held.add(entry.requestId)
           return segment
         })
     )
-    return Effect.uninterruptible(this.lock.withPermits(1)(appended))
+    return Effect.uninterruptible(this.lock.within(appended))
   }
 
   private write(bytes: Uint8Array): Effect.Effect<Segment, PlatformError.PlatformError> {
@@ -133,8 +172,8 @@ export class Spool {
     return Effect.gen(this, function*() {
       const stamp = uuidv7(yield* Clock.currentTimeMillis)
       const scope = yield* Scope.make()
-      const segment: Segment = { path: this.pathOf(stamp), stamp, bytes: 0, held: 0, replay: false, damaged: false }
-      const file = yield* Scope.extend(this.fs.open(segment.path, { flag: "ax" }), scope)
+      const segment = segmentAt(this.pathOf(stamp), stamp)
+      const file = yield* Scope.extend(this.fs.open(segment.path, { flag: "ax", mode: fileMode }), scope)
       // A name is on disk only when its directory is.
       if (this.settings.fsync) {
         yield* Effect.ignore(Effect.scoped(Effect.flatMap(this.fs.open(this.settings.directory), ({ sync }) => sync)))
@@ -166,21 +205,26 @@ export class Spool {
 
   // ── rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Rows that were held are in the sink. */
-  release(segment: Segment, rows: number): Effect.Effect<void> {
-    segment.held -= rows
+  /** Rows that were held are in the sink, or on disk elsewhere. */
+  release(segment: Segment, keys: ReadonlyArray<string>): Effect.Effect<void> {
+    for (const key of keys) {
+      segment.held.delete(key)
+      segment.done.add(key)
+    }
     return this.discard(segment)
   }
 
   /** Rows that were held leave the memory: they are only here now. */
-  evict(segment: Segment, rows: number): void {
-    segment.held -= rows
-    segment.replay = true
+  evict(segment: Segment, { requestId, timestamp }: Entry): void {
+    if (segment.waiting === 0 || timestamp < segment.waitingSince) segment.waitingSince = timestamp
+    segment.held.delete(requestId)
+    segment.waiting++
   }
 
   private discard(segment: Segment): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (segment.held > 0 || segment.replay || segment === this.writing?.segment) return Effect.void
+      if (segment.held.size > 0 || segment.waiting > 0 || segment === this.writing?.segment) return Effect.void
+      if (!this.segments.includes(segment)) return Effect.void
       this.segments = this.segments.filter((other) => other !== segment)
       const gone = segment.damaged
         ? this.fs.rename(segment.path, this.asidePath(`${segment.stamp}.seg`))
@@ -193,43 +237,66 @@ export class Spool {
   }
 
   /** The rows of the oldest segment that has any only there; they count as held now. */
-  get load(): Effect.Effect<{ readonly segment: Segment; readonly entries: ReadonlyArray<Entry> } | undefined> {
+  get load(): Effect.Effect<
+    { readonly segment: Segment; readonly records: ReadonlyArray<record.Kept> } | undefined
+  > {
+    const taken = this.lock.within(Effect.gen(this, function*() {
+      const segment = this.segments.find(({ waiting }) => waiting > 0)
+      if (segment === undefined) return undefined
+      if (segment === this.writing?.segment) yield* this.seal
+      return segment
+    }))
+    // A sealed file is read beside the appends: only this reader takes from it.
     return Effect.uninterruptible(
-      this.lock.withPermits(1)(Effect.gen(this, function*() {
-        const segment = this.segments.find(({ replay }) => replay)
-        if (segment === undefined) return undefined
-        if (segment === this.writing?.segment) yield* this.seal
-        const bytes = yield* Effect.option(this.fs.readFile(segment.path))
-        segment.replay = false
-        if (bytes._tag === "None") {
-          this.segments = this.segments.filter((other) => other !== segment)
-          yield* Effect.logError("a file of the log spool cannot be read and is left where it is", segment.path)
-          return { segment, entries: [] }
-        }
-        const { bad, texts } = frames.decode(bytes.value)
-        const entries = texts.flatMap((text) => {
-          const entry = decodeEntry(text)
-          return entry._tag === "Some" ? [entry.value] : []
-        })
-        const corrupt = bad + texts.length - entries.length
-        if (corrupt > 0) {
-          segment.damaged = true
-          yield* Metric.incrementBy(metrics.corrupt, corrupt)
-          yield* Effect.logWarning(`${corrupt} places in a file of the log spool cannot be read; it is kept in aside/`)
-        }
-        segment.held += entries.length
-        yield* Metric.incrementBy(metrics.replayed, entries.length)
-        if (entries.length === 0) yield* this.discard(segment)
-        return { segment, entries }
-      }))
+      Effect.flatMap(taken, (segment) => segment === undefined ? Effect.succeed(undefined) : this.read(segment))
     )
+  }
+
+  private read(segment: Segment) {
+    return Effect.gen(this, function*() {
+      const bytes = yield* Effect.option(this.fs.readFile(segment.path))
+      if (bytes._tag === "None") {
+        this.segments = this.segments.filter((other) => other !== segment)
+        segment.waiting = 0
+        yield* Effect.logError("a file of the log spool cannot be read and is left where it is", segment.path)
+        return { segment, records: [] }
+      }
+      const { bad, texts } = frames.decode(bytes.value)
+      const found = new Map<string, record.Kept>()
+      let unreadable = 0
+      for (let start = 0; start < texts.length; start += decodedAtOnce) {
+        for (const text of texts.slice(start, start + decodedAtOnce)) {
+          const kept = record.decode(text)
+          if (kept === undefined) {
+            unreadable++
+            continue
+          }
+          const { requestId } = kept.entry
+          // A row that comes twice has its bodies the second time.
+          if (!segment.done.has(requestId) && !segment.held.has(requestId)) found.set(requestId, kept)
+        }
+        yield* Effect.yieldNow()
+      }
+      const corrupt = bad + unreadable
+      if (corrupt > 0) {
+        segment.damaged = true
+        yield* Metric.incrementBy(metrics.corrupt, corrupt)
+        yield* Effect.logWarning(`${corrupt} places in a file of the log spool cannot be read; it is kept in aside/`)
+      }
+      const records = [...found.values()]
+      segment.waiting = 0
+      for (const key of found.keys()) segment.held.add(key)
+      yield* Metric.incrementBy(metrics.replayed, records.length)
+      if (records.length === 0) yield* this.discard(segment)
+      return { segment, records }
+    })
   }
 
   /** Keeps a row that no sink takes, with the reason. */
   setAside(entry: Entry, reason: string): Effect.Effect<void, SpoolError> {
     const line = `${JSON.stringify({ reason, entry })}\n`
     return Effect.mapError(
-      this.fs.writeFileString(this.asidePath(`${this.owner}.rejected.jsonl`), line, { flag: "a" }),
+      this.fs.writeFileString(this.asidePath(`${this.owner}.rejected.jsonl`), line, { flag: "a", mode: fileMode }),
       toSpoolError
     )
   }
@@ -238,7 +305,7 @@ export class Spool {
 
   /** Signs of life, and looking for what others have left, as long as the scope lasts. */
   tended(onTurn: () => void): Effect.Effect<never> {
-    const turn = this.lock.withPermits(1)(Effect.uninterruptible(Effect.zipRight(this.beat, this.adopt)))
+    const turn = Effect.uninterruptible(this.lock.within(Effect.zipRight(this.beat, this.adopt)))
     const quietly = Effect.catchAll(turn, (error) => Effect.logDebug(`the log spool: ${error.message}`))
     const interval = Effect.sleep(Duration.millis(this.settings.staleAfter / 3))
     return Effect.forever(Effect.zipRight(interval, Effect.map(quietly, onTurn)))
@@ -254,7 +321,10 @@ export class Spool {
   private sign(now: number): Effect.Effect<void, PlatformError.PlatformError> {
     const path = this.alivePath(this.owner)
     return Effect.map(
-      Effect.zipRight(this.fs.writeFileString(`${path}.new`, String(now)), this.fs.rename(`${path}.new`, path)),
+      Effect.zipRight(
+        this.fs.writeFileString(`${path}.new`, String(now), { mode: fileMode }),
+        this.fs.rename(`${path}.new`, path)
+      ),
       () => {
         this.lastBeat = now
       }
@@ -281,7 +351,7 @@ export class Spool {
     return Effect.suspend(() => {
       const { writing } = this
       this.writing = undefined
-      for (const segment of this.segments) segment.replay = false
+      for (const segment of this.segments) segment.waiting = 0
       this.segments = []
       return writing === undefined ? Effect.void : Scope.close(writing.scope, Exit.void)
     })
@@ -290,7 +360,9 @@ export class Spool {
   private get adopt(): Effect.Effect<void, PlatformError.PlatformError> {
     return Effect.gen(this, function*() {
       const names = yield* this.fs.readDirectory(this.settings.directory)
-      const owners = new Set(names.flatMap((name) => /^([0-9a-f-]{36})\..*(seg|alive)$/.exec(name)?.[1] ?? []))
+      const owners = new Set(
+        names.flatMap((name) => /^([0-9a-f-]{36})\.(?:[0-9a-f-]{36}\.seg|alive|alive\.new)$/.exec(name)?.[1] ?? [])
+      )
       owners.delete(this.owner)
       for (const owner of owners) {
         if (yield* this.isAlive(owner)) continue
@@ -298,7 +370,10 @@ export class Spool {
           const stamp = new RegExp(`^${owner}\\.([0-9a-f-]{36})\\.seg$`).exec(name)?.[1]
           if (stamp !== undefined) yield* Effect.ignore(this.claim(`${this.settings.directory}/${name}`, stamp))
         }
-        yield* Effect.ignore(this.fs.remove(this.alivePath(owner)))
+        // Half of a sign of life is what a process leaves that died while it gave one.
+        for (const path of [this.alivePath(owner), `${this.alivePath(owner)}.new`]) {
+          yield* Effect.ignore(this.fs.remove(path, { force: true }))
+        }
       }
       this.segments.sort((a, b) => a.stamp < b.stamp ? -1 : 1)
     })
@@ -311,8 +386,8 @@ export class Spool {
         Effect.match(this.fs.readFileString(this.alivePath(owner)), {
           onFailure: (error) => !(error._tag === "SystemError" && error.reason === "NotFound"),
           onSuccess: (text) => {
-            const at = decodeAlive(text)
-            return at._tag === "Some" && Math.abs(now - at.value) <= this.settings.staleAfter
+            const at = Number(text)
+            return text !== "" && Math.abs(now - at) <= this.settings.staleAfter
           }
         })
     )
@@ -320,8 +395,13 @@ export class Spool {
 
   private claim(from: string, stamp: string): Effect.Effect<void, PlatformError.PlatformError> {
     const path = this.pathOf(stamp)
-    return Effect.map(Effect.zipRight(this.fs.rename(from, path), this.fs.stat(path)), ({ size }) => {
-      this.segments.push({ path, stamp, bytes: Number(size), held: 0, replay: true, damaged: false })
+    return Effect.map(Effect.zipRight(this.fs.rename(from, path), this.fs.readFile(path)), (content) => {
+      const segment = segmentAt(path, stamp)
+      segment.bytes = content.length
+      // A damaged one may say too few: it is read all the same.
+      segment.waiting = Math.max(1, frames.count(content))
+      segment.waitingSince = timeOf(stamp)
+      this.segments.push(segment)
     })
   }
 

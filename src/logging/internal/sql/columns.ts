@@ -10,7 +10,7 @@ export interface Column {
   readonly pg: string
   readonly sqlite: string
   /** The version of the table that brought it. */
-  readonly since: 1 | 2
+  readonly since: 1 | 2 | 3
   readonly of: (entry: Entry) => Value | undefined
 }
 
@@ -21,12 +21,18 @@ const text = (name: string, of: Column["of"], since: Column["since"] = 1): Colum
   since,
   of
 })
-const count = (name: string, of: Column["of"]): Column => ({ name, pg: "bigint", sqlite: "INTEGER", since: 1, of })
-const seconds = (name: string, of: Column["of"]): Column => ({
+const count = (name: string, of: Column["of"], since: Column["since"] = 1): Column => ({
+  name,
+  pg: "bigint",
+  sqlite: "INTEGER",
+  since,
+  of
+})
+const seconds = (name: string, of: Column["of"], since: Column["since"] = 1): Column => ({
   name,
   pg: "double precision",
   sqlite: "REAL",
-  since: 1,
+  since,
   of
 })
 // SQLite has no decimals; its sums read the text.
@@ -84,7 +90,8 @@ export const columns: ReadonlyArray<Column> = [
   text("storage_response_key", (e) => e.storageResponseKey),
   text("api_key_hash", (e) => e.apiKeyHash),
   text("api_key_alias", (e) => e.apiKeyAlias),
-  json("raw_metadata", (e) => e.metadata),
+  // A question by label counts calls: their tries have none.
+  json("raw_metadata", (e) => e.kind === "attempt" ? {} : e.metadata),
   text("majordomo_api_key_id", (e) => e.majordomoApiKeyId),
   text("request_path", (e) => e.requestPath),
   text("request_method", (e) => e.requestMethod),
@@ -93,7 +100,14 @@ export const columns: ReadonlyArray<Column> = [
   text("parent_id", (e) => e.parentId, 2),
   flag("cached", 2, (e) => e.cached),
   flag("usage_partial", 2, (e) => e.usagePartial),
-  text("storage_error", (e) => e.storageError, 2)
+  text("storage_error", (e) => e.storageError, 2),
+  text("trace_id", (e) => e.traceId, 3),
+  text("span_path", (e) => e.spanPath, 3),
+  text("span_name", (e) => e.spanName, 3),
+  text("client", (e) => e.client, 3),
+  count("bytes_in", (e) => e.bytesIn, 3),
+  count("bytes_out", (e) => e.bytesOut, 3),
+  seconds("time_to_first_byte", (e) => e.timeToFirstByte, 3)
 ]
 
 /** Names as SQL: `timestamp` is a keyword in some places. */

@@ -10,23 +10,32 @@ import { table } from "./migrations.ts"
 
 const fromArrays = `INSERT INTO ${table} (${names}) SELECT * FROM unnest(${
   columns.map(({ pg }, index) => `$${index + 1}::${pg}[]`).join(", ")
-}) ON CONFLICT DO NOTHING`
+})`
 
 // PostgreSQL takes neither NUL nor half of a surrogate pair; what a model wrote must not keep its row out.
 const unknown = "\ufffd"
+
+/** A text as it is stored there. */
+export const storedText = (text: string): string => text.replaceAll("\0", unknown)
 const refusedEscapes = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g
 
 const taken = ({ of, pg }: Column, entry: Entry): Value => {
   const value = of(entry) ?? null
   if (typeof value !== "string") return value
-  return pg === "jsonb" ? value.replace(refusedEscapes, `$1${unknown}`) : value.replaceAll("\0", unknown)
+  return pg === "jsonb" ? value.replace(refusedEscapes, `$1${unknown}`) : storedText(value)
 }
 
 export const postgres = (
   sql: SqlClient.SqlClient,
-  batch: ReadonlyArray<Entry>
+  batch: ReadonlyArray<Entry>,
+  key: string
 ): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(sql.unsafe(fromArrays, columns.map((column) => batch.map((entry) => taken(column, entry)))))
+  Effect.asVoid(
+    sql.unsafe(
+      `${fromArrays} ON CONFLICT (${key}) DO NOTHING`,
+      columns.map((column) => batch.map((entry) => taken(column, entry)))
+    )
+  )
 
 // ── SQLite: rows side by side in as few statements as there may be parameters ───────────────────────────────────────
 
@@ -36,7 +45,8 @@ const row = `(${columns.map(() => "?").join(", ")})`
 const statements = new Map(
   sizes.map((size) => [
     size,
-    `INSERT OR IGNORE INTO ${table} (${names}) VALUES ${Array.from({ length: size }, () => row).join(", ")}`
+    `INSERT INTO ${table} (${names}) VALUES ${Array.from({ length: size }, () => row).join(", ")}
+      ON CONFLICT (request_id) DO NOTHING`
   ])
 )
 

@@ -23,8 +23,13 @@ const migrations = (dialect: Dialect): Record<string, Effect.Effect<void, SqlErr
   }),
   "0002_llm_requests_attempts": Effect.gen(function*() {
     yield* addMissing(dialect, ofVersion(2))
+  }),
+  "0003_llm_requests_gateway": Effect.gen(function*() {
+    yield* addMissing(dialect, ofVersion(3))
   })
 })
+
+const latest = 3
 
 const defined = (dialect: Dialect): string =>
   ofVersion(1).map((column) => `"${column.name}" ${column[dialect]}${column === key ? " NOT NULL" : ""}`).join(", ")
@@ -69,8 +74,27 @@ const addMissing = (dialect: Dialect, wanted: ReadonlyArray<Column>) =>
 /** Two processes may get into each other's way at the very start; the one that lost looks again. */
 const again = Schedule.intersect(Schedule.spaced("200 millis"), Schedule.recurs(25))
 
-export const run = (dialect: Dialect): Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> =>
-  Migrator.make({})({ loader: Migrator.fromRecord(migrations(dialect)), table: "llm_migrations" }).pipe(
+/** Whether there is nothing to do: then nobody's lock is waited for. */
+const isDone = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [found] = yield* sql<{ id: unknown }>`SELECT MAX(migration_id) AS id FROM llm_migrations`
+  return Number(found?.id ?? 0) >= latest
+}).pipe(Effect.orElseSucceed(() => false))
+
+const waiting = Effect.repeat(
+  Effect.delay(
+    Effect.logWarning("the LLM log waits for another session that holds a lock on its tables or its migrations"),
+    "3 seconds"
+  ),
+  Schedule.spaced("10 seconds")
+)
+
+export const run = (dialect: Dialect): Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> => {
+  const migrated = Migrator.make({})({ loader: Migrator.fromRecord(migrations(dialect)), table: "llm_migrations" })
+  return Effect.flatMap(
+    isDone,
+    (done) => done ? Effect.void : Effect.raceFirst(migrated, Effect.zipRight(waiting, Effect.never))
+  ).pipe(
     // A failing migration and a failing COMMIT are defects there.
     Effect.catchAllDefect((defect) =>
       Effect.fail(
@@ -82,3 +106,4 @@ export const run = (dialect: Dialect): Effect.Effect<void, Migrator.MigrationErr
     Effect.retry(again),
     Effect.asVoid
   )
+}

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Entry } from "../../RequestLog.ts"
 import { table } from "./migrations.ts"
+import * as rollups from "./rollups.ts"
 
 interface Month {
   readonly name: string
@@ -29,7 +30,7 @@ const lock = 7_680_001
 
 export class Partitions {
   private readonly sql: SqlClient.SqlClient
-  private readonly isPartitioned: boolean
+  readonly isPartitioned: boolean
   private readonly known = new Set<string>()
 
   constructor(sql: SqlClient.SqlClient, isPartitioned: boolean) {
@@ -95,7 +96,12 @@ export class Partitions {
       Effect.forEach(
         // Names sort as months do; others are somebody else's.
         partitions.filter(({ name }) => /^llm_requests_\d{4}_\d{2}$/.test(name) && name < oldest),
-        ({ name }) => Effect.zipRight(sql`DROP TABLE ${sql(name)}`, Effect.sync(() => this.known.delete(name))),
+        ({ name }) =>
+          Effect.all([
+            sql`DROP TABLE ${sql(name)}`,
+            rollups.forgetMonth(sql, name.slice(-7).replace("_", "-")),
+            Effect.sync(() => this.known.delete(name))
+          ], { discard: true }),
         { discard: true }
       ))
     return this.locked(dropped)

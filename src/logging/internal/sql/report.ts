@@ -6,88 +6,217 @@ import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { toHeaderCase } from "../../../Metadata.ts"
-import type { Dimension, Filter, Options, Percentiles, Totals } from "../../CostReport.ts"
+import type { Dimension, Filter, Groups, Options, Percentiles, Totals } from "../../CostReport.ts"
+import type { Dialect } from "./columns.ts"
+import { storedText } from "./insert.ts"
+import * as measures from "./measures.ts"
+import { available, hourly, type Rollups } from "./rollups.ts"
 
 /** ms since the epoch. */
-interface Bounds {
+export interface Bounds {
   readonly from: number | undefined
   readonly to: number | undefined
 }
 
-type Wanted = Omit<Filter, "since" | "until"> & Bounds
+export type Wanted = Omit<Filter, "since" | "until"> & Bounds
 
 type Row = Readonly<Record<string, unknown>>
 
 // ── parts of statements ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Characters of an ISO time in UTC. */
-const precision = { hour: 13, day: 10, month: 7 }
+export const dialectOf = (sql: SqlClient.SqlClient): Dialect =>
+  sql.onDialectOrElse({ pg: (): Dialect => "pg", orElse: (): Dialect => "sqlite" })
 
-const isPostgres = (sql: SqlClient.SqlClient): boolean => sql.onDialectOrElse({ pg: () => true, orElse: () => false })
-
-const dimension = (sql: SqlClient.SqlClient, by: Dimension): Fragment => {
-  if (typeof by === "object") return sql`raw_metadata->>${toHeaderCase(by.label)}`
+const dimension = (dialect: Dialect, by: Dimension): string => {
+  if (typeof by === "object") return measures.label(dialect, "", toHeaderCase(by.label))
   switch (by) {
     case "provider":
     case "model":
     case "status":
-      return sql`${sql(by)}`
+      return by
     case "requested-model":
-      return sql`requested_model`
+      return "requested_model"
     case "error":
-      return sql`error_type`
+      return "error_type"
     case "key":
-      return sql`COALESCE(api_key_alias, api_key_hash)`
+      return "COALESCE(api_key_alias, api_key_hash)"
     case "hour":
     case "day":
-    case "month": {
-      const length = sql.literal(String(precision[by]))
-      return isPostgres(sql)
-        ? sql`substr(to_char("timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24'), 1, ${length})`
-        : sql`substr("timestamp", 1, ${length})`
-    }
+    case "month":
+      return measures.time(dialect, `"timestamp"`, by)
   }
 }
 
-export const where = (sql: SqlClient.SqlClient, wanted: Wanted): Fragment => {
-  const at = (millis: number) => new Date(millis).toISOString()
-  // A row that another program wrote has no kind.
-  const conditions = [sql`COALESCE(kind, 'call') = 'call'`]
-  if (wanted.from !== undefined) conditions.push(sql`"timestamp" >= ${at(wanted.from)}`)
-  if (wanted.to !== undefined) conditions.push(sql`"timestamp" < ${at(wanted.to)}`)
-  if (wanted.provider !== undefined) conditions.push(sql`provider = ${wanted.provider}`)
-  if (wanted.model !== undefined) conditions.push(sql`model = ${wanted.model}`)
-  if (wanted.status !== undefined) conditions.push(sql`status = ${wanted.status}`)
-  for (const [label, value] of Object.entries(wanted.labels ?? {})) {
-    conditions.push(sql`raw_metadata->>${toHeaderCase(label)} = ${value}`)
-  }
-  return sql.and(conditions)
+export const iso = (millis: number): string => new Date(millis).toISOString()
+
+const labelIs = (sql: SqlClient.SqlClient, label: string, value: string): Fragment => {
+  const name = toHeaderCase(label)
+  if (dialectOf(sql) === "sqlite") return sql`${sql.literal(measures.label("sqlite", "", name))} = ${value}`
+  return sql`raw_metadata @> ${JSON.stringify({ [storedText(name)]: storedText(value) })}::jsonb`
 }
 
-/** Digits after the point that SQLite's sums keep. */
-const scale = 12
+const times = (wanted: Bounds, sql: SqlClient.SqlClient): ReadonlyArray<Fragment> => [
+  ...(wanted.from === undefined ? [] : [sql`"timestamp" >= ${iso(wanted.from)}`]),
+  ...(wanted.to === undefined ? [] : [sql`"timestamp" < ${iso(wanted.to)}`])
+]
 
-/** SQLite would add doubles: what is before the point and what is after it are added as integers instead. */
-const sumsOfCosts = (sql: SqlClient.SqlClient): Fragment => {
-  if (isPostgres(sql)) return sql`SUM(total_cost)::text AS whole, '0' AS part`
-  const point = "instr(total_cost || '.', '.')"
-  const whole = `CAST(substr(total_cost, 1, ${point} - 1) AS INTEGER)`
-  const part = `CAST(substr(substr(total_cost, ${point} + 1) || '${"0".repeat(scale)}', 1, ${scale}) AS INTEGER)`
-  return sql`${sql.literal(`CAST(SUM(${whole}) AS TEXT) AS whole, CAST(SUM(${part}) AS TEXT) AS part`)}`
-}
+/** What of a filter the hourly totals have, too, and with it which of their columns. */
+const equals = (sql: SqlClient.SqlClient, wanted: Wanted): ReadonlyArray<Fragment> => [
+  ...(wanted.provider === undefined ? [] : [sql`provider = ${wanted.provider}`]),
+  ...(wanted.model === undefined ? [] : [sql`model = ${wanted.model}`]),
+  ...(wanted.status === undefined ? [] : [sql`status = ${wanted.status}`])
+]
 
-// ── statements ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const count = (sql: SqlClient.SqlClient, condition: string) =>
-  sql.literal(`SUM(CASE WHEN ${condition} THEN 1 ELSE 0 END)`)
+export const where = (sql: SqlClient.SqlClient, wanted: Wanted): Fragment =>
+  sql.and([
+    // A row that another program wrote has no kind.
+    sql.literal(measures.isCall("")),
+    ...times(wanted, sql),
+    ...equals(sql, wanted),
+    ...Object.entries(wanted.labels ?? {}).map(([label, value]) => labelIs(sql, label, value))
+  ])
 
 /** The groups as columns g0, g1 … */
-const groups = (sql: SqlClient.SqlClient, by: ReadonlyArray<Dimension>): ReadonlyArray<Fragment> =>
-  by.map((one, index) => sql`${dimension(sql, one)} AS ${sql.literal(`g${index}`)}`)
+const groups = (by: ReadonlyArray<string>): ReadonlyArray<string> => by.map((one, index) => `${one} AS g${index}`)
 
 const groupNames = (by: ReadonlyArray<Dimension>): string => by.map((_, index) => `g${index}`).join(", ")
 
-const isTime = (by: Dimension | undefined): boolean => by === "hour" || by === "day" || by === "month"
+const isTime = (by: Dimension | undefined): by is "hour" | "day" | "month" =>
+  by === "hour" || by === "day" || by === "month"
+
+// ── hourly totals ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+const hour = 3_600_000
+
+/** A column of the hourly totals; none where they do not have it. */
+const rolledDimension = (dialect: Dialect, by: Dimension, labels: ReadonlyArray<string>): string | undefined => {
+  if (typeof by === "object") {
+    const name = toHeaderCase(by.label)
+    return labels.includes(name) ? labelOfHour(dialect, name) : undefined
+  }
+  switch (by) {
+    case "provider":
+    case "model":
+    case "status":
+      return by
+    case "key":
+      return "api_key"
+    case "hour":
+    case "day":
+    case "month":
+      return measures.ofHour("hour", by)
+    case "requested-model":
+    case "error":
+      return undefined
+  }
+}
+
+const labelOfHour = (dialect: Dialect, name: string): string =>
+  measures.label(dialect, "", name).replaceAll("raw_metadata", "labels")
+
+interface Split {
+  /** Totals of these whole hours: `2026-11-21T08`; undefined: to the end. */
+  readonly first: string
+  readonly end: string | undefined
+  readonly by: ReadonlyArray<string>
+  /** Rows of the parts of hours before and after. */
+  readonly rest: ReadonlyArray<Bounds>
+}
+
+const hourOf = (millis: number): string => iso(millis).slice(0, 13)
+
+/** The whole hours of a question, and what is left of it; none where rows have to be read. */
+const split = (
+  dialect: Dialect,
+  by: ReadonlyArray<Dimension>,
+  wanted: Wanted,
+  { completeFrom, labels }: Rollups
+): Split | undefined => {
+  const columns = by.map((one) => rolledDimension(dialect, one, labels))
+  const known = columns.filter((column) => column !== undefined)
+  const filtered = Object.keys(wanted.labels ?? {}).every((name) => labels.includes(toHeaderCase(name)))
+  if (known.length < columns.length || !filtered) return undefined
+  const completeAt = completeFrom === "" ? -Infinity : Date.parse(`${completeFrom}:00:00Z`)
+  if (Number.isNaN(completeAt)) return undefined
+  const from = wanted.from ?? -Infinity
+  const first = Math.max(completeAt, Math.ceil(from / hour) * hour)
+  const end = wanted.to === undefined ? undefined : Math.floor(wanted.to / hour) * hour
+  if (end !== undefined && first >= end) return undefined
+  return {
+    first: first === -Infinity ? "" : hourOf(first),
+    end: end === undefined ? undefined : hourOf(end),
+    by: known,
+    rest: [
+      ...(first === -Infinity || first === from ? [] : [{ from: wanted.from, to: first }]),
+      ...(end === undefined || end === wanted.to ? [] : [{ from: end, to: wanted.to }])
+    ]
+  }
+}
+
+// ── totals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const rolledRows = (
+  sql: SqlClient.SqlClient,
+  dialect: Dialect,
+  { by, end, first }: Split,
+  wanted: Wanted
+): Fragment => {
+  const columns = [
+    ...groups(by),
+    "status",
+    "partial",
+    ...measures.measures(dialect, "").map(({ name }) => name)
+  ]
+  const labels = Object.entries(wanted.labels ?? {}).map(([label, value]) =>
+    sql`${sql.literal(labelOfHour(dialect, toHeaderCase(label)))} = ${dialect === "pg" ? storedText(value) : value}`
+  )
+  const conditions = [
+    sql`hour >= ${first}`,
+    ...(end === undefined ? [] : [sql`hour < ${end}`]),
+    ...equals(sql, wanted),
+    ...labels
+  ]
+  return sql`SELECT ${sql.literal(columns.join(", "))} FROM ${sql(hourly)} WHERE ${sql.and(conditions)}`
+}
+
+const singleRows = (
+  sql: SqlClient.SqlClient,
+  dialect: Dialect,
+  by: ReadonlyArray<Dimension>,
+  wanted: Wanted
+): Fragment => {
+  const columns = [
+    ...groups(by.map((one) => dimension(dialect, one))),
+    "status",
+    `${measures.isPartial(dialect, "")} AS partial`,
+    ...measures.measures(dialect, "").map(({ name, of }) => `${of} AS ${name}`)
+  ]
+  return sql`SELECT ${sql.literal(columns.join(", "))} FROM llm_requests WHERE ${where(sql, wanted)}`
+}
+
+const summed = (dialect: Dialect): ReadonlyArray<string> => {
+  const sum = (name: string, of: string) => dialect === "pg" ? `SUM(${of})::text AS ${name}` : `SUM(${of}) AS ${name}`
+  const costs = measures.costNames[dialect]
+  const those = (condition: string, of = "requests") => `CASE WHEN ${condition} THEN ${of} ELSE 0 END`
+  return [
+    ...["requests", "rescued", "from_cache", "unpriced", "input", "output", "cached", "reasoning", ...costs].map((
+      name
+    ) => sum(`${name}_sum`, name)),
+    sum("errors_sum", those("status = 'error'")),
+    sum("cancelled_sum", those("status = 'cancelled'")),
+    sum("partial_sum", those("partial = 1")),
+    ...costs.map((name) => sum(`partial_${name}_sum`, those("partial = 1", name)))
+  ]
+}
+
+const orders: Record<Dialect, Record<NonNullable<Options["orderBy"]>, string>> = {
+  pg: { cost: "SUM(cost) DESC", requests: "SUM(requests) DESC", tokens: "SUM(input + output) DESC" },
+  sqlite: {
+    cost: "SUM(cost_whole) + SUM(cost_1) / 1e9 + SUM(cost_2) / 1e18 DESC",
+    requests: "SUM(requests) DESC",
+    tokens: "SUM(input + output) DESC"
+  }
+}
 
 export const totals = (
   sql: SqlClient.SqlClient,
@@ -95,52 +224,68 @@ export const totals = (
   wanted: Wanted,
   orderBy: NonNullable<Options["orderBy"]>,
   limit: number
-): Effect.Effect<ReadonlyArray<Totals>, SqlError> => {
-  const tries = isPostgres(sql) ? "jsonb_array_length(attempts)" : "json_array_length(attempts)"
-  const order = {
-    cost: "SUM(CAST(total_cost AS double precision)) IS NULL, SUM(CAST(total_cost AS double precision)) DESC",
-    requests: "COUNT(*) DESC",
-    tokens: "SUM(input_tokens + output_tokens) DESC"
-  }[orderBy]
-  const names = groupNames(by)
-  const ordered = isTime(by[0]) ? names : names === "" ? order : `${order}, ${names}`
-  const selected = [
-    ...groups(sql, by),
-    sql.literal("COUNT(*) AS requests"),
-    sql`${count(sql, "status = 'error'")} AS errors`,
-    sql`${count(sql, "status = 'cancelled'")} AS cancelled`,
-    sql`${count(sql, `status = 'success' AND ${tries} > 1`)} AS rescued`,
-    sql`${count(sql, isPostgres(sql) ? "cached" : "cached = 1")} AS from_cache`,
-    sql`${count(sql, "status = 'success' AND total_cost IS NULL")} AS unpriced`,
-    sql.literal("SUM(input_tokens) AS input, SUM(output_tokens) AS output"),
-    sql.literal("SUM(cached_tokens) AS cached, SUM(reasoning_tokens) AS reasoning"),
-    sumsOfCosts(sql)
-  ]
-  return Effect.map(
-    sql<Row>`SELECT ${sql.csv(selected)} FROM llm_requests WHERE ${where(sql, wanted)}
-      ${sql.literal(names === "" ? "" : `GROUP BY ${names}`)}
-      ${sql.literal(`ORDER BY ${ordered}`)} LIMIT ${limit}`,
-    (rows) => rows.map((row) => toTotals(row, by))
-  )
+): Effect.Effect<Groups, SqlError> =>
+  Effect.gen(function*() {
+    const dialect = dialectOf(sql)
+    const rollups = yield* available(sql, dialect)
+    const parts = rollups === undefined ? undefined : split(dialect, by, wanted, rollups)
+    const sources = parts === undefined
+      ? [singleRows(sql, dialect, by, wanted)]
+      : [
+        rolledRows(sql, dialect, parts, wanted),
+        ...parts.rest.map((bounds) => singleRows(sql, dialect, by, { ...wanted, ...bounds }))
+      ]
+    const names = groupNames(by)
+    const isOverTime = isTime(by[0])
+    const descending = by.map((_, index) => `g${index} DESC`).join(", ")
+    const ordered = isOverTime
+      ? descending
+      : names === ""
+      ? orders[dialect][orderBy]
+      : `${orders[dialect][orderBy]}, ${names}`
+    const selected = [...(names === "" ? [] : [names]), ...summed(dialect), "COUNT(*) OVER () AS all_groups"]
+    const union = sources.slice(1).reduce(
+      (all, next) => sql`${all} UNION ALL ${next}`,
+      sources[0] ?? singleRows(sql, dialect, by, wanted)
+    )
+    const rows = yield* sql<Row>`SELECT ${sql.literal(selected.join(", "))} FROM (${union}) AS calls
+      ${sql.literal(names === "" ? "" : `GROUP BY ${names} HAVING SUM(requests) > 0`)}
+      ${sql.literal(`ORDER BY ${ordered}`)} LIMIT ${limit}`
+    const found = rows.map((row) => toTotals(row, by, dialect))
+    // The newest are wanted, the oldest first.
+    return Object.assign(isOverTime ? found.reverse() : found, {
+      leftOut: Math.max(0, Number(rows[0]?.["all_groups"] ?? 0) - rows.length)
+    })
+  })
+
+const toTotals = (row: Row, by: ReadonlyArray<Dimension>, dialect: Dialect): Totals => {
+  const count = (name: string) => Number(row[`${name}_sum`] ?? 0)
+  return {
+    group: groupOf(row, by),
+    requests: count("requests"),
+    errors: count("errors"),
+    cancelled: count("cancelled"),
+    rescued: count("rescued"),
+    cached: count("from_cache"),
+    unpriced: count("unpriced"),
+    partial: count("partial"),
+    inputTokens: count("input"),
+    outputTokens: count("output"),
+    cachedTokens: count("cached"),
+    reasoningTokens: count("reasoning"),
+    cost: costOf(row, dialect, ""),
+    partialCost: costOf(row, dialect, "partial_")
+  }
 }
 
-const toTotals = (row: Row, by: ReadonlyArray<Dimension>): Totals => ({
-  group: groupOf(row, by),
-  requests: Number(row["requests"] ?? 0),
-  errors: Number(row["errors"] ?? 0),
-  cancelled: Number(row["cancelled"] ?? 0),
-  rescued: Number(row["rescued"] ?? 0),
-  cached: Number(row["from_cache"] ?? 0),
-  unpriced: Number(row["unpriced"] ?? 0),
-  inputTokens: Number(row["input"] ?? 0),
-  outputTokens: Number(row["output"] ?? 0),
-  cachedTokens: Number(row["cached"] ?? 0),
-  reasoningTokens: Number(row["reasoning"] ?? 0),
-  cost: BigDecimal.normalize(BigDecimal.sum(
-    BigDecimal.unsafeFromString(String(row["whole"] ?? "0")),
-    BigDecimal.make(BigInt(String(row["part"] ?? "0")), scale)
+/** The parts of a sum as one number, to the last digit. */
+const costOf = (row: Row, dialect: Dialect, prefix: string): BigDecimal.BigDecimal => {
+  const parts = measures.costNames[dialect].map((name) => String(row[`${prefix}${name}_sum`] ?? "0"))
+  if (dialect === "pg") return BigDecimal.normalize(BigDecimal.unsafeFromString(parts[0] ?? "0"))
+  return BigDecimal.normalize(BigDecimal.sumAll(
+    parts.map((part, index) => BigDecimal.make(BigInt(part), index * measures.costDigits))
   ))
-})
+}
 
 const groupOf = (row: Row, by: ReadonlyArray<Dimension>): ReadonlyArray<string | null> =>
   by.map((_, index) => {
@@ -159,7 +304,7 @@ export const percentiles = (
   const ranked = (column: string) =>
     sql`SELECT ${
       sql.csv([
-        ...groups(sql, by),
+        ...groups(by.map((one) => dimension(dialectOf(sql), one))).map((one) => sql.literal(one)),
         sql.literal(`${column} AS value`),
         sql.literal(`'${column}' AS measure`)
       ])

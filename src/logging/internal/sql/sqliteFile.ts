@@ -1,0 +1,45 @@
+/** Whether the file that was opened is still the one of its name: writes into one that is gone go nowhere. */
+import * as Effect from "effect/Effect"
+import { chmodSync, statSync } from "node:fs"
+import { RequestLogError, type Service } from "../../RequestLog.ts"
+
+const identityOf = (filename: string): string | undefined => {
+  try {
+    const { dev, ino } = statSync(filename)
+    return `${dev}:${ino}`
+  } catch {
+    return undefined
+  }
+}
+
+/** Rows are for this user alone where the file is made anew. */
+export const isNew = (filename: string): boolean => identityOf(filename) === undefined
+
+export const forThisUser = (filename: string): void => {
+  for (const name of [filename, `${filename}-wal`, `${filename}-shm`]) {
+    try {
+      chmodSync(name, 0o600)
+    } catch {
+      // It is not there, or the system knows no such thing.
+    }
+  }
+}
+
+/** The sink as long as the file is there. A batch counts as written only when it still was afterwards. */
+export const watched = (filename: string, sink: Service): Service => {
+  const opened = identityOf(filename)
+  if (opened === undefined) return sink
+  const checked = Effect.suspend(() =>
+    identityOf(filename) === opened ? Effect.void : Effect.fail(
+      new RequestLogError({
+        sink: "sqlite",
+        reason: "Unavailable",
+        description: `${filename} was deleted or replaced while it was in use; put it back, or start the program again`
+      })
+    )
+  )
+  return {
+    write: (batch) => Effect.zipRight(checked, Effect.zipRight(sink.write(batch), checked)),
+    health: Effect.zipRight(checked, sink.health ?? Effect.void)
+  }
+}

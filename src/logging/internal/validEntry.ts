@@ -1,0 +1,197 @@
+/**
+ * A row that every sink takes, made when the row is: what is promised durable has been accepted by then. A `redact` or a
+ * provider may have put anything into it.
+ */
+import type { Attempt, Entry } from "../RequestLog.ts"
+
+/** Longer names do not fit into PostgreSQL's indexes. */
+const maxName = 500
+const maxText = 8000
+const maxLabels = 100
+const maxAttempts = 1000
+/** Digits after the point that sums keep on every database. */
+const maxScale = 24
+const year = 365.25 * 86_400_000
+const maxTime = 8000 * year
+const maxSeconds = 1e10
+
+// oxlint-disable-next-line no-misleading-character-class -- halves of surrogate pairs are what is looked for
+const loneSurrogate = /\p{Surrogate}/gu
+const isUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+export interface Valid {
+  readonly entry: Entry
+  /** Fields that could not stay as they were. */
+  readonly changed: ReadonlyArray<string>
+}
+
+/** Values are looked at as they are, whatever their types say. */
+class Checker {
+  readonly changed: Array<string> = []
+
+  text(name: string, value: unknown, limit: number): string | undefined {
+    if (value === undefined) return undefined
+    const said = typeof value === "string" ? value : value === null ? undefined : printed(value)
+    const cut = said !== undefined && said.length > limit ? `${said.slice(0, limit - 1)}…` : said
+    const whole = cut?.replace(loneSurrogate, "\ufffd")
+    if (whole !== value) this.changed.push(name)
+    return whole
+  }
+
+  number(name: string, value: unknown, limit: number, isWhole: boolean): number | undefined {
+    if (value === undefined) return undefined
+    const given = typeof value === "bigint" ? Number(value) : value
+    if (typeof given !== "number" || !Number.isFinite(given)) {
+      this.changed.push(name)
+      return undefined
+    }
+    const clamped = Math.min(limit, Math.max(0, isWhole ? Math.round(given) : given))
+    if (clamped !== value) this.changed.push(name)
+    return clamped
+  }
+
+  /** Of a field that every row has. */
+  given<A>(name: string, value: A | undefined, otherwise: A): A {
+    if (value !== undefined) return value
+    this.changed.push(name)
+    return otherwise
+  }
+
+  flag(name: string, value: unknown): boolean {
+    if (typeof value !== "boolean") this.changed.push(name)
+    return value === true
+  }
+
+  among<A extends string>(name: string, value: A, allowed: ReadonlyArray<A>, otherwise: A): A {
+    if (allowed.includes(value)) return value
+    this.changed.push(name)
+    return otherwise
+  }
+
+  decimal(name: string, value: unknown): string | undefined {
+    if (value === undefined) return undefined
+    const exact = typeof value === "string" ? value : typeof value === "number" ? plain(value) : printed(value)
+    const match = exact === undefined ? null : /^(-?\d{1,30})(?:\.(\d+))?$/.exec(exact)
+    if (exact === undefined || match === null) {
+      this.changed.push(name)
+      return undefined
+    }
+    const digits = match[2] ?? ""
+    if (digits.length <= maxScale) {
+      if (exact !== value) this.changed.push(name)
+      return exact
+    }
+    this.changed.push(name)
+    return `${match[1] ?? "0"}.${digits.slice(0, maxScale)}`
+  }
+}
+
+/** A number in plain digits. */
+const plain = (value: number): string | undefined =>
+  Number.isFinite(value) && Math.abs(value) < 1e21 ? value.toFixed(12).replace(/\.?0+$/, "") : undefined
+
+const printed = (value: unknown): string | undefined => {
+  if (typeof value === "bigint" || typeof value === "number" || typeof value === "boolean") return String(value)
+  return undefined
+}
+
+const attemptsOf = (checker: Checker, attempts: Entry["attempts"]): ReadonlyArray<Attempt> => {
+  if (!Array.isArray(attempts)) {
+    checker.changed.push("attempts")
+    return []
+  }
+  const isWhole = (one: unknown): one is Attempt => typeof one === "object" && one !== null
+  const whole = attempts.slice(0, maxAttempts).filter(isWhole)
+  if (whole.length < attempts.length) checker.changed.push("attempts")
+  return whole.map((attempt): Attempt => ({
+    provider: checker.given("attempts", checker.text("attempts", attempt.provider, maxName), "unknown"),
+    model: checker.given("attempts", checker.text("attempts", attempt.model, maxName), "unknown"),
+    duration: checker.given("attempts", checker.number("attempts", attempt.duration, maxSeconds, false), 0),
+    error: checker.text("attempts", attempt.error, maxName),
+    status: checker.number("attempts", attempt.status, 999, true),
+    requestId: checker.text("attempts", attempt.requestId, maxName)
+  }))
+}
+
+const labelsOf = (checker: Checker, metadata: Entry["metadata"]): Entry["metadata"] => {
+  if (typeof metadata !== "object" || metadata === null) {
+    checker.changed.push("metadata")
+    return {}
+  }
+  const found = Object.entries(metadata)
+  if (found.length > maxLabels) checker.changed.push("metadata")
+  const labels: Array<readonly [string, string]> = []
+  for (const [name, value] of found.slice(0, maxLabels)) {
+    const key = checker.text("metadata", name, maxName)
+    const text = checker.text("metadata", value, maxText)
+    if (key !== undefined && text !== undefined) labels.push([key, text])
+  }
+  return Object.fromEntries(labels)
+}
+
+const maxCount = Number.MAX_SAFE_INTEGER
+
+/** The row as it can be written, and what had to change. `id` makes a key where the row's own is none. */
+export const valid = (entry: Entry, now: number, id: () => string): Valid => {
+  const checker = new Checker()
+  const text = (name: keyof Entry, limit = maxText) => checker.text(name, entry[name], limit)
+  const count = (name: keyof Entry) => checker.number(name, entry[name], maxCount, true)
+  const seconds = (name: keyof Entry) => checker.number(name, entry[name], maxSeconds, false)
+  const decimal = (name: keyof Entry) => checker.decimal(name, entry[name])
+  const key = (value: unknown): string | undefined => {
+    if (typeof value === "string" && isUuid.test(value)) return value
+    if (value !== undefined) checker.changed.push("requestId")
+    return undefined
+  }
+  const made: Entry = {
+    requestId: key(entry.requestId) ?? checker.given("requestId", undefined, id()),
+    kind: checker.among("kind", entry.kind, ["call", "attempt"], "call"),
+    parentId: key(entry.parentId),
+    provider: checker.given("provider", text("provider", maxName), "unknown"),
+    model: checker.given("model", text("model", maxName), "unknown"),
+    requestedModel: checker.given("requestedModel", text("requestedModel", maxName), "unknown"),
+    timestamp: checker.given("timestamp", checker.number("timestamp", entry.timestamp, maxTime, false), now),
+    responseTime: checker.given("responseTime", seconds("responseTime"), 0),
+    timeToFirstToken: seconds("timeToFirstToken"),
+    inputTokens: checker.given("inputTokens", count("inputTokens"), 0),
+    outputTokens: checker.given("outputTokens", count("outputTokens"), 0),
+    cachedTokens: checker.given("cachedTokens", count("cachedTokens"), 0),
+    cacheCreationTokens: checker.given("cacheCreationTokens", count("cacheCreationTokens"), 0),
+    reasoningTokens: checker.given("reasoningTokens", count("reasoningTokens"), 0),
+    usagePartial: checker.flag("usagePartial", entry.usagePartial),
+    inputCost: decimal("inputCost"),
+    outputCost: decimal("outputCost"),
+    toolUseCost: decimal("toolUseCost"),
+    totalCost: decimal("totalCost"),
+    status: checker.among("status", entry.status, ["success", "error", "cancelled"], "error"),
+    errorType: text("errorType", maxName),
+    errorMessage: text("errorMessage"),
+    finishReason: text("finishReason", maxName),
+    streamed: checker.flag("streamed", entry.streamed),
+    cached: checker.flag("cached", entry.cached),
+    attempts: attemptsOf(checker, entry.attempts),
+    storageRequestKey: text("storageRequestKey"),
+    storageResponseKey: text("storageResponseKey"),
+    storageError: text("storageError"),
+    apiKeyHash: text("apiKeyHash", maxName),
+    apiKeyAlias: text("apiKeyAlias", maxName),
+    metadata: labelsOf(checker, entry.metadata),
+    majordomoApiKeyId: text("majordomoApiKeyId", maxName),
+    requestPath: text("requestPath"),
+    requestMethod: text("requestMethod", maxName),
+    statusCode: checker.number("statusCode", entry.statusCode, 999, true),
+    traceId: text("traceId", maxName),
+    spanPath: text("spanPath"),
+    spanName: text("spanName", maxName),
+    client: text("client"),
+    bytesIn: count("bytesIn"),
+    bytesOut: count("bytesOut"),
+    timeToFirstByte: seconds("timeToFirstByte")
+  }
+  for (const name of Object.keys(entry)) if (!Object.hasOwn(made, name)) checker.changed.push(name)
+  if (checker.changed.length === 0) return { entry, changed: [] }
+  const isUnknown = ["inputTokens", "outputTokens"].some((name) => checker.changed.includes(name))
+  const changed = [...new Set(checker.changed)]
+  // A count that had to be changed is not what was billed.
+  return { entry: isUnknown ? { ...made, usagePartial: true } : made, changed }
+}
