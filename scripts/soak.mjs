@@ -3,7 +3,11 @@ import { spawnSync } from "node:child_process"
 
 const { status } = spawnSync(
   process.execPath,
-  ["node_modules/vitest/vitest.mjs", "run", "test/logging/crash.test.ts", "test/logging/outage.test.ts"],
+  [
+    "node_modules/vitest/vitest.mjs",
+    "run",
+    ...["crash", "outage", "mixed"].map((name) => `test/logging/${name}.test.ts`)
+  ],
   { stdio: "inherit", env: { ...process.env, SOAK: "1" } }
 )
 process.exitCode = status ?? 1

@@ -17,6 +17,12 @@ import type { Service } from "./cli/screen.ts"
 /** Whoever read our output has gone, or a person has ended what only a person can end. */
 let isExpected = false
 
+/** Whoever started us wants us to end. */
+let isTerminated = false
+process.once("SIGTERM", () => {
+  isTerminated = true
+})
+
 // Without a listener a closed pipe would end the process in the middle of things.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 
@@ -34,6 +40,7 @@ const screen: Service = {
   writeError: writing(process.stderr),
   isTerminal: process.stdout.isTTY,
   isColoured: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
+  width: process.stdout.isTTY ? process.stdout.columns : undefined,
   input: Effect.suspend(() =>
     process.stdin.isTTY
       ? Effect.succeed(Option.none<string>())
@@ -74,12 +81,12 @@ NodeRuntime.runMain(
   {
     disableErrorReporting: true,
     disablePrettyLogger: true,
-    // As a shell counts: 130 is Ctrl-C.
+    // As a shell counts: 130 is Ctrl-C, 143 is SIGTERM.
     teardown: (exit, onExit) =>
       onExit(
         Exit.match(exit, {
           onSuccess: () => code,
-          onFailure: (cause) => !Cause.isInterruptedOnly(cause) ? 1 : isExpected ? 0 : 130
+          onFailure: (cause) => !Cause.isInterruptedOnly(cause) ? 1 : isTerminated ? 143 : isExpected ? 0 : 130
         })
       )
   }

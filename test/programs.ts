@@ -7,7 +7,11 @@ const folder = ".tmp/programs"
 export const setup = async (): Promise<void> => {
   rmSync(folder, { recursive: true, force: true })
   await build({
-    entryPoints: { "src/bin": "src/bin.ts", "test/logging/child": "test/logging/child.ts" },
+    entryPoints: {
+      "src/bin": "src/bin.ts",
+      "test/logging/child": "test/logging/child.ts",
+      "test/logging/mixedChild": "test/logging/mixedChild.ts"
+    },
     outdir: folder,
     bundle: true,
     splitting: true,

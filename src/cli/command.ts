@@ -15,9 +15,9 @@ const db = text("db", "SQLite file or postgres://… URL of the log. Default: MA
 )
 const since = Options.optional(text("since", "Calls since then: 30m, 24h, 7d, 2w or a date."))
 const until = Options.optional(text("until", "Calls before then: the same."))
-const where = Options.keyValueMap("where").pipe(
-  Options.withDescription("Calls with this label, or provider=…, model=…, status=…. May come again."),
-  Options.optional
+const where = Options.text("where").pipe(
+  Options.withDescription("label=value: calls with this label, or provider=…, model=…, status=…. May come again."),
+  Options.repeated
 )
 const positive = Schema.Number.pipe(Schema.positive({ message: () => "--limit is a number above 0" }))
 const limit = (count: number, description: string) =>

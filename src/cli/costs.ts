@@ -50,7 +50,7 @@ export const run = (options: Options) =>
     const names = options.by.split(",").map((name) => name.trim()).filter((name) => name !== "")
     if (names.length === 0) return yield* new UsageError({ message: "--by names nothing: feature, model, day …" })
     const filter = yield* selected(options)
-    const { isColoured } = yield* Screen
+    const { isColoured, width } = yield* Screen
     const [rows, total] = yield* Effect.provide(
       database.asked(
         options.db,
@@ -84,20 +84,35 @@ export const run = (options: Options) =>
     for (const [index, line] of found.entries()) {
       const row = rows[index - 1]
       const drawn = row === undefined ? "" : style.accent(table.bar(shareOf(row.cost, largest), barCells))
-      yield* print(drawn === "" ? line : `${line}  ${drawn}`)
+      yield* print(table.fitted(drawn === "" ? line : `${line}  ${drawn}`, width))
     }
     const shown = rows.reduce((sum, { requests }) => sum + requests, 0)
-    if (shown < total.requests) yield* printError(`${grouped(total.requests - shown)} calls are in groups left out`)
+    if (shown < total.requests) {
+      yield* printError(`${grouped(total.requests - shown)} calls are in ${grouped(rows.leftOut)} groups left out`)
+    }
+    const { partial, unpriced } = CostReport.uncertainty(total)
     if (total.unpriced > 0) {
-      yield* printError(`${grouped(total.unpriced)} calls have no known price and are not in cost`)
+      yield* printError(
+        `${grouped(total.unpriced)} calls (${percent(unpriced)}) have no known price and are not in cost`
+      )
+    }
+    if (total.partial > 0) {
+      yield* printError(
+        `${grouped(total.partial)} calls (${
+          percent(partial)
+        }) ended before all was counted: of them the known part is in cost`
+      )
     }
   })
+
+const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 
 const shareOf = (cost: BigDecimal.BigDecimal, largest: BigDecimal.BigDecimal): number =>
   Option.match(BigDecimal.divide(cost, largest), { onNone: () => 0, onSome: BigDecimal.unsafeToNumber })
 
-const toJson = ({ cost, group, ...counts }: CostReport.Totals, names: ReadonlyArray<string>) => ({
+const toJson = ({ cost, group, partialCost, ...counts }: CostReport.Totals, names: ReadonlyArray<string>) => ({
   ...Object.fromEntries(names.map((name, index) => [name, group[index] ?? null])),
   ...counts,
-  cost: amountToString(cost)
+  cost: amountToString(cost),
+  partialCost: amountToString(partialCost)
 })

@@ -1,14 +1,16 @@
 /** `majordomo logs`: the newest calls, one line each. */
-import * as SqlClient from "@effect/sql/SqlClient"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { asObject, asString, parse } from "../internal/json/values.ts"
-import { columns, names } from "../logging/internal/sql/columns.ts"
-import { where } from "../logging/internal/sql/report.ts"
+import { columns } from "../logging/internal/sql/columns.ts"
+import * as LogReader from "../logging/LogReader.ts"
+import type { Entry } from "../logging/RequestLog.ts"
 import * as database from "./database.ts"
 import { oneLine, print, printJson, Screen } from "./screen.ts"
-import { type Selected, selected, type Wanted } from "./selection.ts"
+import { selected, type Wanted } from "./selection.ts"
 import * as table from "./table.ts"
 
 export interface Options extends Wanted {
@@ -20,34 +22,25 @@ export interface Options extends Wanted {
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Values as they are meant, whatever the driver makes of them. */
-const read = (found: Row): Row =>
-  Object.fromEntries(columns.map(({ name, pg }) => {
-    const value = found[name]
-    if (value === null || value === undefined) return [name, null]
-    switch (pg) {
-      case "bigint":
-      case "integer":
-      case "double precision":
-        return [name, Number(value)]
-      case "boolean":
-        return [name, Boolean(value)]
-      case "jsonb":
-        return [name, typeof value === "string" ? parse(value) ?? null : value]
-      default:
-        return [name, value instanceof Date ? value.toISOString() : String(value)]
-    }
+/** A row by the names of its columns. */
+const rowOf = (entry: Entry): Row =>
+  Object.fromEntries(columns.map(({ name, of, pg }) => {
+    const value = of(entry) ?? null
+    return [name, pg === "jsonb" && typeof value === "string" ? parse(value) ?? null : value]
   }))
 
 /** Newest first. */
-const newest = (filter: Selected, limit: number) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.map(
-      sql<Row>`SELECT ${sql.literal(names)} FROM llm_requests
-        WHERE ${where(sql, { ...filter, from: filter.since, to: filter.until })}
-        ORDER BY "timestamp" DESC, request_id DESC LIMIT ${limit}`,
-      (rows) => rows.map(read)
-    ))
+const newest = (filter: LogReader.Filter, limit: number) =>
+  Effect.gen(function*() {
+    const found: Array<Row> = []
+    let after: string | undefined
+    do {
+      const page: LogReader.Page = yield* LogReader.page(filter, { limit: limit - found.length, after })
+      found.push(...page.rows.map(rowOf))
+      after = Option.getOrUndefined(page.next)
+    } while (after !== undefined && found.length < limit)
+    return found
+  })
 
 const maxMessage = 100
 
@@ -63,32 +56,41 @@ const lineOf = (row: Row, style: table.Style): string => {
     `${said("provider")}/${said("model")}`,
     `${Number(row["response_time"] ?? 0).toFixed(2)} s`,
     `${said("input_tokens")} + ${said("output_tokens")} tokens`,
-    cost !== undefined ? `$${cost}` : status === "success" ? "cost unknown" : "",
+    cost !== undefined ? `$${oneLine(cost)}` : status === "success" ? "cost unknown" : "",
     oneLine(labels.join(" ")),
     style.faint(said("request_id")),
     message.length > maxMessage ? `${message.slice(0, maxMessage - 1)}…` : message
   ].filter((part) => part !== "").join("  ")
 }
 
-/** A row comes when its call has ended, with the time at which it began: what began so long ago is looked for. */
+/**
+ * A row comes when its call has ended, with the time at which it began: what began so long ago is looked for, and what
+ * took longer than that.
+ */
 const window = 15 * 60_000
+const longest = 48 * 3_600_000
 const maxWindow = 10_000
 
 export const run = (options: Options) =>
   Effect.gen(function*() {
     const filter = yield* selected(options)
-    const { isColoured, untilInterrupted } = yield* Screen
+    const { isColoured, untilInterrupted, width } = yield* Screen
     const style = table.styleOf(isColoured)
     const show = (rows: ReadonlyArray<Row>) =>
       Effect.forEach(
         Arr.reverse(rows),
-        (row) => options.json ? printJson(row) : print(lineOf(row, style)),
+        (row) => options.json ? printJson(row) : print(table.fitted(lineOf(row, style), width)),
         { discard: true }
       )
-    const recent = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      newest({ ...filter, since: Math.max(now - window, filter.since ?? 0) }, maxWindow))
-    const idsOf = (rows: ReadonlyArray<Row>) =>
-      new Set(rows.map((row) => row["request_id"]))
+    const recent = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const since = (ago: number) => Math.max(now - ago, filter.since ?? 0)
+      return Effect.zipWith(
+        newest({ ...filter, since: since(window) }, maxWindow),
+        newest({ ...filter, since: since(longest), until: now - window, longerThan: window / 2000 }, maxWindow),
+        (short, long) => [...short, ...long]
+      )
+    })
+    const idsOf = (rows: ReadonlyArray<Row>) => new Set(rows.map((row) => row["request_id"]))
 
     const followed = Effect.gen(function*() {
       let seen = idsOf(yield* recent)
@@ -104,6 +106,6 @@ export const run = (options: Options) =>
     const once = Effect.flatMap(newest(filter, options.limit), show)
     yield* Effect.provide(
       database.asked(options.db, options.follow ? followed : once),
-      database.layerReading(options.db)
+      Layer.provide(LogReader.layer, database.layerReading(options.db))
     )
   })

@@ -9,6 +9,8 @@ export interface Service {
   readonly writeError: (text: string) => Effect.Effect<void>
   readonly isTerminal: boolean
   readonly isColoured: boolean
+  /** Cells of a line of the terminal; none where there is no terminal. */
+  readonly width: number | undefined
   /** What is piped in; none when a person sits there. */
   readonly input: Effect.Effect<Option.Option<string>>
   /** An interruption ends the command well from here on. */

@@ -2,7 +2,6 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Filter } from "../logging/CostReport.ts"
 import { UsageError } from "./screen.ts"
@@ -10,7 +9,8 @@ import { UsageError } from "./screen.ts"
 export interface Wanted {
   readonly since?: Option.Option<string> | undefined
   readonly until?: Option.Option<string> | undefined
-  readonly where: Option.Option<HashMap.HashMap<string, string>>
+  /** `label=value` each. */
+  readonly where: ReadonlyArray<string>
   readonly status?: Option.Option<NonNullable<Filter["status"]>> | undefined
 }
 
@@ -45,9 +45,18 @@ export const selected = (wanted: Wanted): Effect.Effect<Selected, UsageError> =>
   Effect.gen(function*() {
     const since = yield* optionalTime("--since", wanted.since)
     const until = yield* optionalTime("--until", wanted.until)
-    const { model, provider, status, ...labels } = Object.fromEntries(
-      Option.match(wanted.where, { onNone: () => [], onSome: HashMap.toEntries })
-    )
+    const labels: Record<string, string> = {}
+    const columns: { provider?: string; model?: string; status?: string } = {}
+    for (const text of wanted.where) {
+      const at = text.indexOf("=")
+      if (at < 1) {
+        return yield* new UsageError({ message: `--where ${text}: write label=value, such as feature=search` })
+      }
+      const [name, value] = [text.slice(0, at), text.slice(at + 1)]
+      if (name === "provider" || name === "model" || name === "status") columns[name] = value
+      else labels[name] = value
+    }
+    const { model, provider, status } = columns
     if (status !== undefined && !isStatus(status)) {
       return yield* new UsageError({ message: `status=${status}: it is success, error or cancelled` })
     }

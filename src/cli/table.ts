@@ -64,3 +64,32 @@ export const bar = (share: number, cells: number): string => {
   const filled = Math.round(share * cells * 8)
   return "█".repeat(filled >> 3) + (eighths[filled & 7] ?? "")
 }
+
+// oxlint-disable-next-line no-control-regex -- the codes that colour a terminal
+const codes = /\u001b\[[0-9;]*m/g
+// oxlint-disable-next-line no-control-regex -- one of them
+const code = /^\u001b\[[0-9;]*m/
+
+/** A line that a terminal of this width shows in one; colours take no room. */
+export const fitted = (line: string, width: number | undefined): string => {
+  if (width === undefined) return line
+  let shown = ""
+  let used = 0
+  let isCut = false
+  const whole = widthOf(line.replaceAll(codes, ""))
+  if (whole <= width) return line
+  for (let rest = line; rest !== "";) {
+    const colour = code.exec(rest)?.[0]
+    const next = colour ?? String.fromCodePoint(rest.codePointAt(0) ?? 32)
+    rest = rest.slice(next.length)
+    if (colour !== undefined) shown += colour
+    else if (!isCut && used + widthOf(next) > width - 1) {
+      shown += "…"
+      isCut = true
+    } else if (!isCut) {
+      shown += next
+      used += widthOf(next)
+    }
+  }
+  return shown
+}

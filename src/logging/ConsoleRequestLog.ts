@@ -19,8 +19,13 @@ export const format = (entry: Entry): string => {
   const cost = entry.totalCost === undefined ? "" : `, $${entry.totalCost}`
   const who = `${entry.provider}/${entry.model}`
   const tokens = `${entry.inputTokens} + ${entry.outputTokens} tokens`
-  return `${who} ${outcome} ${entry.responseTime.toFixed(2)} s, ${tokens}${cost} [${entry.requestId}]`
+  return harmless(`${who} ${outcome} ${entry.responseTime.toFixed(2)} s, ${tokens}${cost} [${entry.requestId}]`)
 }
+
+/** What a provider calls itself may hold codes that move a terminal's cursor. */
+const harmless = (line: string): string =>
+  // oxlint-disable-next-line no-control-regex -- these are what is looked for
+  line.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd")
 
 /**
  * The layer.

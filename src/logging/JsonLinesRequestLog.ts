@@ -37,7 +37,7 @@ const failed = (error: PlatformError): RequestLogError =>
 const make = (options: Options): Effect.Effect<Service, RequestLogError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
-    const file = yield* fs.open(options.path, { flag: "a+" })
+    const file = yield* fs.open(options.path, { flag: "a+", mode: 0o600 })
     const found = Number((yield* file.stat).size)
     yield* file.seek(BigInt(Math.max(0, found - tailBytes)), "start")
     const tail = Option.getOrElse(yield* readAll(file, Math.min(found, tailBytes)), () => new Uint8Array())
@@ -80,7 +80,7 @@ const readAll = (file: FileSystem.File, bytes: number) =>
   bytes === 0 ? Effect.succeedNone : file.readAlloc(BigInt(bytes))
 
 /**
- * Appends to the file, which is made when it is not there. One process at a time may write to it.
+ * Appends to the file, which is made, for this user alone, when it is not there. One process at a time may write to it.
  *
  * @since 0.1.0
  * @category layers

@@ -32,6 +32,8 @@ export interface Filter extends Omit<CostReport.Filter, "since"> {
   /** A text in the message of an error, whatever the case of its letters. */
   readonly errorText?: string | undefined
   readonly traceId?: string | undefined
+  /** Calls that took longer, seconds. */
+  readonly longerThan?: number | undefined
 }
 
 /**

@@ -90,9 +90,9 @@ const makeTape = (directory: string): Effect.Effect<Tape, never, FileSystem.File
     const write = (text: string, key: string) =>
       oneAtATime(Effect.gen(function*() {
         const file = fileOf(key)
-        yield* fs.makeDirectory(directory, { recursive: true })
+        yield* fs.makeDirectory(directory, { recursive: true, mode: 0o700 })
         // Renamed when it is whole: a file is there or it is not.
-        yield* fs.writeFileString(`${file}.part`, text)
+        yield* fs.writeFileString(`${file}.part`, text, { mode: 0o600 })
         yield* fs.rename(`${file}.part`, file)
         counts.set(key, next(key))
       }))

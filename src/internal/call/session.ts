@@ -19,7 +19,7 @@ import { clip } from "../bytes/clip.ts"
 import * as http from "../http/client.ts"
 import * as errors from "../http/errors.ts"
 import * as headers from "../http/headers.ts"
-import { formsOf, scrub, wordsOf } from "../http/secrets.ts"
+import { formsOf, isSecretHeader, scrub, wordsOf } from "../http/secrets.ts"
 import { type Loose, merge } from "../json/values.ts"
 import { codec } from "../schema/codec.ts"
 import type { Codec } from "../schema/codec.ts"
@@ -342,7 +342,11 @@ const secretsOf = (
   sources: ReadonlyArray<headers.HeaderMap>,
   names: ReadonlyArray<string>
 ): ReadonlyArray<string> =>
-  formsOf(sources.flatMap((source) => names.flatMap((name) => wordsOf(source[name.toLowerCase()] ?? ""))))
+  formsOf(sources.flatMap((source) =>
+    Object.entries(source)
+      .filter(([name]) => isSecretHeader(name) || names.some((known) => known.toLowerCase() === name))
+      .flatMap(([, value]) => wordsOf(value))
+  ))
 
 export const newCompletion = (session: HttpSession, emitting: boolean): Completion => {
   const { call, ledger: { running }, lowered, provider, requestId } = session

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { secretHeaderName } from "./secrets.ts"
 
 /** Headers whose values are secrets wherever they are printed or stored. */
 export const secretHeaders: ReadonlyArray<string> = [
@@ -53,7 +54,7 @@ export const prepare = (
       ? Effect.locallyWith(
         Effect.locally(direct, HttpClient.currentTracerPropagation, false),
         Headers.currentRedactedNames,
-        (names) => [...names, ...secretHeaders, ...options.secretHeaders]
+        (names) => [...names, ...secretHeaders, ...options.secretHeaders, secretHeaderName]
       )
       // Without a span there is no `traceparent` either.
       : Effect.locally(direct, HttpClient.currentTracerDisabledWhen, always)

@@ -230,24 +230,25 @@ export interface Failure {
 /** The typed error of an error answer. */
 export const toLLMError = (failure: Failure): LLMError.LLMError => {
   const { facts, headers, scrub } = failure
+  const scrubbed = (text: string | undefined) => text === undefined ? undefined : scrub(text)
   const common = {
     provider: failure.provider,
     model: failure.model,
     status: failure.status,
-    requestId: facts.requestId ?? requestIdOf(headers)
+    requestId: scrubbed(facts.requestId ?? requestIdOf(headers))
   }
   // Scrubbed before it is cut: half of a key would not be found.
   const description = clip(scrub(facts.message ?? "no message"), 2000)
   const body = failure.body === undefined ? undefined : clip(scrub(failure.body), maxBody)
   if (facts.filter !== undefined) {
-    return new LLMError.ContentFilteredError({ ...common, category: facts.filter, text: failure.partial ?? "" })
+    return new LLMError.ContentFilteredError({ ...common, category: scrub(facts.filter), text: failure.partial ?? "" })
   }
   const kind = classify(failure.status, facts)
   if (kind === "ContextLengthExceeded" || kind === "InvalidRequest") {
     return new LLMError.InvalidRequestError({
       ...common,
       reason: kind === "InvalidRequest" ? "Rejected" : kind,
-      parameter: facts.parameter,
+      parameter: scrubbed(facts.parameter),
       description,
       body
     })

@@ -2,6 +2,18 @@
 
 export const redacted = "<redacted>"
 
+/** Names of headers that say that their values are secrets, beside those that are known. */
+export const secretHeaderName: RegExp =
+  /(^|[-_])(key|token|secret|password|signature|credential|apikey)s?$|authorization|cookie/i
+const queryName =
+  /^(key|sig|auth|pwd|pass|code)$|(^|[-_.])(api[-_]?key|access[-_]?key|token|secret|passwd|password|signature|credential)s?$/i
+
+/** Whether a header's value is a secret, as far as its name says. */
+export const isSecretHeader = (name: string): boolean => secretHeaderName.test(name)
+
+/** Whether a parameter of a URL is a secret, as far as its name says. */
+export const isSecretQuery = (name: string): boolean => queryName.test(name)
+
 /** Every form of these words that would give a secret away, the longest first. */
 export const formsOf = (words: Iterable<string>): ReadonlyArray<string> => {
   const found = new Set<string>()

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { secretHeaders } from "../../internal/http/client.ts"
 import * as headers from "../../internal/http/headers.ts"
-import { redacted } from "../../internal/http/secrets.ts"
+import { isSecretHeader, redacted } from "../../internal/http/secrets.ts"
 import type { CallEnd } from "../../LLM.ts"
 import type { Metadata } from "../../Metadata.ts"
 import type { Response } from "../../Response.ts"
@@ -41,7 +41,9 @@ const askedOf = ({ end: { request }, labels }: Parts) => {
 
 const printable = (sent: headers.HeaderMap): headers.HeaderMap =>
   Object.fromEntries(
-    Object.entries(sent).map(([name, value]) => [name, secretHeaders.includes(name) ? redacted : value])
+    Object.entries(sent).map((
+      [name, value]
+    ) => [name, secretHeaders.includes(name) || isSecretHeader(name) ? redacted : value])
   )
 
 const answerOf = (response: Response<unknown>) => ({

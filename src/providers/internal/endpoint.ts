@@ -1,4 +1,5 @@
 /** Addresses: a base URL the user gives, and the provider's own prefix. */
+import { isSecretQuery } from "../../internal/http/secrets.ts"
 
 export type Base =
   | { readonly _tag: "Ok"; readonly url: URL }
@@ -22,7 +23,7 @@ export const parseBase = (baseUrl: string, prefix: string): Base => {
     return { _tag: "Invalid", message: "baseUrl must not hold credentials; use defaultHeaders" }
   }
   for (const name of url.searchParams.keys()) {
-    if (/^(key|api[-_]?key|access[-_]?token|token|sig)$/i.test(name)) {
+    if (isSecretQuery(name)) {
       return { _tag: "Invalid", message: `baseUrl must not hold a secret (${name}); use apiKey or defaultHeaders` }
     }
   }

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { sha256 } from "../../internal/bytes/sha256.ts"
 import { secretHeaders } from "../../internal/http/client.ts"
-import { formsOf, redacted, scrub, wordsOf } from "../../internal/http/secrets.ts"
+import { formsOf, isSecretHeader, isSecretQuery, redacted, scrub, wordsOf } from "../../internal/http/secrets.ts"
 import { parse } from "../../internal/json/values.ts"
 import { canonicalJson } from "../../Output.ts"
 import { JsonValue } from "../../Prompt.ts"
@@ -79,11 +79,8 @@ const hash = (text: string): Effect.Effect<string> => Effect.promise(() => sha25
 
 // ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const secretName = /(^|[-_])(key|token|secret|password|signature|credential|apikey)s?$|authorization|cookie/i
-const secretQuery = /^(key|sig|auth)$|(^|[-_])(api[-_]?key|token|secret|password|signature|credential)$/i
-
 const isSecretRequestHeader = (more: ReadonlyArray<string>) => (name: string): boolean =>
-  secretHeaders.includes(name) || more.includes(name) || secretName.test(name)
+  secretHeaders.includes(name) || more.includes(name) || isSecretHeader(name)
 
 const isSecretResponseHeader = (name: string): boolean => secretHeaders.includes(name)
 
@@ -91,7 +88,7 @@ const secretsOf = (headers: Headers.Headers, url: URL, more: ReadonlyArray<strin
   const isSecret = isSecretRequestHeader(more)
   const values = [
     ...Object.entries(headers).filter(([name]) => isSecret(name)).flatMap(([, value]) => wordsOf(value)),
-    ...[...url.searchParams].filter(([name]) => secretQuery.test(name)).map(([, value]) => value),
+    ...[...url.searchParams].filter(([name]) => isSecretQuery(name)).map(([, value]) => value),
     url.username,
     url.password
   ]
@@ -103,7 +100,7 @@ const redactUrl = (url: URL, secrets: ReadonlyArray<string>): string => {
   clean.username = ""
   clean.password = ""
   for (const name of url.searchParams.keys()) {
-    if (secretQuery.test(name)) clean.searchParams.set(name, "redacted")
+    if (isSecretQuery(name)) clean.searchParams.set(name, "redacted")
   }
   return scrub(clean.toString(), secrets)
 }

@@ -52,6 +52,7 @@ const conditions = (sql: SqlClient.SqlClient, filter: Filter): ReadonlyArray<Fra
     ...(filter.majordomoApiKeyId === undefined ? [] : [sql`majordomo_api_key_id = ${filter.majordomoApiKeyId}`]),
     ...(filter.errorType === undefined ? [] : [sql`error_type = ${filter.errorType}`]),
     ...(filter.errorText === undefined ? [] : [contains(filter.errorText)]),
+    ...(filter.longerThan === undefined ? [] : [sql`response_time > ${filter.longerThan}`]),
     ...(filter.traceId === undefined ? [] : [sql`trace_id = ${filter.traceId}`])
   ]
 }
