@@ -7,7 +7,7 @@ import { type Dialect } from "./columns.ts"
 import { type Sink, toLogError } from "./failures.ts"
 import { table } from "./migrations.ts"
 
-const columnsOf = (found: string): string => [...found.split(",")].sort().join(",")
+const columnsOf = (found: string): string => found.split(",").sort().join(",")
 
 /** The columns of every unique index that holds for all rows at once. */
 const uniqueIndexes = (

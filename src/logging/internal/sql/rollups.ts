@@ -4,7 +4,7 @@
  *
  * Of a table that had rows before, hours are added one at a time, the newest first; `complete_from` says how far that is.
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { toHeaderCase } from "../../../Metadata.ts"
