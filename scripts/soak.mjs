@@ -1,4 +1,4 @@
-/** The long versions of the tests that kill processes and stop databases: `npm run soak`. Takes about ten minutes. */
+/** The long versions of the tests that kill processes, stop databases and try properties often: `npm run soak`. Takes about ten minutes. */
 import { spawnSync } from "node:child_process"
 
 const { status } = spawnSync(
@@ -6,7 +6,11 @@ const { status } = spawnSync(
   [
     "node_modules/vitest/vitest.mjs",
     "run",
-    ...["crash", "outage", "mixed"].map((name) => `test/logging/${name}.test.ts`)
+    ...["crash", "outage", "mixed"].map((name) => `test/logging/${name}.test.ts`),
+    "test/cascade/model.test.ts",
+    "test/cascade/load.test.ts",
+    "test/structured/random.test.ts",
+    "test/Hooks.test.ts"
   ],
   { stdio: "inherit", env: { ...process.env, SOAK: "1" } }
 )

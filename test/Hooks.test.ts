@@ -37,6 +37,7 @@ import {
 } from "../src/index.ts"
 import { Redactor, redactText, type Syntax } from "../src/internal/hooks/redactor.ts"
 import { FakeProvider, TestLLM } from "../src/testing/index.ts"
+import { runs } from "./runs.ts"
 
 const secret = "sk-abc123"
 const secrets = /sk-[a-z0-9]+/
@@ -553,7 +554,7 @@ describe("Hooks on streams", () => {
             }).pipe(Effect.provide(layer))
           )
         }),
-        { numRuns: 200 }
+        { numRuns: runs(60, 1000) }
       )
     ))
 
@@ -582,7 +583,7 @@ describe("Hooks on streams", () => {
             }).pipe(Effect.provide(layer))
           )
         }),
-        { numRuns: 200 }
+        { numRuns: runs(60, 1000) }
       )
     ))
 

@@ -2,11 +2,10 @@ import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Either, FastCheck as fc, Layer, Redacted, Schedule, Stream } from "effect"
 import { Balance, Cascade, Hooks, LLM, LLMError, Logging, OpenAIChat, Pricing, RequestLog } from "../../src/index.ts"
+import { runs } from "../runs.ts"
 import * as model from "./model.ts"
 import * as upstream from "./upstream.ts"
 import * as virtualClock from "./virtualClock.ts"
-
-const runs = 10_000
 
 // ── scenarios ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,7 +249,7 @@ describe("Cascade against its model", () => {
         assert.isTrue(isIdle, "a timer is left")
         assert.strictEqual(world.open(), 0, "a connection is left")
       }),
-      { numRuns: runs }
+      { numRuns: runs(600, 10_000) }
     )
   }, 300_000)
 })

@@ -37,6 +37,37 @@ const asked = (fake: FakeProvider.Service) =>
   Effect.repeat(Effect.zipRight(Effect.sleep("2 millis"), fake.requests), { until: (all) => all.length > 0 })
 
 describe("one row for each call", () => {
+  for (const reason of ["closed", null, new Error("socket closed"), { _tag: "Closed" }]) {
+    it.scoped(`a reader that fails with ${String(reason)} has cancelled: its row has what is known`, () =>
+      Effect.gen(function*() {
+        const { entries, run } = yield* scripted([TestLLM.text("Hello there, you", { usage })])
+        const reading = Stream.runDrain(Stream.tap(LLM.streamText({ prompt }), () => Effect.fail(reason)))
+        assert.strictEqual(yield* Effect.flip(run(reading)), reason)
+        const row = only(yield* entries)
+        assert.deepStrictEqual([row.status, row.usagePartial, row.errorType], ["cancelled", true, undefined])
+      }))
+  }
+
+  it.scoped("money that is not known is not marked as known: usage that comes last, cut, interrupted, unreadable", () =>
+    Effect.gen(function*() {
+      const cut = new LLMError.ProviderError({ provider: "test", model: "m", reason: new LLMError.Transport() })
+      const script = [
+        TestLLM.text("Hello there", { usage }),
+        TestLLM.text("Hello there", { failure: cut }),
+        TestLLM.delay("1 hour", "late")
+      ]
+      const { entries, run } = yield* scripted(script)
+      yield* run(Stream.runDrain(Stream.take(LLM.streamText({ prompt }), 1)))
+      yield* Effect.exit(run(Stream.runDrain(LLM.streamText({ prompt }))))
+      yield* Fiber.interrupt(yield* Effect.tap(Effect.fork(run(LLM.generateText({ prompt }))), () => Effect.yieldNow()))
+      const rows = yield* entries
+      assert.deepStrictEqual(rows.map(({ status, usagePartial }) => [status, usagePartial]), [
+        ["cancelled", true],
+        ["error", true],
+        ["cancelled", true]
+      ])
+    }))
+
   it.scopedLive("an answer: everything it says, under its id", () =>
     Effect.gen(function*() {
       const { entries, run } = yield* faked([FakeProvider.text("Hi", { usage })])

@@ -11,11 +11,12 @@ import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
 import type { RequestLog, RequestLogError } from "../../src/logging/RequestLog.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import { FakeProvider, TestLLM } from "../../src/testing/index.ts"
+import { isSoak } from "../runs.ts"
 import { folder, pg, Server, sqliteAt } from "./databases.ts"
 import * as postgres from "./postgres.ts"
 
 // `npm run soak` for the long version.
-const isLong = process.env["SOAK"] !== undefined
+const isLong = isSoak
 
 const program = fileURLToPath(new URL("../../.tmp/programs/test/logging/child.js", import.meta.url))
 

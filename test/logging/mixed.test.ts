@@ -9,10 +9,11 @@ import { fileURLToPath } from "node:url"
 import * as Logging from "../../src/logging/Logging.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
+import { isSoak } from "../runs.ts"
 import { folder, sqliteAt } from "./databases.ts"
 
 // `npm run soak` for the long version.
-const isLong = process.env["SOAK"] !== undefined
+const isLong = isSoak
 
 const program = fileURLToPath(new URL("../../.tmp/programs/test/logging/mixedChild.js", import.meta.url))
 

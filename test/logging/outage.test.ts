@@ -8,11 +8,12 @@ import { LLM } from "../../src/index.ts"
 import * as Logging from "../../src/logging/Logging.ts"
 import type { RequestLog, RequestLogError } from "../../src/logging/RequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
+import { isSoak } from "../runs.ts"
 import { type Database, folder, pg, Server, sqliteAt } from "./databases.ts"
 import * as postgres from "./postgres.ts"
 
 // `npm run soak` for the long version.
-const isLong = process.env["SOAK"] !== undefined
+const isLong = isSoak
 const seconds = isLong ? 60 : 4
 
 const live = Effect.withClock(Clock.make())

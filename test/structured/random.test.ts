@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc, Schema } from "effect"
+import { runs } from "../runs.ts"
 import { dialects, roundTrip } from "./roundTrip.ts"
 import { entry } from "./schemas.ts"
 
@@ -153,7 +154,7 @@ describe("random schemas", () => {
         const made = entry("random", build(shape))
         for (const into of dialects) values += roundTrip(made, into, 2, seed)
       }),
-      { numRuns: 200, seed: 2026 }
+      { numRuns: runs(40, 200), seed: 2026 }
     )
     assert.isAbove(values, 800)
   }, 60_000)
