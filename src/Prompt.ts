@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as mediaTypes from "./internal/bytes/mediaTypes.ts"
 
 /**
  * Any JSON value.
@@ -406,8 +407,8 @@ export const text = (text: string, options?: { readonly cache?: "5m" | "1h" | un
 })
 
 /**
- * A picture from bytes, base64 or an address (`http:`, `https:`, `gs:`, `data:`). The media type is told from the
- * bytes or the `data:` address when it is not given.
+ * A picture from bytes, base64 or an address (`http:`, `https:`, `gs:`, `data:`). A media type that is not given is told
+ * by the first bytes, then by the label of a `data:` address or the ending of another.
  *
  * @since 0.1.0
  * @category constructors
@@ -420,8 +421,8 @@ export const image = (
     readonly cache?: "5m" | "1h" | undefined
   }
 ): ImagePart => {
-  const { media, mediaType } = toMedia(source)
-  const type = options?.mediaType ?? mediaType
+  const { label, media } = toMedia(source)
+  const type = options?.mediaType ?? mediaTypes.ofMedia(media) ?? label
   return {
     type: "image",
     media,
@@ -432,25 +433,30 @@ export const image = (
 }
 
 /**
- * A document, sound or video from bytes, base64 or an address.
+ * A document, sound or video from bytes, base64 or an address. A media type that is not given is told by the first bytes,
+ * then by the label of a `data:` address or the ending of another, then by the name; default `application/octet-stream`.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const file = (
   source: Uint8Array | string | URL,
-  options: {
-    readonly mediaType: string
+  options?: {
+    readonly mediaType?: string | undefined
     readonly filename?: string | undefined
     readonly cache?: "5m" | "1h" | undefined
   }
-): FilePart => ({
-  type: "file",
-  media: toMedia(source).media,
-  mediaType: options.mediaType,
-  ...(options.filename === undefined ? {} : { filename: options.filename }),
-  ...(options.cache === undefined ? {} : { cache: options.cache })
-})
+): FilePart => {
+  const { label, media } = toMedia(source)
+  return {
+    type: "file",
+    media,
+    mediaType: options?.mediaType ?? mediaTypes.ofMedia(media) ?? label ?? mediaTypes.ofName(options?.filename) ??
+      "application/octet-stream",
+    ...(options?.filename === undefined ? {} : { filename: options.filename }),
+    ...(options?.cache === undefined ? {} : { cache: options.cache })
+  }
+}
 
 /**
  * A tool's answer to the call with the same id.
@@ -471,34 +477,12 @@ export const toolResult = (
   ...(options?.media === undefined ? {} : { media: options.media })
 })
 
-const toMedia = (source: Uint8Array | string | URL): { readonly media: Media; readonly mediaType?: string } => {
-  if (source instanceof Uint8Array) {
-    const mediaType = sniff(source)
-    return { media: { type: "bytes", bytes: source }, ...(mediaType === undefined ? {} : { mediaType }) }
-  }
+const toMedia = (source: Uint8Array | string | URL): { readonly media: Media; readonly label?: string | undefined } => {
+  if (source instanceof Uint8Array) return { media: { type: "bytes", bytes: source } }
   const address = String(source)
-  const inline = /^data:([^;,]+)(?:;[^,]*)?;base64,(.*)$/s.exec(address)
-  if (inline !== null) {
-    return { media: { type: "base64", base64: inline[2] ?? "" }, mediaType: inline[1] ?? "application/octet-stream" }
-  }
-  if (/^[a-z][a-z0-9+.-]*:/i.test(address)) return { media: { type: "url", url: address } }
-  const mediaType = base64Starts.find(([start]) => address.startsWith(start))?.[1]
-  return { media: { type: "base64", base64: address }, ...(mediaType === undefined ? {} : { mediaType }) }
+  const inline = /^data:([^;,]+)?(?:;[^,]*)?;base64,/.exec(address.slice(0, 1024))
+  if (inline !== null) return { media: { type: "base64", base64: address.slice(inline[0].length) }, label: inline[1] }
+  return /^[a-z][a-z0-9+.-]*:/i.test(address.slice(0, 64))
+    ? { media: { type: "url", url: address } }
+    : { media: { type: "base64", base64: address } }
 }
-
-const signatures: ReadonlyArray<readonly [mediaType: string, offset: number, bytes: ReadonlyArray<number>]> = [
-  ["image/png", 0, [0x89, 0x50, 0x4e, 0x47]],
-  ["image/jpeg", 0, [0xff, 0xd8, 0xff]],
-  ["image/gif", 0, [0x47, 0x49, 0x46, 0x38]],
-  ["image/webp", 8, [0x57, 0x45, 0x42, 0x50]]
-]
-
-const base64Starts: ReadonlyArray<readonly [start: string, mediaType: string]> = [
-  ["iVBOR", "image/png"],
-  ["/9j/", "image/jpeg"],
-  ["R0lG", "image/gif"],
-  ["UklGR", "image/webp"]
-]
-
-const sniff = (bytes: Uint8Array): string | undefined =>
-  signatures.find(([, offset, magic]) => magic.every((byte, i) => bytes[offset + i] === byte))?.[0]

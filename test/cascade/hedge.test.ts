@@ -198,6 +198,47 @@ describe("hedging", () => {
       assert.deepStrictEqual(log.slice(-1), ["62000 b closed"])
     }))
 
+  it.scoped("a loser that cannot be interrupted any more and answers is closed and billed before the winner is read", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      const cost = Cost.make({ total: BigDecimal.make(25n, 2), source: "prices" })
+      const member = (name: string, wait: Duration.DurationInput) =>
+        LLM.decorate((llm) =>
+          Effect.succeed({
+            ...llm,
+            generate: (request) => Effect.uninterruptible(Effect.delay(llm.generate(request), wait)),
+            stream: (request) =>
+              Stream.ensuring(
+                Stream.mapEffect(llm.stream(request), (part) =>
+                  Effect.uninterruptible(Effect.delay(Effect.succeed(part), wait))),
+                note(log, `${name} closed`)
+              )
+          })
+        ).pipe(
+          Layer.provide(
+            TestLLM.layer(() =>
+              TestLLM.text(name, { usage: { inputTokens: 10 }, cost }), {
+              provider: name,
+              repeat: true
+            })
+          )
+        )
+      const context = yield* Layer.build(
+        Cascade.layer([member("slow", "2001 millis"), member("quick", "1 second")], { hedge: { after: "1 second" } })
+      )
+      const answer = yield* run(Effect.provide(LLM.generateText({ prompt: "Hello" }), context), "1 minute")
+      assert.strictEqual(answer.text, "quick")
+      assert.strictEqual(answer.usage.inputTokens, 20)
+      assert.deepStrictEqual(answer.attempts.map(({ error, provider }) => [provider, error]), [
+        ["slow", undefined],
+        ["quick", undefined]
+      ])
+      const stream = Stream.provideContext(LLM.streamText({ prompt: "Hello" }), context)
+      const text = Stream.tap(stream, (part) => part._tag === "TextDelta" ? note(log, part.delta) : Effect.void)
+      yield* run(Stream.runDrain(text), "1 minute")
+      assert.deepStrictEqual(log.map((line) => line.replace(/^\d+ /, "")), ["slow closed", "quick", "quick closed"])
+    }))
+
   it.scopedLive("over the wire: what the loser told of its bill by then is in the sum, with all of its tries", () =>
     Effect.gen(function*() {
       const slow = yield* FakeProvider.make()

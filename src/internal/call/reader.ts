@@ -1,5 +1,4 @@
 /** A streamed body, from bytes to parts: pulls, frames, lets the wire read, and knows when the answer is complete. */
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -10,6 +9,7 @@ import type { Request } from "../../LLM.ts"
 import type * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
 import * as http from "../http/client.ts"
+import { HttpFailure } from "../http/failure.ts"
 import { type Framing, FramingError, type WireEvent } from "../http/framing.ts"
 import * as sse from "../http/sse.ts"
 import * as json from "../json/values.ts"
@@ -20,7 +20,7 @@ import { failed, httpFailed, type HttpSession, malformed, newCompletion, timedOu
 import { settle } from "./settle.ts"
 
 /** A piece of the body, or the end. */
-type BodyPull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, HttpClientError.ResponseError>
+type BodyPull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, http.ReadError>
 type Pull<A, R> = Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError.LLMError, R>
 
 /** How long a finished stream may take to end its body, so that the connection can be used again. */
@@ -108,7 +108,7 @@ export class Reader<S, A, R> {
   }
 
   private readonly onBody = {
-    onFailure: (error: HttpClientError.ResponseError): Pull<A, R> => {
+    onFailure: (error: http.ReadError): Pull<A, R> => {
       if (http.isEmpty(error)) return this.guarded(() => this.endOfBody())
       return this.cutOff(
         this.expired === undefined
@@ -180,7 +180,7 @@ export class Reader<S, A, R> {
     return this.fail(
       httpFailed(
         this.session,
-        new http.HttpFailure("transport", "the stream ended before the answer was complete"),
+        new HttpFailure("transport", "the stream ended before the answer was complete"),
         this.response,
         this.partialText
       )

@@ -18,6 +18,7 @@ import type * as Tool from "../../Tool.ts"
 import { clip } from "../bytes/clip.ts"
 import * as http from "../http/client.ts"
 import * as errors from "../http/errors.ts"
+import type { HttpFailure } from "../http/failure.ts"
 import * as headers from "../http/headers.ts"
 import { formsOf, isSecretHeader, scrub, wordsOf } from "../http/secrets.ts"
 import { type Loose, merge } from "../json/values.ts"
@@ -405,7 +406,7 @@ export const malformed = (
 
 export const httpFailed = (
   session: HttpSession,
-  failure: http.HttpFailure,
+  failure: HttpFailure,
   answer?: Answer | undefined,
   partial?: string | undefined
 ): LLMError.ProviderError => {

@@ -1,6 +1,7 @@
 /** A member of a cascade and what is known of its health. */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { Candidate } from "../../Balance.ts"
 import type { Service } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
@@ -45,6 +46,8 @@ export class Visit {
   readonly startedAt: number
   /** What the member has come to, where it is one of several at once. */
   account: Account | undefined = undefined
+  /** What it opened to read a stream, from before there is any. */
+  scope: Scope.CloseableScope | undefined = undefined
   private readonly probe: boolean
   private isOver = false
 

@@ -4,7 +4,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
 import type { HedgeOptions } from "../../Cascade.ts"
 import type { LLMError } from "../../LLMError.ts"
 import type { Member, Visit } from "./member.ts"
@@ -34,7 +37,7 @@ export const race = <X, R>(
   Effect.scopedWith((scope) =>
     Effect.gen(function*() {
       const events = yield* Queue.unbounded<Event<X>>()
-      const running = new Set<Visit>()
+      const running = new Map<Visit, Fiber.Fiber<X, LLMError>>()
       const most = 1 + Math.max(0, hedge.max ?? 1)
       let dueAt = Infinity
       let last: LLMError | undefined
@@ -42,42 +45,59 @@ export const race = <X, R>(
       const start = Effect.suspend(() => {
         const visit = progress.take()
         if (visit === undefined) return Effect.void
-        running.add(visit)
         const delay = delayOf(hedge, visit.member)
         dueAt = visit.startedAt + delay
         const asked = Effect.onExit(racing.ask(visit), (exit) => Queue.offer(events, { _tag: "Ended", visit, exit }))
         const timer = Effect.zipRight(Effect.sleep(delay), Queue.offer(events, { _tag: "Due" }))
-        return Effect.zipRight(Effect.forkIn(asked, scope), Effect.forkIn(timer, scope))
+        const begun = Effect.uninterruptibleMask((restore) =>
+          Effect.map(Effect.forkIn(restore(asked), scope), (fiber) => {
+            running.set(visit, fiber)
+          })
+        )
+        return Effect.zipRight(begun, Effect.forkIn(timer, scope))
       })
-      const discardLate = Effect.gen(function*() {
-        for (const event of yield* Queue.takeAll(events)) {
-          if (event._tag === "Due") continue
-          running.delete(event.visit)
-          if (Exit.isSuccess(event.exit)) yield* racing.discard({ visit: event.visit, value: event.exit.value })
+      /** Ends the others. What each ended with, an answer too, is known only then. */
+      const endOthers = Effect.uninterruptible(Effect.gen(function*() {
+        const others = [...running]
+        running.clear()
+        for (const [, fiber] of others) yield* Fiber.interruptFork(fiber)
+        for (const [visit, fiber] of others) {
+          const exit = yield* Fiber.await(fiber)
+          // An interruption may take away what had just been opened.
+          if (visit.scope !== undefined) yield* Scope.close(visit.scope, Exit.void)
+          if (Exit.isSuccess(exit)) yield* racing.discard({ visit, value: exit.value })
+          else {
+            visit.left()
+            const failure = Cause.failureOption(exit.cause)
+            if (Option.isSome(failure)) progress.add(failure.value)
+            else yield* progress.addLost(visit)
+          }
         }
-        for (const visit of running) yield* progress.addLost(visit)
-      })
+      }))
 
-      yield* start
-      for (;;) {
-        if (running.size === 0) return yield* Effect.fail(racing.failure(last))
-        const event = yield* Queue.take(events)
-        if (event._tag === "Ended") {
-          running.delete(event.visit)
-          if (Exit.isSuccess(event.exit)) {
-            yield* discardLate
-            return { visit: event.visit, value: event.exit.value }
+      const raced = Effect.gen(function*() {
+        yield* start
+        for (;;) {
+          if (running.size === 0) return yield* Effect.fail(racing.failure(last))
+          const event = yield* Queue.take(events)
+          if (event._tag === "Ended") {
+            running.delete(event.visit)
+            if (Exit.isSuccess(event.exit)) {
+              yield* endOthers
+              return { visit: event.visit, value: event.exit.value }
+            }
+            const failed = Cause.failureOrCause(event.exit.cause)
+            if (Either.isRight(failed)) return yield* Effect.failCause(failed.right)
+            last = failed.left
+            if (!racing.movesOn(last)) {
+              yield* endOthers
+              return yield* Effect.fail(racing.failure(last))
+            }
           }
-          const failed = Cause.failureOrCause(event.exit.cause)
-          if (Either.isRight(failed)) return yield* Effect.failCause(failed.right)
-          last = failed.left
-          if (!racing.movesOn(last)) {
-            yield* discardLate
-            return yield* Effect.fail(racing.failure(last))
-          }
+          if (running.size === 0 || (running.size < most && progress.now >= dueAt)) yield* start
         }
-        if (running.size === 0 || (running.size < most && progress.now >= dueAt)) yield* start
-      }
+      })
+      return yield* Effect.onExit(raced, () => endOthers)
     })
   )
 

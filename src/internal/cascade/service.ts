@@ -129,11 +129,11 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
       accountOf(request),
       (visit) => {
         const { service } = visit.member
-        return openIn(service, service.stream(requestOf(progress, visit, request)), scope)
+        return openIn(visit, service.stream(requestOf(progress, visit, request)), scope)
       },
-      ({ value, visit }) => {
+      ({ visit }) => {
         visit.left()
-        return Effect.zipRight(progress.addLost(visit), Scope.close(value.scope, Exit.void))
+        return progress.addLost(visit)
       }
     )
 
@@ -226,12 +226,14 @@ const watched = <X, R>(
 
 /** A stream up to its first content, in a scope of its own. */
 const openIn = <A, R>(
-  { model, provider }: Service,
+  visit: Visit,
   stream: Stream.Stream<StreamPart<A>, LLMError.LLMError, R>,
   scope: Scope.CloseableScope
 ): Effect.Effect<OpenedIn<A, R>, LLMError.LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
+      visit.scope = own
+      const { model, provider } = visit.member.service
       const opening = Effect.flatMap(opened.fromStream(stream, own), (found) =>
         found === undefined
           ? Effect.fail(

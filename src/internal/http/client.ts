@@ -11,6 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { decoded } from "./contentEncoding.ts"
+import { HttpFailure } from "./failure.ts"
 import { secretHeaderName } from "./secrets.ts"
 
 /** Headers whose values are secrets wherever they are printed or stored. */
@@ -25,20 +27,6 @@ export const secretHeaders: ReadonlyArray<string> = [
   "set-cookie",
   "x-amz-security-token"
 ]
-
-/** A cause without the request in it: the client's own errors carry the headers in clear. */
-export class HttpFailure {
-  readonly _tag = "HttpFailure"
-  readonly kind: "transport" | "too-large" | "redirect"
-  readonly description: string
-  /** The request may have reached the other side. */
-  readonly sent: boolean
-  constructor(kind: HttpFailure["kind"], description: string, sent = true) {
-    this.kind = kind
-    this.description = description
-    this.sent = sent
-  }
-}
 
 /**
  * The client as providers use it. Its own span records key headers and queries in clear and its `traceparent` would go
@@ -71,6 +59,9 @@ const manualRedirects = (context: Context.Context<never>): Context.Context<never
   }) as Context.Context<never>
 }
 
+/** Why a body cannot be read. */
+export type ReadError = HttpClientError.ResponseError | HttpFailure
+
 /** An answer with its headers read once: the client's own response reads them anew for every look. */
 export class Received {
   readonly status: number
@@ -87,8 +78,8 @@ export class Received {
     return this.response.text
   }
 
-  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
-    return this.response.stream
+  get stream(): Stream.Stream<Uint8Array, ReadError> {
+    return decoded(this.response.stream, this.headers["content-encoding"])
   }
 }
 
@@ -177,7 +168,10 @@ const isUnsent = (error: HttpClientError.HttpClientError): boolean => {
 export const readStart = (response: Received, maxBytes: number, listener: Listener): Effect.Effect<string> =>
   Effect.suspend(() => {
     const body = new Body(maxBytes, listener)
-    return Effect.map(Effect.ignore(body.readFrom(response)), () => body.text)
+    return Effect.match(body.readFrom(response), {
+      onFailure: ({ description, kind }) => kind === "encoding" ? description : body.text,
+      onSuccess: () => body.text
+    })
   })
 
 class Body {
@@ -206,23 +200,21 @@ class Body {
       }
       return Effect.void
     })
-    return Effect.catchAll(
-      read,
-      (error) =>
-        error instanceof HttpFailure ? Effect.fail(error) : isEmpty(error) ? Effect.void : Effect.fail(broken(error))
-    )
+    return Effect.catchAll(read, (error) => isEmpty(error) ? Effect.void : Effect.fail(broken(error)))
   }
 }
 
 /** An answer without any body is one with an empty body. */
-export const isEmpty = (error: HttpClientError.ResponseError): boolean => error.reason === "EmptyBody"
+export const isEmpty = (error: ReadError): boolean => error._tag === "ResponseError" && error.reason === "EmptyBody"
 
 export const tooLarge = (maxBytes: number) =>
   new HttpFailure("too-large", `the answer is larger than ${maxBytes} bytes`)
 
-/** A connection that broke while the body was read. */
-export const broken = (error: HttpClientError.ResponseError): HttpFailure =>
-  new HttpFailure("transport", `the connection broke while the answer was read: ${describe(error)}`)
+/** A connection that broke while the body was read, unless it is said what else did. */
+export const broken = (error: ReadError): HttpFailure =>
+  error._tag === "HttpFailure"
+    ? error
+    : new HttpFailure("transport", `the connection broke while the answer was read: ${describe(error)}`)
 
 // Only codes and messages of the underlying causes: the error itself prints the request with its headers.
 const describe = (error: HttpClientError.HttpClientError): string => {

@@ -220,7 +220,7 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
       return {
         type: "image_url",
         image_url: {
-          url: parts.toUrl(part.media, part.mediaType ?? "image/png"),
+          url: parts.pictureUrl(part, call),
           ...(part.detail === undefined ? {} : { detail: part.detail })
         }
       }

@@ -141,7 +141,9 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
     case "user":
       return [{
         role: "user",
-        content: typeof message.content === "string" ? message.content : message.content.flatMap(lowerUserPart)
+        content: typeof message.content === "string" ? message.content : message.content.flatMap((part) =>
+          lowerUserPart(part, call)
+        )
       }]
     case "assistant":
       return [lowerAssistant(message, call)]
@@ -157,7 +159,7 @@ const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
 const lowerToolMedia = (results: ReadonlyArray<ToolResultPart>, call: Call): ReadonlyArray<Loose> => {
   const shown = results.flatMap((result) => result.media ?? []).map((part) =>
     part.type === "image" || part.mediaType.startsWith("image/")
-      ? lowerImage(part)
+      ? lowerImage(part, call)
       : call.unsupported(`a tool result with a file of type ${part.mediaType}`)
   )
   return shown.length === 0 ? [] : [{ role: "user", content: shown }]
@@ -165,15 +167,15 @@ const lowerToolMedia = (results: ReadonlyArray<ToolResultPart>, call: Call): Rea
 
 type UserPart = Exclude<Extract<Message, { role: "user" }>["content"], string>[number]
 
-const lowerUserPart = (part: UserPart): ReadonlyArray<Loose> => {
+const lowerUserPart = (part: UserPart, call: Call): ReadonlyArray<Loose> => {
   if (part.type === "text") return part.text === "" ? [] : [{ type: "text", text: part.text }]
-  return part.type === "image" || part.mediaType.startsWith("image/") ? [lowerImage(part)] : []
+  return part.type === "image" || part.mediaType.startsWith("image/") ? [lowerImage(part, call)] : []
 }
 
-const lowerImage = (part: Exclude<UserPart, { type: "text" }>): Loose => ({
+const lowerImage = (part: Exclude<UserPart, { type: "text" }>, call: Call): Loose => ({
   type: "image_url",
   image_url: {
-    url: parts.toUrl(part.media, part.mediaType ?? "image/png"),
+    url: parts.pictureUrl(part, call),
     ...("detail" in part && part.detail !== undefined ? { detail: part.detail } : {})
   }
 })

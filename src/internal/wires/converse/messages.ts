@@ -117,7 +117,7 @@ const documentFormats: Readonly<Record<string, string>> = {
 }
 
 const lowerMedia = (part: ImagePart | FilePart, call: Call, nameOf: NameOf): Loose => {
-  const mediaType = part.mediaType ?? "image/png"
+  const mediaType = parts.sentTypeOf(part, call)
   const source = lowerSource(part.media, mediaType, call)
   if (mediaType.startsWith("image/")) {
     const format = mediaType.slice("image/".length).replace("jpg", "jpeg")

@@ -215,9 +215,8 @@ const lowerParts = (message: Message, call: Call, ids: ReadonlySet<string>): Rea
         return own === undefined ? [] : [{ text: part.text, thought: true, ...signatureOf(own) }]
       }
       case "image":
-        return [lowerMedia(part.media, part.mediaType ?? "image/png")]
       case "file":
-        return [lowerMedia(part.media, part.mediaType)]
+        return [lowerMedia(part, call)]
       case "tool-call": {
         const own = metadataOf(part, name)
         const first = calls++ === 0
@@ -247,7 +246,7 @@ const lowerParts = (message: Message, call: Call, ids: ReadonlySet<string>): Rea
                 : { result: part.result }
             }
           },
-          ...(part.media ?? []).map((item) => lowerMedia(item.media, item.mediaType ?? "image/png"))
+          ...(part.media ?? []).map((item) => lowerMedia(item, call))
         ]
       case "provider":
         return isOwn(part, name, call.provider) ? [part.value] : []
@@ -258,7 +257,11 @@ const lowerParts = (message: Message, call: Call, ids: ReadonlySet<string>): Rea
 const signatureOf = (own: JsonObject | undefined): Loose =>
   own?.["thoughtSignature"] === undefined ? {} : { thoughtSignature: own["thoughtSignature"] }
 
-const lowerMedia = (source: Parameters<typeof parts.toUrl>[0], mediaType: string): Loose =>
-  source.type === "url"
-    ? { fileData: { mimeType: mediaType, fileUri: source.url } }
-    : { inlineData: { mimeType: mediaType, data: parts.toBase64(source) } }
+const lowerMedia = (part: Parameters<typeof parts.mediaTypeOf>[0], call: Call): Loose => {
+  const { media } = part
+  if (media.type !== "url") {
+    return { inlineData: { mimeType: parts.sentTypeOf(part, call), data: parts.toBase64(media) } }
+  }
+  const mediaType = parts.mediaTypeOf(part)
+  return { fileData: { ...(mediaType === undefined ? {} : { mimeType: mediaType }), fileUri: media.url } }
+}

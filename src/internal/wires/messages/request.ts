@@ -1,5 +1,13 @@
 /** Messages requests: from a call to the body that is sent. */
-import { type JsonObject, type Message, text, type TextPart, textsOf } from "../../../Prompt.ts"
+import {
+  type FilePart,
+  type ImagePart,
+  type JsonObject,
+  type Message,
+  text,
+  type TextPart,
+  textsOf
+} from "../../../Prompt.ts"
 import type { Call, Lowered } from "../../call/driver.ts"
 import { asObject, type Loose } from "../../json/values.ts"
 import * as capabilities from "../../models/capabilities.ts"
@@ -190,7 +198,7 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
       case "text":
         return part.text === "" ? [] : [{ type: "text", text: part.text, ...cached }]
       case "image":
-        return [{ ...lowerImage(part.media, part.mediaType), ...cached }]
+        return [{ ...lowerImage(part, call), ...cached }]
       case "file":
         return [{ ...lowerFile(part, call), ...cached }]
       case "reasoning":
@@ -205,9 +213,7 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
             ? parts.resultText(part)
             : [
               { type: "text", text: parts.resultText(part) },
-              ...part.media.map((item) =>
-                item.type === "image" ? lowerImage(item.media, item.mediaType) : lowerFile(item, call)
-              )
+              ...part.media.map((item) => item.type === "image" ? lowerImage(item, call) : lowerFile(item, call))
             ],
           ...(part.isError === true ? { is_error: true } : {})
         }]
@@ -225,21 +231,16 @@ const lowerReasoningBlock = (text: string, own: JsonObject | undefined): Readonl
   return own?.["signature"] === undefined ? [] : [{ type: "thinking", thinking: text, signature: own["signature"] }]
 }
 
-type Media = Parameters<typeof parts.toUrl>[0]
-
-const lowerImage = (source: Media, mediaType: string | undefined): Loose => ({
+const lowerImage = (part: ImagePart | FilePart, call: Call): Loose => ({
   type: "image",
-  source: source.type === "url"
-    ? { type: "url", url: source.url }
-    : { type: "base64", media_type: mediaType ?? "image/png", data: parts.toBase64(source) }
+  source: part.media.type === "url"
+    ? { type: "url", url: part.media.url }
+    : { type: "base64", media_type: parts.sentTypeOf(part, call), data: parts.toBase64(part.media) }
 })
 
-const lowerFile = (
-  part: { readonly media: Media; readonly mediaType: string; readonly filename?: string | undefined },
-  call: Call
-): Loose => {
+const lowerFile = (part: FilePart, call: Call): Loose => {
   const { media: source, mediaType } = part
-  if (mediaType.startsWith("image/")) return lowerImage(source, mediaType)
+  if (mediaType.startsWith("image/")) return lowerImage(part, call)
   const title = part.filename === undefined ? {} : { title: part.filename }
   if (source.type === "url") return { type: "document", source: { type: "url", url: source.url }, ...title }
   if (mediaType === "application/pdf") {

@@ -202,7 +202,7 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
     case "image":
       return {
         type: "input_image",
-        image_url: parts.toUrl(part.media, part.mediaType ?? "image/png"),
+        image_url: parts.pictureUrl(part, call),
         detail: part.detail ?? "auto"
       }
     case "file":
