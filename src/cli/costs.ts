@@ -88,7 +88,9 @@ export const run = (options: Options) =>
     }
     const shown = rows.reduce((sum, { requests }) => sum + requests, 0)
     if (shown < total.requests) {
-      yield* printError(`${grouped(total.requests - shown)} calls are in ${grouped(rows.leftOut)} groups left out`)
+      yield* printError(
+        `${grouped(total.requests - shown)} calls are in groups left out (${grouped(rows.leftOut)} of them)`
+      )
     }
     const { partial, unpriced } = CostReport.uncertainty(total)
     if (total.unpriced > 0) {

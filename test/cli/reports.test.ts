@@ -44,7 +44,8 @@ it.scopedLive("costs: an aligned table with exact dollars, as JSON, by time and 
     yield* write(SqliteRequestLog.layer({ filename: db }), rows)
     const byFeature = yield* run(["costs", "--by", "feature", "--db", db])
     assert.deepStrictEqual([byFeature.code, byFeature.stdout.split("\n")], [0, expected])
-    assert.strictEqual(byFeature.stderr, "")
+    // The failure used tokens.
+    assert.strictEqual(byFeature.stderr, "1 calls (8.3 %) have no known price and are not in cost\n")
 
     const json = yield* run(["costs", "--by", "day,status", "--json"], { env: { MAJORDOMO_DB: db } })
     const { rows: found, total } = JSON.parse(json.stdout)
@@ -137,6 +138,21 @@ it.scopedLive("logs --follow: prints what comes, each once, and ends well with C
     const { code, stderr, stdout } = yield* ended
     assert.deepStrictEqual([code, stderr], [0, ""])
     assert.deepStrictEqual(stdout.match(/first|second|third|fourth/g), ["first", "second", "third", "fourth"])
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive("--where without a value says what is wanted; SIGTERM is 143", () =>
+  Effect.gen(function*() {
+    const db = `${yield* temporary}/log.db`
+    yield* write(SqliteRequestLog.layer({ filename: db }), rows)
+    const told = yield* run(["costs", "--where", "foo", "--db", db])
+    assert.deepStrictEqual([told.code, told.stderr], [
+      2,
+      "majordomo: --where foo: write label=value, such as feature=search\n"
+    ])
+    const following = yield* begin(["logs", "--follow", "--db", db])
+    yield* following.printed("tokens")
+    following.child.kill("SIGTERM")
+    assert.strictEqual((yield* following.ended).code, 143)
   }).pipe(Effect.provide(NodeContext.layer)), timeout)
 
 it.scopedLive("spool: what waits, and writing it, once", () =>

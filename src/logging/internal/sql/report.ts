@@ -2,6 +2,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import type { Fragment } from "@effect/sql/Statement"
+import * as Arr from "effect/Array"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -253,7 +254,7 @@ export const totals = (
       ${sql.literal(`ORDER BY ${ordered}`)} LIMIT ${limit}`
     const found = rows.map((row) => toTotals(row, by, dialect))
     // The newest are wanted, the oldest first.
-    return Object.assign(isOverTime ? found.reverse() : found, {
+    return Object.assign(isOverTime ? Arr.reverse(found) : found, {
       leftOut: Math.max(0, Number(rows[0]?.["all_groups"] ?? 0) - rows.length)
     })
   })

@@ -93,6 +93,7 @@ class Thread {
         const worker = this.started
         this.asked.set(id, resume)
         worker.ref()
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
         worker.postMessage({ id, sql, params, raw })
       } catch (cause) {
         resume(Effect.fail(failed(cause)))
