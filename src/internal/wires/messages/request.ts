@@ -1,5 +1,13 @@
 /** Messages requests: from a call to the body that is sent. */
-import { type FilePart, type ImagePart, type JsonObject, type Message, text, type TextPart, textsOf } from "../../../Prompt.ts"
+import {
+  type FilePart,
+  type ImagePart,
+  type JsonObject,
+  type Message,
+  text,
+  type TextPart,
+  textsOf
+} from "../../../Prompt.ts"
 import type { Call, Lowered } from "../../call/driver.ts"
 import { asObject, type Loose } from "../../json/values.ts"
 import * as capabilities from "../../models/capabilities.ts"
