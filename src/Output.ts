@@ -11,6 +11,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as ajv from "./internal/json/ajv.ts"
+import { define, withoutPrototypes } from "./internal/json/values.ts"
 import { fromEffect } from "./internal/schema/fromEffect.ts"
 import type { Issue } from "./LLMError.ts"
 import type { JsonObject, JsonValue } from "./Prompt.ts"
@@ -149,7 +150,7 @@ export const object = <A, I, R>(schema: Schema.Schema<A, I, R>): Output<A, R, Sc
   const decode = Schema.decodeUnknown(schema, { errors: "all" })
   const output: Output<A, R, SchemaFormat> = {
     format: makeFormat(identifierOf(schema.ast), descriptionOf(schema.ast), () => toJsonSchema(schema)),
-    decode: (value) => Effect.mapError(decode(value), (error) => fromParseIssue(error.issue))
+    decode: (value) => Effect.mapError(decode(withoutPrototypes(value)), (error) => fromParseIssue(error.issue))
   }
   objects.set(schema, output)
   return output
@@ -305,10 +306,6 @@ const sortKeys = (value: JsonValue): JsonValue => {
   for (const key of Object.keys(value).sort()) define(sorted, key, sortKeys(value[key] ?? null))
   return sorted
 }
-
-// Plain assignment to `__proto__` would set the prototype instead of a field.
-const define = (target: Record<string, JsonValue>, key: string, value: JsonValue) =>
-  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 
 const makeFormat = (
   name: string | undefined,

@@ -1,6 +1,9 @@
 /** Checks a request before anything is sent. */
-import type { Options } from "../../LLM.ts"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type { Options, Timeouts } from "../../LLM.ts"
 import type { Message, TextPart } from "../../Prompt.ts"
+import { asObject, isObject } from "../json/values.ts"
 import type { Call } from "./driver.ts"
 
 type Invalid = Call["invalid"]
@@ -56,6 +59,30 @@ export const options = (request: Options, toolName: RegExp, invalid: Invalid): v
   }
   if (choice === "required" && names.size === 0) {
     invalid("InvalidTool", "toolChoice is \"required\" but there are no tools", "toolChoice")
+  }
+}
+
+/** What a program without types may pass as a prompt; readers of prompts rely on its form. */
+export const form = ({ prompt }: Options, invalid: Invalid): void => {
+  const given: unknown = prompt
+  if (typeof given === "string") return
+  if (!Array.isArray(given)) return invalid("InvalidPrompt", "must be a text or a list of messages", "prompt")
+  const messages: ReadonlyArray<unknown> = given
+  for (const [i, message] of messages.entries()) {
+    const content = asObject(message)["content"]
+    if (typeof content !== "string" && !(Array.isArray(content) && content.every(isObject))) {
+      invalid("InvalidPrompt", "must be a message with a text or a list of parts", `prompt[${i}]`)
+    }
+  }
+}
+
+/** The limits of a layer and of a request alike. */
+export const limits = (timeouts: Timeouts | undefined, invalid: Invalid): void => {
+  for (const phase of ["total", "firstToken", "betweenTokens"] as const) {
+    const limit = timeouts?.[phase]
+    if (limit !== undefined && Option.isNone(Duration.decodeUnknown(limit))) {
+      invalid("InvalidParameter", "cannot be read as a duration", `timeouts.${phase}`)
+    }
   }
 }
 

@@ -25,7 +25,11 @@ export class Progress {
     this.members = members
     this.waiting = [...members]
     this.startedAt = clock.unsafeCurrentTimeNanos()
-    this.total = timeouts?.total === undefined ? Infinity : Duration.toMillis(timeouts.total)
+    // One that cannot be read the member refuses.
+    this.total = Option.match(Duration.decodeUnknown(timeouts?.total), {
+      onNone: () => Infinity,
+      onSome: Duration.toMillis
+    })
   }
 
   /** ms since the epoch. */

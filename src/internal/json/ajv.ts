@@ -24,6 +24,8 @@ const compile = async (schema: JsonObject): Promise<Validate> => {
   const ajv = draft7 ? new Ajv(options) : new Ajv2020(options)
   formats.default.default(ajv)
   const check = ajv.compile(schema)
+  // Its checks answer with promises, which are no verdict.
+  if ("$async" in check) throw new Error("asynchronous schemas ($async) are not supported")
   return (value) =>
     check(value) ? [] : (check.errors ?? []).map((error) => ({
       path: error.instancePath.split("/").slice(1).map((step) => {

@@ -4,7 +4,7 @@
  * shown shrinks or changes its type.
  */
 import type { JsonValue } from "../../Prompt.ts"
-import { maxDepth } from "./values.ts"
+import { define, maxDepth } from "./values.ts"
 
 interface Frame {
   /** Holds only complete members; the open one is in the frame above or in `token`. */
@@ -252,11 +252,4 @@ const copy = (frame: Frame, child: JsonValue | undefined): JsonValue => {
   const fields = { ...frame.value }
   if (child !== undefined) define(fields, frame.key, child)
   return fields
-}
-
-const define = (target: { [key: string]: JsonValue }, key: string, value: JsonValue) => {
-  // Plain assignment to `__proto__` would set the prototype instead of a field.
-  if (key === "__proto__") {
-    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
-  } else target[key] = value
 }

@@ -49,12 +49,38 @@ export const asCount = (value: unknown): number | undefined => {
   return typeof value === "number" || (typeof value === "string" && value.trim() !== "") ? Number(value) : Number.NaN
 }
 
+/** Sets a field, also one named `__proto__`: plain assignment would set the prototype. */
+export const define = <A>(target: { [key: string]: A }, key: string, value: A): void => {
+  if (key === "__proto__") {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+  } else target[key] = value
+}
+
+/**
+ * The value without fields named `__proto__`, for readers that assign: decoders of `Schema.Record` do. The same value where
+ * there are none.
+ */
+export const withoutPrototypes = (value: JsonValue): JsonValue => {
+  if (Array.isArray(value)) {
+    const items = value.map(withoutPrototypes)
+    return items.every((item, i) => item === value[i]) ? value : items
+  }
+  if (!isObject(value)) return value
+  const entries = Object.entries(asJsonObject(value))
+  const kept = entries.flatMap(([name, field]) =>
+    name === "__proto__" ? [] : [[name, withoutPrototypes(field)] as const]
+  )
+  return kept.length === entries.length && kept.every(([, field], i) => field === entries[i]?.[1])
+    ? value
+    : Object.fromEntries(kept)
+}
+
 /** Merges plain objects deeply; anything else on the right replaces what is on the left. */
 export const merge = (left: Loose, right: Loose): Loose => {
   const merged: Record<string, unknown> = { ...left }
   for (const [key, value] of Object.entries(right)) {
-    const old = merged[key]
-    merged[key] = isObject(old) && isObject(value) ? merge(old, value) : value
+    const old = Object.hasOwn(merged, key) ? merged[key] : undefined
+    define(merged, key, isObject(old) && isObject(value) ? merge(old, value) : value)
   }
   return merged
 }
