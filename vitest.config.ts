@@ -15,8 +15,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: "test/programs.ts",
     pool: "forks",
-    // A process loads Effect once for all its files: loading took as long as testing.
-    poolOptions: { forks: { isolate: false, minForks: 1, maxForks: 2 } },
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     // Two processes share two cores with a database and servers.
     testTimeout: 20_000
   }
