@@ -10,22 +10,45 @@ export interface Measure {
   readonly of: string
 }
 
-/** SQLite has no decimals: the digits before the point, and three times nine after it. */
-const sqliteCost = (at: string): ReadonlyArray<Measure> => {
-  const column = `${at}total_cost`
-  const text = `CASE WHEN typeof(${column}) = 'text' AND ${column} NOT LIKE '%e%' THEN ${column}
+/** What another program wrote as a number, in plain digits. */
+const decimalText = (column: string): string =>
+  `CASE WHEN typeof(${column}) = 'text' AND instr(lower(${column}), 'e') = 0 THEN ${column}
     ELSE printf('%.12f', ${column}) END`
-  const digits = `ltrim(${text}, '-')`
+
+/** SQLite has no decimals: the digits before the point, and three times nine after it. */
+const sqliteCost = (sign: string, integer: string, fraction: string): ReadonlyArray<Measure> => [
+  { name: "cost_whole", of: `${sign} * CAST(${integer} AS INTEGER)` },
+  ...Array.from({ length: costParts }, (_, index) => ({
+    name: `cost_${index + 1}`,
+    of: `${sign} * CAST(substr(${fraction}, ${index * costDigits + 1}, ${costDigits}) AS INTEGER)`
+  }))
+]
+
+const zeros = "0".repeat(costDigits * costParts)
+
+const costOf = (at: string): ReadonlyArray<Measure> => {
+  const column = `${at}total_cost`
+  const digits = `ltrim(${decimalText(column)}, '-')`
   const point = `instr(${digits} || '.', '.')`
-  const sign = `CASE WHEN ${text} LIKE '-%' THEN -1 ELSE 1 END`
-  const zeros = "0".repeat(costDigits * costParts)
-  const part = (index: number) =>
-    `CAST(substr(substr(${digits}, ${point} + 1) || '${zeros}', ${index * costDigits + 1}, ${costDigits}) AS INTEGER)`
-  const known = (value: string) => `CASE WHEN ${column} IS NULL THEN 0 ELSE (${sign}) * ${value} END`
-  return [
-    { name: "cost_whole", of: known(`CAST(substr(${digits}, 1, ${point} - 1) AS INTEGER)`) },
-    ...Array.from({ length: costParts }, (_, index) => ({ name: `cost_${index + 1}`, of: known(part(index)) }))
-  ]
+  return sqliteCost(
+    `CASE WHEN ${column} IS NULL THEN 0 WHEN substr(${decimalText(column)}, 1, 1) = '-' THEN -1 ELSE 1 END`,
+    `substr(${digits}, 1, ${point} - 1)`,
+    `substr(${digits}, ${point} + 1) || '${zeros}'`
+  )
+}
+
+/** The same in a trigger, over `costSource`. */
+export const costOnce: ReadonlyArray<Measure> = sqliteCost("cost_sign", "cost_integer", "cost_fraction")
+
+/** A cost taken apart once, as a source of one row: a limit keeps SQLite from doing it again for each use. */
+export const costSource = (at: string): string => {
+  const text = `SELECT ${decimalText(`${at}total_cost`)} AS t LIMIT 1`
+  const digits = `SELECT CASE WHEN substr(t, 1, 1) = '-' THEN -1 ELSE 1 END AS cost_sign, ltrim(t, '-') || '.' AS d
+    FROM (${text}) LIMIT 1`
+  const point = `SELECT cost_sign, d, instr(d, '.') AS p FROM (${digits}) LIMIT 1`
+  return `(SELECT cost_sign, substr(d, 1, p - 1) AS cost_integer,
+    replace(substr(d, p + 1), '.', '') || '${zeros}' AS cost_fraction
+    FROM (${point}) LIMIT 1)`
 }
 
 export const costNames: Record<Dialect, ReadonlyArray<string>> = {
@@ -58,7 +81,7 @@ export const measures = (dialect: Dialect, at: string): ReadonlyArray<Measure> =
     { name: "output", of: count("output_tokens") },
     { name: "cached", of: count("cached_tokens") },
     { name: "reasoning", of: count("reasoning_tokens") },
-    ...(dialect === "pg" ? [{ name: "cost", of: count("total_cost") }] : sqliteCost(at))
+    ...(dialect === "pg" ? [{ name: "cost", of: count("total_cost") }] : costOf(at))
   ]
 }
 

@@ -9,7 +9,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { toHeaderCase } from "../../../Metadata.ts"
 import { columns, type Dialect } from "./columns.ts"
-import { isCall, isPartial, label, measures, time } from "./measures.ts"
+import { costOnce, costSource, isCall, isPartial, label, measures, time } from "./measures.ts"
 import { table } from "./migrations.ts"
 
 export const hourly = "llm_requests_hourly"
@@ -39,8 +39,12 @@ const dimensions = (dialect: Dialect, at: string, labels: ReadonlyArray<string>)
   ]
   const all = own.join(", ")
   // PostgreSQL's indexes take no long texts.
-  return [dialect === "pg" ? `md5(jsonb_build_array(${all})::text)` : `json_array(${all})`, ...own]
+  return [dialect === "pg" ? `md5(jsonb_build_array(${all})::text)` : joined(own), ...own]
 }
+
+/** Values as one text: none of them is like another, and nothing is like something. */
+const joined = (values: ReadonlyArray<string>): string =>
+  values.map((value) => `COALESCE('=' || ${value}, '')`).join(" || char(31) || ")
 
 const sums = (dialect: Dialect) => measures(dialect, "").map(({ name }) => name)
 
@@ -66,11 +70,14 @@ const triggers: Record<Dialect, (labels: ReadonlyArray<string>) => ReadonlyArray
   sqlite: (labels) =>
     Object.entries(events).flatMap(([event, rows]) => {
       const bodies = rows.map(([row, sign]) => {
+        const once = new Map(costOnce.map(({ name, of }) => [name, of]))
         const values = [
           ...dimensions("sqlite", `${row}.`, labels),
-          ...measures("sqlite", `${row}.`).map(({ of }) => `${sign}(${of})`)
+          ...measures("sqlite", `${row}.`).map(({ name, of }) => `${sign}(${once.get(name) ?? of})`)
         ]
-        return `${target("sqlite")} SELECT ${values.join(", ")} WHERE ${isCall(`${row}.`)} ${added("sqlite")};`
+        return `${target("sqlite")} SELECT ${values.join(", ")} FROM ${costSource(`${row}.`)} WHERE ${
+          isCall(`${row}.`)
+        } ${added("sqlite")};`
       })
       return [
         `DROP TRIGGER IF EXISTS ${hourly}_${event}`,
