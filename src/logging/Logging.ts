@@ -241,11 +241,35 @@ export const layer: {
   // Without `durable` nothing here fails; the overload with it says so.
   Layer.fresh(Layer.scopedContext(make(options))) as Layer.Layer<LLM | Logging, never, LLM | RequestLog>
 
+/**
+ * The writer alone, for rows that `record` gives it, where no `LLM` is decorated: a gateway's.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWriter = (
+  options: Options | DurableOptions = {}
+): Layer.Layer<Logging, ConfigurationError, RequestLog> =>
+  Layer.fresh(Layer.scoped(Logging, Effect.map(makeWriter(options), ({ service }) => service)))
+
 const make = (
   options: Options | DurableOptions
 ): Effect.Effect<Context.Context<LLM | Logging>, ConfigurationError, LLM | RequestLog | Scope.Scope> =>
   Effect.gen(function*() {
     const llm = yield* LLM
+    const { service, settings } = yield* makeWriter(options)
+    return Context.make(LLM, calls.decorate(llm, settings)).pipe(Context.add(Logging, service))
+  })
+
+interface Writer {
+  readonly settings: calls.Settings
+  readonly service: Service
+}
+
+const makeWriter = (
+  options: Options | DurableOptions
+): Effect.Effect<Writer, ConfigurationError, RequestLog | Scope.Scope> =>
+  Effect.gen(function*() {
     const sink = yield* RequestLog
     const store = Option.getOrUndefined(yield* Effect.serviceOption(BodyStore.BodyStore))
     const spool = yield* openSpool(options)
@@ -271,13 +295,14 @@ const make = (
       maxBodyBytes: options.maxBodyBytes ?? mebibyte,
       offer: (item) => writer.offer(item)
     }
-    return Context.make(LLM, calls.decorate(llm, settings)).pipe(
-      Context.add(Logging, {
+    return {
+      settings,
+      service: {
         flush: writer.flush,
         health: Effect.sync(() => writer.health),
         record: (entry, bodies) => recorded.record(settings, entry, bodies)
-      })
-    )
+      }
+    }
   })
 
 const mebibyte = 1024 * 1024

@@ -1,10 +1,10 @@
 /** The versions of the table, brought about once, also when several processes start together. */
-import * as Migrator from "@effect/sql/Migrator"
+import type * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import { type Column, columns, type Dialect, key } from "./columns.ts"
+import { migrated } from "./migrate.ts"
 
 export const table = "llm_requests"
 
@@ -28,8 +28,6 @@ const migrations = (dialect: Dialect): Record<string, Effect.Effect<void, SqlErr
     yield* addMissing(dialect, ofVersion(3))
   })
 })
-
-const latest = 3
 
 const defined = (dialect: Dialect): string =>
   ofVersion(1).map((column) => `"${column.name}" ${column[dialect]}${column === key ? " NOT NULL" : ""}`).join(", ")
@@ -71,39 +69,5 @@ const addMissing = (dialect: Dialect, wanted: ReadonlyArray<Column>) =>
     }
   })
 
-/** Two processes may get into each other's way at the very start; the one that lost looks again. */
-const again = Schedule.intersect(Schedule.spaced("200 millis"), Schedule.recurs(25))
-
-/** Whether there is nothing to do: then nobody's lock is waited for. */
-const isDone = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  const [found] = yield* sql<{ id: unknown }>`SELECT MAX(migration_id) AS id FROM llm_migrations`
-  return Number(found?.id ?? 0) >= latest
-}).pipe(Effect.orElseSucceed(() => false))
-
-const waiting = Effect.repeat(
-  Effect.delay(
-    Effect.logWarning("the LLM log waits for another session that holds a lock on its tables or its migrations"),
-    "3 seconds"
-  ),
-  Schedule.spaced("10 seconds")
-)
-
-export const run = (dialect: Dialect): Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> => {
-  const migrated = Migrator.make({})({ loader: Migrator.fromRecord(migrations(dialect)), table: "llm_migrations" })
-  return Effect.flatMap(
-    isDone,
-    (done) => done ? Effect.void : Effect.raceFirst(migrated, Effect.zipRight(waiting, Effect.never))
-  ).pipe(
-    // A failing migration and a failing COMMIT are defects there.
-    Effect.catchAllDefect((defect) =>
-      Effect.fail(
-        defect instanceof Migrator.MigrationError
-          ? defect
-          : new Migrator.MigrationError({ reason: "failed", message: String(defect), cause: defect })
-      )
-    ),
-    Effect.retry(again),
-    Effect.asVoid
-  )
-}
+export const run = (dialect: Dialect): Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> =>
+  migrated({ what: "the LLM log", table: "llm_migrations", migrations: migrations(dialect) })

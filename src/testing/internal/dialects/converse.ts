@@ -1,9 +1,9 @@
 /** Bedrock's Converse as the provider speaks it. Source: docs.aws.amazon.com/bedrock and recorded traffic, 2026-11. */
 import { exceptionPrefix } from "../../../internal/http/eventStream.ts"
+import { encode } from "../../../internal/http/eventStreamFrame.ts"
 import { asArray, asObject, asString, type Loose, parse } from "../../../internal/json/values.ts"
 import type { JsonObject } from "../../../Prompt.ts"
 import { type Answer, type Asked, asSchema, type Dialect, type Frame, pieces, textOf } from "../dialect.ts"
-import { encode } from "../eventStreamFrame.ts"
 import type { ErrorKind } from "../reply.ts"
 
 const ask = (body: Loose, path: string): Asked => {

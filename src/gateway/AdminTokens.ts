@@ -1,0 +1,102 @@
+/**
+ * Tokens of those who administer the gateway, `mdm_at_…`. Only a SHA-256 of each is stored.
+ *
+ * @since 0.1.0
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { KeyStoreError } from "./ApiKeys.ts"
+import * as token from "./internal/token.ts"
+
+/**
+ * What a token may do: read; also keys; everything.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Role = Schema.Literal("read", "keys", "admin")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Role = typeof Role.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AdminToken {
+  readonly name: string
+  readonly role: Role
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Makes a token, which is shown now or never. */
+  readonly create: (name: string, role: Role) => Effect.Effect<Redacted.Redacted, KeyStoreError>
+  readonly verify: (secret: string) => Effect.Effect<Option.Option<AdminToken>, KeyStoreError>
+  /** How many are valid. */
+  readonly count: Effect.Effect<number, KeyStoreError>
+}
+
+/**
+ * @since 0.1.0
+ * @category services
+ */
+export class AdminTokens extends Context.Tag("effect-majordomo/gateway/AdminTokens")<AdminTokens, Service>() {}
+
+const decode = Schema.decodeUnknown(Schema.Array(Schema.Struct({ name: Schema.String, role: Role })))
+
+const stored = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, KeyStoreError> => {
+  const away = () => new KeyStoreError({ description: "the database does not answer" })
+  // A connection that fails in the middle is a defect of some drivers.
+  return Effect.mapError(Effect.catchAllDefect(effect, away), away)
+}
+
+const make = Effect.map(SqlClient.SqlClient, (sql): Service => ({
+  create: Effect.fn("AdminTokens.create")(function*(name, role) {
+    const secret = token.make("mdm_at_")
+    const now = yield* Clock.currentTimeMillis
+    yield* stored(
+      sql`INSERT INTO gateway_admin_tokens ${sql.insert({ hash: token.hashOf(secret), name, role, created_at: now })}`
+    )
+    return Redacted.make(secret)
+  }),
+  verify: (secret) =>
+    token.isWellFormed(secret, "mdm_at_")
+      ? stored(
+        Effect.map(
+          Effect.flatMap(
+            sql`SELECT name, role FROM gateway_admin_tokens
+              WHERE hash = ${token.hashOf(secret)} AND revoked_at IS NULL`,
+            decode
+          ),
+          ([found]) => Option.fromNullable(found)
+        )
+      )
+      : Effect.succeedNone,
+  count: stored(
+    Effect.map(
+      sql<{ n: unknown }>`SELECT COUNT(*) AS n FROM gateway_admin_tokens WHERE revoked_at IS NULL`,
+      ([row]) => Number(row?.n ?? 0)
+    )
+  )
+}))
+
+/**
+ * Tokens in the table `gateway_admin_tokens`, which `Gateway` makes.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<AdminTokens, never, SqlClient.SqlClient> = Layer.effect(AdminTokens, make)

@@ -1,0 +1,230 @@
+/**
+ * The gateway: every provider behind one address, unchanged, metered and recorded. Clients point their base URL at it and
+ * add a key of its own; bytes go through as they are, and each request leaves one row that says who, what, and how much.
+ *
+ * @since 0.1.0
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { ConfigurationError } from "../LLMError.ts"
+import * as Logging from "../logging/Logging.ts"
+import type * as LogReader from "../logging/LogReader.ts"
+import * as Pricing from "../Pricing.ts"
+import * as AdminTokens from "./AdminTokens.ts"
+import * as ApiKeys from "./ApiKeys.ts"
+import type { Options } from "./GatewayConfig.ts"
+import * as signing from "./internal/awsSigning.ts"
+import * as cors from "./internal/cors.ts"
+import * as dispatchers from "./internal/dispatchers.ts"
+import * as exchanges from "./internal/exchange.ts"
+import * as keyring from "./internal/keyring.ts"
+import * as prometheus from "./internal/prometheus.ts"
+import * as readiness from "./internal/readiness.ts"
+import { networksOf, remoteOf } from "./internal/remote.ts"
+import * as server from "./internal/server.ts"
+import * as storage from "./internal/storage.ts"
+import * as upstreams from "./internal/upstreams.ts"
+import * as ProviderKeys from "./ProviderKeys.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Where clients send to: `http://127.0.0.1:7680`. */
+  readonly url: string
+  /** Where administrators do. */
+  readonly adminUrl: string
+}
+
+/**
+ * @since 0.1.0
+ * @category services
+ */
+export class Gateway extends Context.Tag("effect-majordomo/gateway/Gateway")<Gateway, Service>() {}
+
+/**
+ * What a gateway gives the program it runs in: its keys, its log.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Provided =
+  | Gateway
+  | ApiKeys.ApiKeys
+  | ProviderKeys.ProviderKeys
+  | AdminTokens.AdminTokens
+  | Logging.Logging
+  | LogReader.LogReader
+  | SqlClient.SqlClient
+
+const millis = (given: string | undefined, otherwise: number): number =>
+  given === undefined
+    ? otherwise
+    : Option.match(Duration.decodeUnknown(given), { onNone: () => otherwise, onSome: Duration.toMillis })
+
+const minute = 60_000
+const mebibyte = 1024 * 1024
+
+const ringOf = (
+  given: Redacted.Redacted | undefined
+): Effect.Effect<Option.Option<keyring.Keyring>, ConfigurationError> =>
+  Effect.gen(function*() {
+    const found = given === undefined
+      ? yield* Effect.orElseSucceed(Config.option(Config.redacted("MAJORDOMO_ENCRYPTION_KEY")), Option.none)
+      : Option.some(given)
+    if (Option.isNone(found)) return Option.none()
+    const ring = keyring.parse(found.value)
+    if (Either.isRight(ring)) return Option.some(ring.right)
+    return yield* new ConfigurationError({
+      variable: "MAJORDOMO_ENCRYPTION_KEY",
+      description: `MAJORDOMO_ENCRYPTION_KEY: ${ring.left}`
+    })
+  })
+
+/** Keys and log of a configuration, without a server: what the command line needs. */
+const stores = (options: Options) =>
+  Layer.unwrapEffect(Effect.map(ringOf(options.encryptionKey), (ring) =>
+    Layer.provideMerge(
+      Layer.mergeAll(ApiKeys.layer, ProviderKeys.layer(ring), AdminTokens.layer),
+      storage.layer(options)
+    )))
+
+const json = (response: ServerResponse, status: number, value: object) => {
+  response.writeHead(status, { "content-type": "application/json" })
+  response.end(JSON.stringify(value))
+}
+
+const make = (options: Options) =>
+  Effect.gen(function*() {
+    const { timeouts } = options
+    const known = yield* upstreams.make(options)
+    const trusted = networksOf(options.trustedProxies ?? [])
+    if (trusted === undefined) {
+      return yield* new ConfigurationError({
+        description: "trustedProxies: a network is an address and its bits, such as 10.0.0.0/8"
+      })
+    }
+    const apiKeys = yield* ApiKeys.ApiKeys
+    const adminTokens = yield* AdminTokens.AdminTokens
+    const logging = yield* Logging.Logging
+    const pricing = yield* Pricing.Pricing
+    pricing.preload()
+    const dispatcherOf = yield* dispatchers.make({
+      connect: millis(timeouts?.connect, 10_000),
+      answer: millis(timeouts?.answer, 10 * minute),
+      answerIdle: millis(timeouts?.answerIdle, 5 * minute)
+    })
+    const patience = millis(timeouts?.requestIdle, 5 * minute)
+    const isReady = yield* readiness.make
+    const shared = {
+      headersTimeout: millis(timeouts?.requestHeaders, 30_000),
+      drain: millis(timeouts?.drain, 30_000),
+      tls: options.tls
+    }
+    const pages = cors.of(options.cors?.origins ?? [])
+    const exchange = exchanges.make({
+      admission: {
+        upstreams: known,
+        apiKeys,
+        providerKeys: yield* ProviderKeys.ProviderKeys,
+        isKeyRequired: options.auth !== "optional",
+        includesUsage: options.meter?.includeUsage !== false,
+        forwardsTraces: options.traceparent === "forward",
+        maxBodyBytes: options.maxBodyBytes ?? 32 * mebibyte,
+        bodyIdle: patience,
+        sign: yield* signing.make
+      },
+      logging,
+      pricing,
+      dispatcherOf,
+      isDurable: options.log?.durability !== "buffered",
+      keepsBodies: (options.log?.bodies ?? "none") !== "none",
+      patience,
+      headersOf: pages.headersOf,
+      accessLog: options.accessLog,
+      remoteOf: remoteOf(trusted)
+    })
+    const admin = yield* server.listen({
+      host: options.admin?.host ?? "127.0.0.1",
+      port: options.admin?.port ?? 7681,
+      ...shared,
+      drain: 1000
+    }, () => (request, response) => answerAdmin(adminTokens, request, response))
+    const open = yield* server.listen(
+      { host: options.host ?? "127.0.0.1", port: options.port ?? 7680, ...shared },
+      ({ isDraining }) => (request, response) => {
+        switch (request.url) {
+          case "/health":
+            return Effect.sync(() => json(response, 200, { status: "ok" }))
+          case "/readyz":
+            return Effect.map(
+              isReady(isDraining()),
+              (state) => json(response, state.ready ? 200 : 503, state)
+            )
+        }
+        if (pages.isPreflight(request)) return Effect.sync(() => pages.answer(request, response))
+        return exchange(request, response)
+      }
+    )
+    return Gateway.of({ url: open.url, adminUrl: admin.url })
+  })
+
+/** Denies by default: without a token there is nothing to see. */
+const answerAdmin = (tokens: AdminTokens.Service, request: IncomingMessage, response: ServerResponse) =>
+  Effect.gen(function*() {
+    if (request.url === "/health") return json(response, 200, { status: "ok" })
+    const [scheme, given] = (request.headers.authorization ?? "").split(" ")
+    const token = scheme?.toLowerCase() === "bearer" && given !== undefined ? yield* tokens.verify(given)
+      : Option.none()
+    if (Option.isNone(token)) {
+      return json(response, 401, { error: "an administrator's token is missing: Authorization: Bearer mdm_at_…" })
+    }
+    if (request.url !== "/metrics") return json(response, 404, { error: "there is nothing at this path" })
+    const text = yield* prometheus.text
+    response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+    response.end(text)
+  }).pipe(
+    Effect.catchAll(() =>
+      Effect.sync(() => json(response, 503, { error: "the gateway cannot reach its database; try again" }))
+    )
+  )
+
+/**
+ * Runs the gateway as long as the layer lives: the public address, the administrators' one, the log. When the layer ends,
+ * it stops listening, lets running requests come to their end (`timeouts.drain`, default 30 seconds), and writes what is
+ * left of the log.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import * as Gateway from "effect-majordomo/gateway/Gateway"
+ * import { Effect, Layer } from "effect"
+ *
+ * const main = Effect.gen(function*() {
+ *   const { url } = yield* Gateway.Gateway
+ *   yield* Effect.log(`clients send to ${url}/v1`)
+ *   yield* Effect.never
+ * }).pipe(Effect.provide(Gateway.layer({ database: "majordomo.db" })))
+ * ```
+ */
+export const layer = (options: Options = {}): Layer.Layer<Provided, ConfigurationError> =>
+  Layer.provideMerge(Layer.scoped(Gateway, make(options)), stores(options))
+
+/**
+ * The keys and the log of a gateway without its server: for programs that administer it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStores = (options: Options = {}): Layer.Layer<Exclude<Provided, Gateway>, ConfigurationError> =>
+  stores(options)

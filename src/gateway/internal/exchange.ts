@@ -1,0 +1,287 @@
+/**
+ * One request, from its first line to its row: admitted or refused, relayed, metered, recorded. Every route of the
+ * gateway's public address comes through here, and each leaves one row however it ends.
+ */
+import * as Headers from "@effect/platform/Headers"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Dispatcher } from "undici"
+import { uuidv7 } from "../../internal/call/uuid.ts"
+import { exceptionPrefix } from "../../internal/http/eventStream.ts"
+import { encode } from "../../internal/http/eventStreamFrame.ts"
+import type * as Logging from "../../logging/Logging.ts"
+import type { Service as Pricing } from "../../Pricing.ts"
+import { admit, type Admitted, type Settings as Admission } from "./admit.ts"
+import { Meter } from "./meter.ts"
+import * as metrics from "./metrics.ts"
+import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
+import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
+import { type Ending, Relay } from "./relay.ts"
+import { dialectOf } from "./target.ts"
+import type { Upstream } from "./upstreams.ts"
+
+export interface Settings {
+  readonly admission: Admission
+  readonly logging: Logging.Service
+  readonly pricing: Pricing
+  readonly dispatcherOf: (upstream: Upstream) => Dispatcher
+  readonly isDurable: boolean
+  readonly keepsBodies: boolean
+  /** A client that takes nothing for so long is gone, ms. */
+  readonly patience: number
+  /** On every answer. */
+  readonly headersOf: (request: IncomingMessage) => Readonly<Record<string, string>>
+  readonly accessLog: ((line: string) => void) | undefined
+  readonly remoteOf: (request: IncomingMessage) => string | undefined
+}
+
+const maxKeptBytes = 1024 * 1024
+
+export const make = (
+  settings: Settings
+): (request: IncomingMessage, response: ServerResponse) => Effect.Effect<void> =>
+(request, response) => {
+  const handled = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      const startedAt = clock.unsafeCurrentTimeMillis()
+      const exchange: Exchange = {
+        id: uuidv7(startedAt),
+        request,
+        startedAt,
+        start: performance.now(),
+        known: {
+          dialect: dialectOf((request.url ?? "").split("?", 1)[0] ?? ""),
+          target: undefined,
+          key: undefined,
+          model: undefined,
+          streams: false,
+          credentialHash: undefined,
+          credentialAlias: undefined,
+          secrets: [],
+          bytesIn: undefined,
+          body: undefined
+        }
+      }
+      const one = new One(settings, exchange, response, clock)
+      const admitted = yield* Effect.exit(restore(Effect.either(admit(settings.admission, request, exchange.known))))
+      if (Exit.isFailure(admitted)) {
+        yield* one.refuse(Exit.isInterrupted(admitted) ? stopping : broken)
+        return yield* Exit.isInterrupted(admitted) ? Effect.void : Effect.logError("the gateway failed", admitted.cause)
+      }
+      if (Either.isLeft(admitted.value)) return yield* one.refuse(admitted.value.left)
+      yield* one.relay(admitted.value.right, restore)
+    })
+  )
+  const { traceparent } = request.headers
+  const parent = typeof traceparent === "string"
+    ? Option.getOrUndefined(HttpTraceContext.fromHeaders(Headers.fromInput({ traceparent })))
+    : undefined
+  return Effect.withSpan(handled, "Gateway.request", { kind: "server", root: parent === undefined, parent })
+}
+
+const stopping: Refusal = {
+  status: 503,
+  code: "gateway_unavailable",
+  message: "the gateway is stopping; try again",
+  headers: { "retry-after": "1", connection: "close" }
+}
+const broken: Refusal = {
+  status: 500,
+  code: "gateway_unavailable",
+  message: "the gateway failed on this request, and its log says how; nothing was sent to the provider"
+}
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+class One {
+  private readonly settings: Settings
+  private readonly exchange: Exchange
+  private readonly response: ServerResponse
+  private readonly clock: Clock.Clock
+
+  constructor(settings: Settings, exchange: Exchange, response: ServerResponse, clock: Clock.Clock) {
+    this.settings = settings
+    this.exchange = exchange
+    this.response = response
+    this.clock = clock
+  }
+
+  private readonly headers = (): Readonly<Record<string, string>> => ({
+    "x-majordomo-request-id": this.exchange.id,
+    ...this.settings.headersOf(this.exchange.request)
+  })
+
+  /** The gateway's own answer. */
+  refuse(refusal: Refusal): Effect.Effect<void> {
+    return Effect.zipRight(
+      this.recorded({ _tag: "Refused", refusal }, refusal.status),
+      Effect.sync(() => this.answer(refusal))
+    )
+  }
+
+  private answer(refusal: Refusal): void {
+    const { exchange: { id, known, request }, response } = this
+    if (response.headersSent || response.destroyed) return
+    const { body, headers } = answerOf(known.dialect, refusal, id)
+    response.writeHead(refusal.status, {
+      ...headers,
+      "content-length": String(Buffer.byteLength(body)),
+      ...this.headers()
+    })
+    response.end(request.method === "HEAD" ? undefined : body)
+  }
+
+  relay(admitted: Admitted, restore: Restore): Effect.Effect<void> {
+    const { exchange, response, settings } = this
+    const { body, headers, path, target, withoutUsage } = admitted
+    const { upstream } = target
+    const relay = new Relay({
+      response,
+      outgoing: { origin: upstream.origin, path, method: exchange.request.method ?? "GET", headers, body },
+      dispatcher: settings.dispatcherOf(upstream),
+      meterOf: (status, headers) =>
+        new Meter({
+          wire: target.wire,
+          provider: upstream.provider,
+          model: exchange.known.model ?? "unknown",
+          status,
+          headers
+        }),
+      withoutUsage,
+      holdsLast: settings.isDurable,
+      keepsBytes: settings.keepsBodies ? maxKeptBytes : 0,
+      patience: settings.patience,
+      now: () => performance.now(),
+      headers: this.headers,
+      canRetry: body === undefined || Buffer.isBuffer(body)
+    })
+    return Effect.flatMap(Effect.exit(restore(relay.run)), (exit) => {
+      // Ended from outside: the client has part of an answer that nobody will complete.
+      const ending: Ending = Exit.isSuccess(exit) ? exit.value : { _tag: "Left" }
+      const refusal = ending._tag === "Broken" ? refusalOf(relay, upstream, ending.error) : undefined
+      const statusCode = response.headersSent || refusal === undefined ? relay.status ?? 499 : refusal.status
+      return Effect.flatMap(
+        this.recorded({ _tag: "Relayed", relay, ending, refusal }, statusCode),
+        (headers) => {
+          if (ending._tag === "Left") return Effect.void
+          if (refusal === undefined) return Effect.asVoid(Effect.exit(restore(relay.release(headers))))
+          if (!response.headersSent) return Effect.sync(() => this.answer(refusal))
+          return relay.break(this.lastEvent(admitted, relay, refusal))
+        }
+      )
+    })
+  }
+
+  /** What a client of this protocol understands as the end of a stream that failed. */
+  private lastEvent({ target }: Admitted, { meter, upstreamHeaders }: Relay, refusal: Refusal): Uint8Array | undefined {
+    // Who has the whole answer needs no error behind it.
+    if (meter === undefined || !meter.isStream || meter.isDone) return undefined
+    if (String(upstreamHeaders["content-type"]).includes("vnd.amazon.eventstream")) {
+      const { payload, type } = amazonException(refusal)
+      return encode(exceptionPrefix + type, payload)
+    }
+    return Buffer.from(eventOf(target.wire, target.dialect, refusal, this.exchange.id))
+  }
+
+  /** Writes the row; gives the headers that tell of it. */
+  private recorded(end: End, statusCode: number): Effect.Effect<Readonly<Record<string, string>>> {
+    const { clock, exchange, settings } = this
+    const now = performance.now()
+    return Effect.flatMap(entryOf(exchange, end, { pricing: settings.pricing, clock, now, statusCode }), (entry) => {
+      const bodies = settings.keepsBodies
+        ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay : undefined)
+        : undefined
+      const counted = metrics.count({
+        provider: entry.provider,
+        status: entry.status,
+        seconds: entry.responseTime ?? 0,
+        firstContent: entry.timeToFirstToken,
+        inputTokens: entry.inputTokens ?? 0,
+        outputTokens: entry.outputTokens ?? 0,
+        costUsd: entry.totalCost === undefined ? undefined : Number(entry.totalCost),
+        upstreamError: end._tag === "Relayed" && entry.status === "error" ? entry.errorType : undefined
+      })
+      settings.accessLog?.(lineOf(entry, settings.remoteOf(exchange.request)))
+      return Effect.as(
+        Effect.zipRight(
+          Effect.annotateCurrentSpan(attributesOf(entry)),
+          Effect.zipRight(counted, settings.logging.record(entry, bodies))
+        ),
+        entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }
+      )
+    })
+  }
+}
+
+const noHeaders: Readonly<Record<string, string>> = {}
+
+const timeouts: ReadonlySet<unknown> = new Set([
+  "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_HEADERS_TIMEOUT",
+  "UND_ERR_BODY_TIMEOUT",
+  "ETIMEDOUT"
+])
+
+/** What a client is told of a provider that did not answer, or not to the end. */
+const refusalOf = (relay: Relay, { name }: Upstream, error: Error): Refusal => {
+  const code = "code" in error ? error.code : undefined
+  const said = typeof code === "string" ? ` (${code})` : ""
+  if (relay.status !== undefined) {
+    return {
+      status: timeouts.has(code) ? 504 : 502,
+      code: "stream_interrupted",
+      message: `${name} broke off in the middle of its answer${said}: what came before is not all of it`
+    }
+  }
+  return timeouts.has(code)
+    ? { status: 504, code: "upstream_timeout", message: `${name} did not answer in time${said}` }
+    : { status: 502, code: "upstream_unreachable", message: `${name} could not be reached, or gave no answer${said}` }
+}
+
+/** What a trace shows of a request. Source: OpenTelemetry semantic conventions, 1.40. */
+const attributesOf = (entry: Logging.Recorded): Record<string, unknown> => ({
+  "http.request.method": entry.requestMethod,
+  "url.path": entry.requestPath,
+  "http.response.status_code": entry.statusCode,
+  "gen_ai.provider.name": entry.provider,
+  "gen_ai.request.model": entry.requestedModel,
+  "gen_ai.response.model": entry.model,
+  "gen_ai.usage.input_tokens": entry.inputTokens,
+  "gen_ai.usage.output_tokens": entry.outputTokens,
+  "error.type": entry.errorType,
+  "majordomo.request_id": entry.requestId,
+  "majordomo.cost_usd": entry.totalCost
+})
+
+const lineOf = (entry: Logging.Recorded, remote: string | undefined): string =>
+  JSON.stringify({
+    time: new Date(entry.timestamp ?? 0).toISOString(),
+    request: entry.requestId,
+    remote,
+    key: entry.majordomoApiKeyId,
+    method: entry.requestMethod,
+    path: entry.requestPath,
+    status: entry.statusCode,
+    outcome: entry.status,
+    error: entry.errorType,
+    provider: entry.provider,
+    model: entry.model,
+    seconds: round(entry.responseTime),
+    firstByte: round(entry.timeToFirstByte),
+    firstContent: round(entry.timeToFirstToken),
+    bytesIn: entry.bytesIn,
+    bytesOut: entry.bytesOut,
+    inputTokens: entry.inputTokens,
+    outputTokens: entry.outputTokens,
+    cost: entry.totalCost,
+    labels: entry.metadata
+  })
+
+const round = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : Math.round(seconds * 1e6) / 1e6

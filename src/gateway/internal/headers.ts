@@ -1,0 +1,132 @@
+/** Headers on their way through: what belongs to one connection stays there, and what is the gateway's own is taken out. */
+import type { IncomingMessage } from "node:http"
+import { toHeaderCase } from "../../Metadata.ts"
+import * as token from "./token.ts"
+
+/** Of one connection. Source: RFC 9110, 7.6.1. */
+const hopByHop: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+
+/** What the next request has of its own, and what tells a provider about the client's network. */
+const notForwarded: ReadonlySet<string> = new Set([
+  "host",
+  "expect",
+  "accept-encoding",
+  "content-length",
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+  "x-real-ip",
+  "cookie",
+  "origin",
+  "referer"
+])
+
+const trace: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"])
+
+/** Headers in which a client may send its key. */
+export const credentialHeaders = ["authorization", "x-api-key", "x-goog-api-key", "api-key"] as const
+
+const own = "x-majordomo-"
+
+/** Headers of the gateway that are no labels. */
+const reserved: ReadonlySet<string> = new Set([
+  "key",
+  "provider",
+  "provider-alias",
+  "model",
+  "client",
+  "trace-id",
+  "span-path",
+  "span-name",
+  "bedrock-region"
+])
+
+type Values = string | ReadonlyArray<string> | undefined
+
+const named = (connection: Values): ReadonlySet<string> | undefined => {
+  if (connection === undefined) return undefined
+  const text = typeof connection === "string" ? connection : connection.join(",")
+  return new Set(text.toLowerCase().split(",").map((name) => name.trim()))
+}
+
+/** The value of one of the gateway's own headers. */
+export const ownHeader = (request: IncomingMessage, name: string): string | undefined => {
+  const value = request.headers[own + name]
+  return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined
+}
+
+/** The labels of a request, in header case. */
+export const labelsOf = (request: IncomingMessage): Record<string, string> => {
+  const labels: Record<string, string> = {}
+  for (const name in request.headers) {
+    if (!name.startsWith(own)) continue
+    const label = name.slice(own.length)
+    const value = request.headers[name]
+    if (label === "" || reserved.has(label) || value === undefined) continue
+    labels[toHeaderCase(label)] = typeof value === "string" ? value : value.join(", ")
+  }
+  return labels
+}
+
+/** The headers of a client's request that go on, as names and values in turn, as they were written. */
+export const outgoing = (
+  request: IncomingMessage,
+  options: {
+    readonly withoutCredentials: boolean
+    readonly traces: boolean
+    readonly acceptEncoding: boolean
+  }
+): Array<string> => {
+  const { rawHeaders } = request
+  const connection = named(request.headers.connection)
+  const headers: Array<string> = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const raw = rawHeaders[i] ?? ""
+    const name = raw.toLowerCase()
+    if (hopByHop.has(name) || name.startsWith(own) || connection?.has(name) === true) continue
+    if (notForwarded.has(name) && !(options.acceptEncoding && name === "accept-encoding")) continue
+    if (!options.traces && trace.has(name)) continue
+    const value = rawHeaders[i + 1] ?? ""
+    if (isCredential(name) ? options.withoutCredentials || token.isOurs(unwrapped(value)) : false) continue
+    if (options.withoutCredentials && name.startsWith("x-amz-")) continue
+    headers.push(raw, value)
+  }
+  return headers
+}
+
+/** A key without the scheme before it. */
+export const unwrapped = (value: string): string => {
+  const space = value.indexOf(" ")
+  return space < 0 ? value : value.slice(space + 1).trim()
+}
+
+const isCredential = (name: string): boolean => (credentialHeaders as ReadonlyArray<string>).includes(name)
+
+/** The headers of an answer that go on to the client. */
+export const returned = (
+  headers: Readonly<Record<string, Values>>,
+  withoutLength: boolean
+): Record<string, string | Array<string>> => {
+  const connection = named(headers["connection"])
+  const kept: Record<string, string | Array<string>> = {}
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || hopByHop.has(name) || connection?.has(name) === true) continue
+    if (withoutLength && name === "content-length") continue
+    kept[name] = typeof value === "string" ? value : [...value]
+  }
+  return kept
+}

@@ -1,0 +1,203 @@
+/** From what passed to its row: what it was, how it ended, what it took. */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { IncomingMessage } from "node:http"
+import * as Cost from "../../Cost.ts"
+import { clip } from "../../internal/bytes/clip.ts"
+import { priceOf } from "../../internal/call/price.ts"
+import { requestIdOf, toLLMError } from "../../internal/http/errors.ts"
+import { scrub } from "../../internal/http/secrets.ts"
+import * as LLMError from "../../LLMError.ts"
+import type * as Logging from "../../logging/Logging.ts"
+import type { Service as Pricing } from "../../Pricing.ts"
+import type { Known } from "./admit.ts"
+import * as headers from "./headers.ts"
+import type { Meter } from "./meter.ts"
+import { errorTypes, type Refusal } from "./refusal.ts"
+import type { Ending, Relay } from "./relay.ts"
+
+export interface Exchange {
+  readonly id: string
+  readonly request: IncomingMessage
+  /** Ms since the epoch. */
+  readonly startedAt: number
+  /** Of the monotonic clock, ms. */
+  readonly start: number
+  readonly known: Known
+}
+
+/** How it ended. */
+export type End =
+  /** The gateway itself answered. */
+  | { readonly _tag: "Refused"; readonly refusal: Refusal }
+  | { readonly _tag: "Relayed"; readonly relay: Relay; readonly ending: Ending; readonly refusal: Refusal | undefined }
+
+interface Outcome {
+  readonly status: "success" | "error" | "cancelled"
+  readonly errorType?: string | undefined
+  readonly errorMessage?: string | undefined
+}
+
+const refusedBy = (refusal: Refusal): Outcome => ({
+  status: "error",
+  errorType: errorTypes[refusal.code],
+  errorMessage: refusal.message
+})
+
+const single = (values: Relay["upstreamHeaders"]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, typeof value === "string" ? value : value.join(", ")]]
+    )
+  )
+
+/** What an answer that came says, by its status or in itself. */
+const answered = (exchange: Exchange, relay: Relay, meter: Meter, status: number): Outcome => {
+  const { known, startedAt } = exchange
+  const { failure } = meter.completion
+  const facts = status >= 400 ? meter.error ?? {} : failure
+  if (facts !== undefined) {
+    const error = toLLMError({
+      provider: known.target?.upstream.provider ?? "unknown",
+      model: known.model ?? "unknown",
+      status,
+      facts,
+      headers: single(relay.upstreamHeaders),
+      now: startedAt,
+      scrub: (text) => scrub(text, known.secrets)
+    })
+    return { status: "error", errorType: LLMError.tagOf(error), errorMessage: error.message }
+  }
+  if (meter.isStream && meter.reads && meter.problem === undefined && !meter.isComplete) {
+    return {
+      status: "error",
+      errorType: "Transport",
+      errorMessage: "the stream ended before the answer was complete"
+    }
+  }
+  return { status: "success" }
+}
+
+const outcomeOf = (exchange: Exchange, end: End): Outcome => {
+  if (end._tag === "Refused") return refusedBy(end.refusal)
+  const { ending, refusal, relay } = end
+  const { meter, status } = relay
+  // Who has the last event, with everything in it, need not wait for the end.
+  const isWhole = meter?.isComplete === true && meter.completion.usage !== undefined
+  if (ending._tag === "Left" && !isWhole) return { status: "cancelled" }
+  if (ending._tag === "Broken" && !isWhole && refusal !== undefined) return refusedBy(refusal)
+  return meter === undefined || status === undefined ? { status: "error" } : answered(exchange, relay, meter, status)
+}
+
+/** Whether a model may have been paid for more than what is known. */
+const isPartial = (exchange: Exchange, end: End, outcome: Outcome): boolean => {
+  if (end._tag === "Refused") return false
+  const { meter, status } = end.relay
+  const { method } = exchange.request
+  if (status !== undefined && status >= 400) return false
+  if (method === "GET" || method === "HEAD" || method === "DELETE" || method === "OPTIONS") return false
+  // A connection that was never made was never billed.
+  if (status === undefined) return end.ending._tag === "Left" || end.refusal?.code === "upstream_timeout"
+  return meter === undefined || meter.completion.usage === undefined || outcome.status !== "success"
+}
+
+const seconds = (exchange: Exchange, at: number | undefined): number | undefined =>
+  at === undefined ? undefined : (at - exchange.start) / 1000
+
+export const entryOf = (
+  exchange: Exchange,
+  end: End,
+  at: { readonly pricing: Pricing; readonly clock: Clock.Clock; readonly now: number; readonly statusCode: number }
+): Effect.Effect<Logging.Recorded> => {
+  const { id, known, request, startedAt } = exchange
+  const { model, target } = known
+  const relay = end._tag === "Relayed" ? end.relay : undefined
+  const completion = relay?.meter?.reads === true ? relay.meter.completion : undefined
+  const upstream = target?.upstream
+  const priced = completion === undefined || upstream === undefined ? Effect.succeedNone : priceOf({
+    provider: upstream.provider,
+    model: model ?? "unknown",
+    prices: upstream.prices,
+    pricing: at.pricing,
+    clock: at.clock
+  }, completion)
+  return Effect.map(priced, (price): Logging.Recorded => {
+    const outcome = outcomeOf(exchange, end)
+    const usage = completion?.usage
+    const cost = Option.getOrUndefined(price)?.exact
+    const clean = (text: string | undefined) => text === undefined ? undefined : scrub(text, known.secrets)
+    const provider = upstream?.provider ?? "majordomo"
+    const duration = (at.now - exchange.start) / 1000
+    const asked = clean(model) ?? (request.method === "POST" ? "unknown" : "none")
+    const answering = clean(completion?.model) ?? asked
+    const labels = Object.entries(headers.labelsOf(request)).map(([name, value]) => [name, scrub(value, known.secrets)])
+    return {
+      requestId: id,
+      kind: "call",
+      provider,
+      model: answering,
+      requestedModel: asked,
+      timestamp: startedAt,
+      responseTime: duration,
+      timeToFirstToken: relay?.meter?.isStream === true ? seconds(exchange, relay.firstContentAt) : undefined,
+      timeToFirstByte: seconds(exchange, relay?.firstByteAt),
+      inputTokens: usage?.inputTokens ?? 0,
+      outputTokens: usage?.outputTokens ?? 0,
+      cachedTokens: usage?.cachedInputTokens ?? 0,
+      cacheCreationTokens: usage?.cacheCreationTokens ?? 0,
+      reasoningTokens: usage?.reasoningTokens ?? 0,
+      usagePartial: isPartial(exchange, end, outcome),
+      inputCost: cost === undefined ? undefined : Cost.amountToString(cost.input),
+      outputCost: cost === undefined ? undefined : Cost.amountToString(cost.output),
+      toolUseCost: cost === undefined ? undefined : Cost.amountToString(cost.tools),
+      totalCost: cost === undefined ? undefined : Cost.amountToString(cost.total),
+      status: outcome.status,
+      errorType: outcome.errorType,
+      errorMessage: outcome.errorMessage === undefined
+        ? clean(relay?.meter?.problem)
+        : clip(scrub(outcome.errorMessage, known.secrets), 4000),
+      finishReason: completion?.finishReason,
+      streamed: relay?.meter?.isStream ?? known.streams,
+      attempts: relay === undefined || upstream === undefined ? [] : [{
+        provider,
+        model: answering,
+        duration,
+        error: outcome.status === "success" ? undefined : outcome.errorType ?? "Interrupted",
+        status: relay.status,
+        requestId: clean(requestIdOf(single(relay.upstreamHeaders)))
+      }],
+      apiKeyHash: known.credentialHash,
+      apiKeyAlias: known.credentialAlias,
+      metadata: Object.fromEntries(labels),
+      majordomoApiKeyId: known.key?.id,
+      requestPath: clean((request.url ?? "").split("?", 1)[0]),
+      requestMethod: request.method,
+      statusCode: at.statusCode,
+      traceId: clean(headers.ownHeader(request, "trace-id")),
+      spanPath: clean(headers.ownHeader(request, "span-path")),
+      spanName: clean(headers.ownHeader(request, "span-name")),
+      client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
+      bytesIn: known.bytesIn,
+      bytesOut: relay?.bytesOut ?? 0
+    }
+  })
+}
+
+/** The bodies as they are stored: JSON, or a text with what is none. */
+export const bodiesOf = (exchange: Exchange, relay: Relay | undefined): Logging.RecordedBodies => {
+  const { known } = exchange
+  const asJson = (bytes: Buffer | undefined): string => {
+    const text = scrub((bytes ?? Buffer.alloc(0)).toString("utf8"), known.secrets)
+    try {
+      JSON.parse(text)
+      return text
+    } catch {
+      return JSON.stringify(text)
+    }
+  }
+  return {
+    request: asJson(known.body),
+    response: relay === undefined || relay.copy.length === 0 ? undefined : asJson(Buffer.concat(relay.copy))
+  }
+}

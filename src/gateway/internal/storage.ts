@@ -1,0 +1,119 @@
+/** Where the gateway keeps things: one database, SQLite or PostgreSQL, for rows and keys; a spool before it; bodies beside. */
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { ConfigurationError } from "../../LLMError.ts"
+import * as FileBodyStore from "../../logging/FileBodyStore.ts"
+import { toLogError } from "../../logging/internal/sql/failures.ts"
+import * as Logging from "../../logging/Logging.ts"
+import * as LogReader from "../../logging/LogReader.ts"
+import type { RequestLog } from "../../logging/RequestLog.ts"
+import type { Options } from "../GatewayConfig.ts"
+import * as database from "./database.ts"
+
+export const isPostgres = (url: string): boolean => /^postgres(ql)?:\/\//.test(url)
+
+const defaultFile = "majordomo.db"
+
+const asConfigurationError = (error: { readonly message: string }): ConfigurationError =>
+  new ConfigurationError({ description: error.message })
+
+/** Modules of drivers are loaded when they are needed. */
+const loaded = <A>(load: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
+  Effect.tryPromise({
+    try: load,
+    catch: (cause) => new ConfigurationError({ description: cause instanceof Error ? cause.message : String(cause) })
+  })
+
+/** The tables of keys. A PostgreSQL that is away is waited for; a file that cannot be used is not. */
+const migrated = (
+  waits: boolean
+): Effect.Effect<unknown, ConfigurationError, SqlClient.SqlClient | Scope.Scope> =>
+  waits
+    ? Effect.forkScoped(
+      Effect.retry(database.migrate, Schedule.spaced("1 second")).pipe(
+        Effect.catchAllCause((cause) => Effect.logError("the tables of the gateway cannot be made", cause))
+      )
+    )
+    : Effect.mapError(
+      database.migrate,
+      (error) =>
+        new ConfigurationError({
+          description: `the tables of the gateway cannot be made: ${toLogError("sqlite")(error).description}`
+        })
+    )
+
+type Stores = RequestLog | LogReader.LogReader | SqlClient.SqlClient
+
+const postgres = (url: string, options: Options): Layer.Layer<Stores, ConfigurationError> =>
+  Layer.unwrapEffect(Effect.map(
+    loaded(() => import("../../logging/PgRequestLog.ts")),
+    (PgRequestLog) => {
+      const log = Layer.mapError(
+        PgRequestLog.layer({ url: Redacted.make(url), maxConnections: 10, ...logOptions(options) }),
+        asConfigurationError
+      )
+      return Layer.provideMerge(
+        Layer.scopedDiscard(migrated(true)),
+        Layer.provideMerge(LogReader.layerClient, log)
+      )
+    }
+  ))
+
+const logOptions = ({ log }: Options) => ({
+  retention: log?.retention === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(log.retention)),
+  reportLabels: log?.reportLabels
+})
+
+const sqlite = (filename: string, options: Options): Layer.Layer<Stores, ConfigurationError> =>
+  Layer.unwrapEffect(Effect.gen(function*() {
+    const SqliteRequestLog = yield* loaded(() => import("../../logging/SqliteRequestLog.ts"))
+    const SqliteClient = yield* loaded(() => import("@effect/sql-sqlite-node/SqliteClient"))
+    const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
+    const log = Layer.mapError(SqliteRequestLog.layer({ filename, ...logOptions(options) }), asConfigurationError)
+    const client = Layer.scoped(
+      SqlClient.SqlClient,
+      Effect.tap(
+        // A file that cannot be opened is a defect of the driver.
+        Effect.catchAllDefect(SqliteClient.make({ filename }), (defect) =>
+          new ConfigurationError({
+            description: `${filename} cannot be opened: ${toLogError("sqlite")(defect).description}`
+          })),
+        // The driver waits in the event loop.
+        (sql) => Effect.ignore(sql`PRAGMA busy_timeout = 250`)
+      )
+    ).pipe(Layer.provide(Reactivity.layer))
+    return Layer.provideMerge(Layer.scopedDiscard(migrated(false)), Layer.provideMerge(client, log))
+  }))
+
+const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationError, RequestLog> => {
+  const spool = { directory: log?.spool ?? "majordomo-spool" }
+  const bodies = log?.bodies ?? "none"
+  const writer = log?.durability === "buffered"
+    ? Logging.layerWriter({ spool, bodies })
+    : Logging.layerWriter({ durability: "durable", spool, bodies })
+  const stored = bodies === "none"
+    ? writer
+    : Layer.provide(
+      writer,
+      Layer.mapError(
+        FileBodyStore.layer({ directory: log?.bodiesDirectory ?? "majordomo-bodies" }),
+        asConfigurationError
+      )
+    )
+  return Layer.provide(stored, NodeContext.layer)
+}
+
+export const layer = (
+  options: Options
+): Layer.Layer<Logging.Logging | LogReader.LogReader | SqlClient.SqlClient, ConfigurationError> => {
+  const { database: name = defaultFile } = options
+  const stores = isPostgres(name) ? postgres(name, options) : sqlite(name, options)
+  return Layer.provideMerge(logging(options), stores)
+}

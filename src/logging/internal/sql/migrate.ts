@@ -1,0 +1,56 @@
+/** Migrations that are run once, also when several processes start together. */
+import * as Migrator from "@effect/sql/Migrator"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+
+export interface Options {
+  /** Whose they are, in words. */
+  readonly what: string
+  /** Where is kept which of them have been run. */
+  readonly table: string
+  /** By names that begin with their number. */
+  readonly migrations: Readonly<Record<string, Effect.Effect<void, SqlError, SqlClient.SqlClient>>>
+}
+
+/** Two processes may get into each other's way at the very start; the one that lost looks again. */
+const again = Schedule.intersect(Schedule.spaced("200 millis"), Schedule.recurs(25))
+
+/** Whether there is nothing to do: then nobody's lock is waited for. */
+const isDone = ({ migrations, table }: Options) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [found] = yield* sql<{ id: unknown }>`SELECT MAX(migration_id) AS id FROM ${sql(table)}`
+    return Number(found?.id ?? 0) >= Object.keys(migrations).length
+  }).pipe(Effect.orElseSucceed(() => false))
+
+const waiting = (what: string) =>
+  Effect.repeat(
+    Effect.delay(
+      Effect.logWarning(`${what} waits for another session that holds a lock on its tables or its migrations`),
+      "3 seconds"
+    ),
+    Schedule.spaced("10 seconds")
+  )
+
+export const migrated = (
+  options: Options
+): Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> => {
+  const run = Migrator.make({})({ loader: Migrator.fromRecord(options.migrations), table: options.table })
+  return Effect.flatMap(
+    isDone(options),
+    (done) => done ? Effect.void : Effect.raceFirst(run, Effect.zipRight(waiting(options.what), Effect.never))
+  ).pipe(
+    // A failing migration and a failing COMMIT are defects there.
+    Effect.catchAllDefect((defect) =>
+      Effect.fail(
+        defect instanceof Migrator.MigrationError
+          ? defect
+          : new Migrator.MigrationError({ reason: "failed", message: String(defect), cause: defect })
+      )
+    ),
+    Effect.retry(again),
+    Effect.asVoid
+  )
+}
