@@ -291,6 +291,7 @@ export class InvalidRequestError
     "InvalidRequestError",
     {
       ...where,
+      ...billed,
       reason: Schema.Literal(
         "InvalidParameter",
         "InvalidPrompt",
@@ -549,7 +550,7 @@ export const withAttempts = <E extends LLMError>(
     readonly cost?: Cost | undefined
     readonly usagePartial?: boolean | undefined
   }
-): E => copyWith(error, { attempts, ...(billed !== undefined && error._tag !== "InvalidRequestError" ? billed : {}) })
+): E => copyWith(error, { attempts, ...billed })
 
 /**
  * The same error with the text that had arrived.

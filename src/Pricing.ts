@@ -388,7 +388,7 @@ const unpricedTiers: ReadonlyArray<string> = ["priority", "scale"]
 const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Option.Option<Cost.Cost> => {
   const tier = query.serviceTier ?? "default"
   if (source === "prices" && unpricedTiers.includes(tier)) return Option.none()
-  const perSearch = price["web_searches_kcount"] ?? searchPrices[query.provider]
+  const perSearch = price["web_searches_kcount"] ?? searchPrices[query.prices ?? query.provider]
   if ((query.webSearches ?? 0) > 0 && perSearch === undefined) return Option.none()
   const listed = { ...price, web_searches_kcount: perSearch }
   return Option.some(tokensAt(query, listed, source, source === "prices" ? tiers[tier] : undefined))

@@ -38,6 +38,7 @@ const writing = (stream: NodeJS.WriteStream) => (text: string): Effect.Effect<vo
 const screen: Service = {
   write: writing(process.stdout),
   writeError: writing(process.stderr),
+  log: (line) => process.stdout.write(`${line}\n`),
   isTerminal: process.stdout.isTTY,
   isColoured: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
   width: process.stdout.isTTY ? process.stdout.columns : undefined,

@@ -80,7 +80,7 @@ export const load = (directory: string): ReadonlyArray<Case> =>
 const isCase = (value: unknown): value is Case =>
   typeof value === "object" && value !== null && "dialect" in value && "response" in value && "expect" in value
 
-const bytesOf = ({ response }: Case): Buffer =>
+export const bytesOf = ({ response }: Case): Buffer =>
   response.bodyBase64 != null
     ? Buffer.from(response.bodyBase64, "base64")
     : response.sse != null

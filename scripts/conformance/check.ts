@@ -19,7 +19,7 @@ const options = (item: Case, baseUrl: string) => ({
 })
 
 /** The provider layer of a dialect, under the host's name. */
-const layerOf = (item: Case, baseUrl: string): ProviderLayer | undefined => {
+export const layerOf = (item: Case, baseUrl: string): ProviderLayer | undefined => {
   const common = options(item, baseUrl)
   const { provider } = item
   switch (item.dialect) {

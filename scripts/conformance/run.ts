@@ -1,8 +1,9 @@
-/** Replays recorded provider traffic through the library: `npm run conformance -- DIR [--split whole|events|bytes]`. */
+/** Replays recorded provider traffic through the library: `npm run conformance -- DIR [--split whole|events|bytes] [--gateway]`. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { load, serve, type Split, splits } from "./cases.ts"
 import { check } from "./check.ts"
+import * as gateway from "./gateway.ts"
 
 const args = process.argv.slice(2)
 const only = args.includes("--split") ? args[args.indexOf("--split") + 1] : undefined
@@ -11,7 +12,7 @@ const modes: ReadonlyArray<Split> = splits.filter((split) => only === undefined 
 
 const program = Effect.gen(function*() {
   if (directory === undefined || modes.length === 0) {
-    yield* Console.error("usage: npm run conformance -- DIR [--split whole|events|bytes]")
+    yield* Console.error("usage: npm run conformance -- DIR [--split whole|events|bytes] [--gateway]")
     return 2
   }
   const cases = load(directory)
@@ -20,12 +21,13 @@ const program = Effect.gen(function*() {
     (running) => Effect.promise(() => running.close())
   )
   const jobs = modes.flatMap((split) => cases.map((item) => ({ item, split })))
-  const results = yield* Effect.forEach(jobs, ({ item, split }) =>
-    Effect.map(
-      Effect.catchAllDefect(check(item, server.url(item, split)), (defect) =>
-        Effect.succeed([`defect: ${String(defect)}`])),
-      (problems) => ({ item, split, problems })
-    ), { concurrency: 8 })
+  const results = args.includes("--gateway") ? yield* gateway.check(cases, modes, server) :
+    yield* Effect.forEach(jobs, ({ item, split }) =>
+      Effect.map(
+        Effect.catchAllDefect(check(item, server.url(item, split)), (defect) =>
+          Effect.succeed([`defect: ${String(defect)}`])),
+        (problems) => ({ item, split, problems })
+      ), { concurrency: 8 })
   const failed = results.filter(({ problems }) => problems.length > 0)
   for (const { item, problems, split } of failed) {
     yield* Console.log(`FAIL ${item.id} (${split}): ${problems.join("; ")}`)

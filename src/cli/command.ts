@@ -111,7 +111,81 @@ const spool = Command.make("spool").pipe(
   Command.withSubcommands([spoolStatus, spoolReplay])
 )
 
+const config = Options.optional(text("config", "The configuration. Default: MAJORDOMO_CONFIG, else majordomo.json."))
+
+const gateway = Command.make("gateway", {
+  config,
+  check: Options.withDescription(Options.boolean("check"), "Look at the configuration, and start nothing.")
+}, (options) => Effect.flatMap(load(() => import("./gateway.ts")), ({ run }) => run(options))).pipe(
+  Command.withDescription("Run the gateway: every provider behind one address, metered and recorded.")
+)
+
+const keyId = Args.withDescription(Args.text({ name: "id" }), "The key's id: majordomo keys list.")
+const loadKeys = load(() => import("./keys.ts"))
+
+const keysCreate = Command.make("create", {
+  name: text("name", "What it is for."),
+  owner: Options.optional(text("owner", "Whose it is.")),
+  expires: Options.optional(text("expires", "How long it is valid: 12h, 90d, 52w. Default: for ever.")),
+  providers: Options.optional(text("providers", "Providers it may call, with commas between. Default: all.")),
+  models: Options.optional(text("models", "Models it may ask for, * for anything: 'gpt-4.1*,claude-*'. Default: all.")),
+  config
+}, (options) => Effect.flatMap(loadKeys, ({ create }) => create(options))).pipe(
+  Command.withDescription("Make a key. It is printed once, on stdout.")
+)
+const keysList = Command.make(
+  "list",
+  { config, json },
+  (options) => Effect.flatMap(loadKeys, ({ list }) => list(options))
+).pipe(Command.withDescription("All keys, without their secrets."))
+const keysRevoke = Command.make(
+  "revoke",
+  { id: keyId, config },
+  (options) => Effect.flatMap(loadKeys, ({ revoke }) => revoke(options))
+).pipe(Command.withDescription("End a key."))
+const keysRotate = Command.make("rotate", {
+  id: keyId,
+  overlap: Options.optional(text("overlap", "How long the old one stays valid. Default 24h.")),
+  config
+}, (options) => Effect.flatMap(loadKeys, ({ rotate }) => rotate(options))).pipe(
+  Command.withDescription("A new secret for the same key.")
+)
+
+const keys = Command.make("keys").pipe(
+  Command.withDescription("Keys of the gateway: who may call, until when, and what."),
+  Command.withSubcommands([keysCreate, keysList, keysRevoke, keysRotate])
+)
+
+const provider = Args.withDescription(Args.text({ name: "provider" }), "Its name: openai, anthropic …")
+const alias = Options.optional(text("alias", "Which of several. Default: default."))
+
+const providerKeysSet = Command.make(
+  "set",
+  { provider, alias, config },
+  (options) => Effect.flatMap(loadKeys, ({ setProviderKey }) => setProviderKey(options))
+).pipe(Command.withDescription("Keep a key, read from stdin, sealed under MAJORDOMO_ENCRYPTION_KEY."))
+const providerKeysList = Command.make(
+  "list",
+  { config, json },
+  (options) => Effect.flatMap(loadKeys, ({ listProviderKeys }) => listProviderKeys(options))
+).pipe(Command.withDescription("Which are kept."))
+const providerKeysRemove = Command.make(
+  "remove",
+  { provider, alias, config },
+  (options) => Effect.flatMap(loadKeys, ({ removeProviderKey }) => removeProviderKey(options))
+).pipe(Command.withDescription("Keep it no longer."))
+const providerKeysReseal = Command.make(
+  "rotate-encryption",
+  { config },
+  (options) => Effect.flatMap(loadKeys, ({ resealProviderKeys }) => resealProviderKeys(options))
+).pipe(Command.withDescription("Seal all anew under the first of several keys in MAJORDOMO_ENCRYPTION_KEY."))
+
+const providerKeys = Command.make("provider-keys").pipe(
+  Command.withDescription("Providers' keys that the gateway keeps, so that clients need none."),
+  Command.withSubcommands([providerKeysSet, providerKeysList, providerKeysRemove, providerKeysReseal])
+)
+
 export const majordomo = Command.make("majordomo").pipe(
   Command.withDescription("Ask language models, and see what was asked and spent."),
-  Command.withSubcommands([chat, costs, logs, models, spool])
+  Command.withSubcommands([chat, costs, logs, models, spool, gateway, keys, providerKeys])
 )

@@ -7,6 +7,8 @@ import type * as Option from "effect/Option"
 export interface Service {
   readonly write: (text: string) => Effect.Effect<void>
   readonly writeError: (text: string) => Effect.Effect<void>
+  /** A line of a log: at once, and nobody waits for it. */
+  readonly log: (line: string) => void
   readonly isTerminal: boolean
   readonly isColoured: boolean
   /** Cells of a line of the terminal; none where there is no terminal. */

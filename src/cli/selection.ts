@@ -19,11 +19,17 @@ const units = { m: Duration.minutes, h: Duration.hours, d: Duration.days, w: Dur
 const unitOf = (letter: string | undefined): Duration.Duration =>
   letter === "m" || letter === "h" || letter === "d" || letter === "w" ? units[letter](1) : Duration.zero
 
+/** `7d`, `24h`, `30m` or `2w`; undefined when it is none of these. */
+export const spanOf = (text: string): Duration.Duration | undefined => {
+  const span = /^(\d{1,9})([mhdw])$/.exec(text)
+  return span === null ? undefined : Duration.times(unitOf(span[2]), Number(span[1]))
+}
+
 /** `7d`, `24h`, `30m`, `2w`, or a date. */
 const timeOf = (option: string, text: string): Effect.Effect<number, UsageError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const ago = /^(\d+)([mhdw])$/.exec(text)
-    if (ago !== null) return Effect.succeed(now - Number(ago[1]) * Duration.toMillis(unitOf(ago[2])))
+    const ago = spanOf(text)
+    if (ago !== undefined) return Effect.succeed(now - Duration.toMillis(ago))
     const at = /^\d{4}-\d\d(-\d\d)?/.test(text) ? Date.parse(text) : Number.NaN
     return Number.isNaN(at)
       ? Effect.fail(

@@ -90,29 +90,42 @@ const ringOf = (
     })
   })
 
-/** Keys and log of a configuration, without a server: what the command line needs. */
-const stores = (options: Options) =>
-  Layer.unwrapEffect(Effect.map(ringOf(options.encryptionKey), (ring) =>
-    Layer.provideMerge(
-      Layer.mergeAll(ApiKeys.layer, ProviderKeys.layer(ring), AdminTokens.layer),
-      storage.layer(options)
-    )))
+const keysOf = (options: Options) =>
+  Layer.unwrapEffect(Effect.map(
+    ringOf(options.encryptionKey),
+    (ring) => Layer.mergeAll(ApiKeys.layer, ProviderKeys.layer(ring), AdminTokens.layer)
+  ))
 
 const json = (response: ServerResponse, status: number, value: object) => {
   response.writeHead(status, { "content-type": "application/json" })
   response.end(JSON.stringify(value))
 }
 
-const make = (options: Options) =>
+/** What can be wrong in a configuration is found before anything is opened. */
+const checked = (options: Options) =>
   Effect.gen(function*() {
-    const { timeouts } = options
-    const known = yield* upstreams.make(options)
     const trusted = networksOf(options.trustedProxies ?? [])
     if (trusted === undefined) {
       return yield* new ConfigurationError({
         description: "trustedProxies: a network is an address and its bits, such as 10.0.0.0/8"
       })
     }
+    yield* ringOf(options.encryptionKey)
+    return { trusted, known: yield* upstreams.make(options) }
+  })
+
+/**
+ * Whether a configuration can be used: addresses, networks, and the environment variables that it names.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const check = (options: Options): Effect.Effect<void, ConfigurationError> => Effect.asVoid(checked(options))
+
+const make = (options: Options) =>
+  Effect.gen(function*() {
+    const { timeouts } = options
+    const { known, trusted } = yield* checked(options)
     const apiKeys = yield* ApiKeys.ApiKeys
     const adminTokens = yield* AdminTokens.AdminTokens
     const logging = yield* Logging.Logging
@@ -218,13 +231,18 @@ const answerAdmin = (tokens: AdminTokens.Service, request: IncomingMessage, resp
  * ```
  */
 export const layer = (options: Options = {}): Layer.Layer<Provided, ConfigurationError> =>
-  Layer.provideMerge(Layer.scoped(Gateway, make(options)), stores(options))
+  Layer.scoped(Gateway, make(options)).pipe(
+    Layer.provideMerge(keysOf(options)),
+    Layer.provideMerge(storage.layer(options))
+  )
 
 /**
- * The keys and the log of a gateway without its server: for programs that administer it.
+ * The keys of a gateway without its server: for programs that administer it.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerStores = (options: Options = {}): Layer.Layer<Exclude<Provided, Gateway>, ConfigurationError> =>
-  stores(options)
+export const layerKeys = (
+  options: Pick<Options, "database" | "encryptionKey"> = {}
+): Layer.Layer<ApiKeys.ApiKeys | ProviderKeys.ProviderKeys | AdminTokens.AdminTokens, ConfigurationError> =>
+  Layer.provide(keysOf(options), storage.layerDatabase(options))

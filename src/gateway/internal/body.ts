@@ -34,14 +34,14 @@ export const read = (
     }
     const chunks: Array<Buffer> = []
     let length = 0
-    let timer: NodeJS.Timeout | undefined
+    const timer = setTimeout(() => done(Effect.fail(tooSlow(limits.idle / 1000))), limits.idle)
     const done = (result: Effect.Effect<Buffer, Refusal>) => {
       clearTimeout(timer)
       request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onError)
       resume(result)
     }
     const onData = (chunk: Buffer) => {
-      timer?.refresh()
+      timer.refresh()
       length += chunk.length
       if (length > limits.maxBytes) {
         request.pause()
@@ -55,7 +55,6 @@ export const read = (
     }
     const onError = () => done(Effect.fail(broken))
     request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onError)
-    timer = setTimeout(() => done(Effect.fail(tooSlow(limits.idle / 1000))), limits.idle)
     return Effect.sync(() => {
       clearTimeout(timer)
       request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onError)

@@ -6,10 +6,12 @@ import type { IncomingMessage } from "node:http"
 import * as Cost from "../../Cost.ts"
 import { clip } from "../../internal/bytes/clip.ts"
 import { priceOf } from "../../internal/call/price.ts"
+import { finishReasonOf, verdictOn } from "../../internal/call/settle.ts"
 import { requestIdOf, toLLMError } from "../../internal/http/errors.ts"
 import { scrub } from "../../internal/http/secrets.ts"
 import * as LLMError from "../../LLMError.ts"
 import type * as Logging from "../../logging/Logging.ts"
+import * as Output from "../../Output.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
 import type { Known } from "./admit.ts"
 import * as headers from "./headers.ts"
@@ -69,15 +71,28 @@ const answered = (exchange: Exchange, relay: Relay, meter: Meter, status: number
     })
     return { status: "error", errorType: LLMError.tagOf(error), errorMessage: error.message }
   }
-  if (meter.isStream && meter.reads && meter.problem === undefined && !meter.isComplete) {
+  const { completion } = meter
+  if (!meter.reads || meter.problem !== undefined) return { status: "success" }
+  if (meter.isStream && !meter.isComplete) {
     return {
       status: "error",
       errorType: "Transport",
       errorMessage: "the stream ended before the answer was complete"
     }
   }
-  return { status: "success" }
+  // Embeddings and the like have nothing to judge.
+  if (completion.isSilent) return { status: "success" }
+  const verdict = verdictOn(completion, askedForText, {
+    provider: known.target?.upstream.provider ?? "unknown",
+    model: known.model ?? "unknown",
+    status
+  })
+  return verdict === undefined
+    ? { status: "success" }
+    : { status: "error", errorType: LLMError.tagOf(verdict), errorMessage: verdict.message }
 }
+
+const askedForText = { prompt: "", output: Output.text }
 
 const outcomeOf = (exchange: Exchange, end: End): Outcome => {
   if (end._tag === "Refused") return refusedBy(end.refusal)
@@ -157,7 +172,7 @@ export const entryOf = (
       errorMessage: outcome.errorMessage === undefined
         ? clean(relay?.meter?.problem)
         : clip(scrub(outcome.errorMessage, known.secrets), 4000),
-      finishReason: completion?.finishReason,
+      finishReason: completion?.finishReason === undefined ? undefined : finishReasonOf(completion),
       streamed: relay?.meter?.isStream ?? known.streams,
       attempts: relay === undefined || upstream === undefined ? [] : [{
         provider,

@@ -29,9 +29,10 @@ export const remoteOf = (trusted: BlockList) => (request: IncomingMessage): stri
   const forwarded = request.headers["x-forwarded-for"]
   if (typeof forwarded !== "string") return address
   // From the nearest on: what stands further left, anybody may have written.
-  for (const hop of forwarded.split(",").reverse()) {
+  const hops = forwarded.split(",")
+  for (let i = hops.length - 1; i >= 0; i--) {
     if (!trusted.check(address, familyOf(address))) break
-    const next = plain(hop.trim())
+    const next = plain((hops[i] ?? "").trim())
     if (isIP(next) === 0) break
     address = next
   }

@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../LLMError.ts"
 import * as FileBodyStore from "../../logging/FileBodyStore.ts"
 import { toLogError } from "../../logging/internal/sql/failures.ts"
+import * as sqliteFile from "../../logging/internal/sql/sqliteFile.ts"
 import * as Logging from "../../logging/Logging.ts"
 import * as LogReader from "../../logging/LogReader.ts"
 import type { RequestLog } from "../../logging/RequestLog.ts"
@@ -71,26 +72,64 @@ const logOptions = ({ log }: Options) => ({
   reportLabels: log?.reportLabels
 })
 
-const sqlite = (filename: string, options: Options): Layer.Layer<Stores, ConfigurationError> =>
+const sqliteClient = (filename: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
   Layer.unwrapEffect(Effect.gen(function*() {
-    const SqliteRequestLog = yield* loaded(() => import("../../logging/SqliteRequestLog.ts"))
     const SqliteClient = yield* loaded(() => import("@effect/sql-sqlite-node/SqliteClient"))
     const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
-    const log = Layer.mapError(SqliteRequestLog.layer({ filename, ...logOptions(options) }), asConfigurationError)
-    const client = Layer.scoped(
-      SqlClient.SqlClient,
-      Effect.tap(
-        // A file that cannot be opened is a defect of the driver.
-        Effect.catchAllDefect(SqliteClient.make({ filename }), (defect) =>
-          new ConfigurationError({
-            description: `${filename} cannot be opened: ${toLogError("sqlite")(defect).description}`
-          })),
-        // The driver waits in the event loop.
-        (sql) => Effect.ignore(sql`PRAGMA busy_timeout = 250`)
-      )
-    ).pipe(Layer.provide(Reactivity.layer))
-    return Layer.provideMerge(Layer.scopedDiscard(migrated(false)), Layer.provideMerge(client, log))
+    const isNew = sqliteFile.isNew(filename)
+    const opened = SqliteClient.make({ filename }).pipe(
+      // A file that cannot be opened is a defect of the driver.
+      Effect.catchAllDefect((defect) =>
+        new ConfigurationError({
+          description: `${filename} cannot be opened: ${toLogError("sqlite")(defect).description}`
+        })
+      ),
+      // The driver waits in the event loop.
+      Effect.tap((sql) => Effect.ignore(sql`PRAGMA busy_timeout = 250`)),
+      Effect.tap(() => Effect.sync(() => isNew ? sqliteFile.forThisUser(filename) : undefined))
+    )
+    return Layer.scoped(SqlClient.SqlClient, opened).pipe(Layer.provide(Reactivity.layer))
   }))
+
+const sqlite = (filename: string, options: Options): Layer.Layer<Stores, ConfigurationError> =>
+  Layer.unwrapEffect(Effect.map(
+    loaded(() => import("../../logging/SqliteRequestLog.ts")),
+    (SqliteRequestLog) => {
+      const log = Layer.mapError(SqliteRequestLog.layer({ filename, ...logOptions(options) }), asConfigurationError)
+      return Layer.provideMerge(
+        Layer.scopedDiscard(migrated(false)),
+        Layer.provideMerge(sqliteClient(filename), log)
+      )
+    }
+  ))
+
+const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
+  Layer.unwrapEffect(Effect.gen(function*() {
+    const PgClient = yield* loaded(() => import("@effect/sql-pg/PgClient"))
+    const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
+    const opened = PgClient.make({
+      url: Redacted.make(url),
+      applicationName: "majordomo",
+      connectTimeout: "5 seconds",
+      maxConnections: 1
+    }).pipe(
+      Effect.mapError((error) =>
+        new ConfigurationError({
+          description: `the database cannot be reached: ${toLogError("postgres")(error).description}`
+        })
+      )
+    )
+    return Layer.scoped(SqlClient.SqlClient, opened).pipe(Layer.provide(Reactivity.layer))
+  }))
+
+/** The database alone, with its tables: for who makes keys. */
+export const layerDatabase = (
+  { database: name = defaultFile }: Options
+): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
+  Layer.provideMerge(
+    Layer.scopedDiscard(migrated(false)),
+    isPostgres(name) ? postgresClient(name) : sqliteClient(name)
+  )
 
 const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationError, RequestLog> => {
   const spool = { directory: log?.spool ?? "majordomo-spool" }

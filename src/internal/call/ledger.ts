@@ -36,7 +36,7 @@ export class Ledger {
 
   addError(error: LLMError.LLMError): void {
     this.attempts.push(...error.attempts)
-    if (error._tag !== "InvalidRequestError") this.add(error)
+    this.add(error)
   }
 
   addResponse(response: Response<unknown>): void {

@@ -16,7 +16,6 @@ import type { Response, StreamPart } from "../../Response.ts"
 import * as Usage from "../../Usage.ts"
 import { Account, accountOf, withAccount } from "./account.ts"
 import { labelsOf } from "./labels.ts"
-import type { Billed } from "./ledger.ts"
 import { kindOf } from "./logFailure.ts"
 import { withRunning } from "./runtime.ts"
 
@@ -102,16 +101,15 @@ class Watch {
       return this.withoutAnswer("error", kindOf(defect))
     }
     const requestId = this.account.idOf(error, this.startedAt)
-    const billed: Billed = error._tag === "InvalidRequestError" ? {} : error
     return this.tell({
       ...this.common(requestId),
       outcome: "error",
       provider: error.provider,
       model: error.model,
       requestedModel: error.model,
-      usage: billed.usage ?? Usage.empty,
-      cost: Option.fromNullable(billed.cost),
-      usagePartial: billed.usagePartial === true,
+      usage: error.usage ?? Usage.empty,
+      cost: Option.fromNullable(error.cost),
+      usagePartial: error.usagePartial === true,
       attempts: error.attempts,
       error: Option.some(error),
       key: this.account.find(requestId)?.key

@@ -99,7 +99,7 @@ export const settle = <A, R>(
 }
 
 /** Wires say "stop" on tool calls, and "tool calls" when the answer came through one. */
-const finishReasonOf = (completion: Completion): Response.FinishReason => {
+export const finishReasonOf = (completion: Completion): Response.FinishReason => {
   const reason = completion.finishReason ?? "other"
   const calls = completion.toolCalls.length > 0
   return reason === "stop" && calls ? "tool-calls" : reason === "tool-calls" && !calls ? "stop" : reason
@@ -129,14 +129,14 @@ export const answerOf = <A, R>(
   codec: Codec | undefined,
   facts: Facts
 ): Effect.Effect<A, LLMError.LLMError, R> => {
-  const failure = verdict(request, completion, facts)
+  const failure = verdictOn(completion, request, facts)
   return failure === undefined ? decode(request, completion, codec, facts) : Effect.fail(failure)
 }
 
 /** Refused, withheld or cut off: looked at before the text. */
-const verdict = (
-  { maxTokens, output }: Request<unknown, unknown>,
+export const verdictOn = (
   completion: Completion,
+  { maxTokens, output }: Request<unknown, unknown>,
   facts: Facts
 ): LLMError.LLMError | undefined => {
   const text = completion.visibleText

@@ -43,7 +43,7 @@ export const failed = (ledger: Ledger, error: LLMError.LLMError): Effect.Effect<
   ledger.running = undefined
   ledger.attempts.push(attemptOf(running, LLMError.tagOf(error), error))
   // What was read to its end says itself what it cost.
-  if (error._tag !== "InvalidRequestError" && error.usage !== undefined) {
+  if (error.usage !== undefined) {
     return Effect.sync(() => ledger.add(error))
   }
   return mayBeBilled(running, error) ? charge(running, ledger) : Effect.void

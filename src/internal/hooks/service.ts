@@ -402,7 +402,7 @@ const decided = <To>(
       })),
       Effect.catchAllCause((cause) => {
         const error = Option.getOrUndefined(Cause.failureOption(cause))
-        const billed = LLMError.isLLMError(error) && error._tag !== "InvalidRequestError" ? error : undefined
+        const billed = LLMError.isLLMError(error) ? error : undefined
         const reason = nameOf(Cause.squash(cause))
         const effect = failClosed ? "the call is blocked" : "the call goes on"
         return Effect.as(
