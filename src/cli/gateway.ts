@@ -1,7 +1,7 @@
 /** `majordomo gateway`: runs it until it is told to end. */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AdminTokens from "../gateway/AdminTokens.ts"
 import * as ApiKeys from "../gateway/ApiKeys.ts"

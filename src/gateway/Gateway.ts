@@ -7,12 +7,14 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Tracer from "effect/Tracer"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { ConfigurationError } from "../LLMError.ts"
 import * as Logging from "../logging/Logging.ts"
@@ -164,7 +166,9 @@ const make = (options: Options) =>
       patience,
       headersOf: pages.headersOf,
       accessLog: options.accessLog,
-      remoteOf: remoteOf(trusted)
+      remoteOf: remoteOf(trusted),
+      // The tracer that every program has keeps nothing.
+      isTraced: (yield* Effect.tracer) !== Context.get(DefaultServices.liveServices, Tracer.Tracer)
     })
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",

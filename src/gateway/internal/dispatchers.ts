@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { lookup, type LookupAddress } from "node:dns"
 import { BlockList, isIPv4, type LookupFunction } from "node:net"
-import { Agent, type Dispatcher } from "undici"
+import { type Dispatcher, Pool } from "undici"
 import type { Upstream } from "./upstreams.ts"
 
 export interface Limits {
@@ -54,18 +54,17 @@ const publicOnly: LookupFunction = (hostname, options, callback) => {
   })
 }
 
-/** One pool of connections for each way in which providers are reached. */
+/** One pool of connections for each address. */
 export const make = (limits: Limits): Effect.Effect<(upstream: Upstream) => Dispatcher, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => new Map<string, Agent>()),
-      (agents) => Effect.promise(() => Promise.all([...agents.values()].map((agent) => agent.destroy())))
+      Effect.sync(() => new Map<string, Pool>()),
+      (pools) => Effect.promise(() => Promise.all([...pools.values()].map((pool) => pool.destroy())))
     ),
-    (agents) => ({ connections, isConfigured }) => {
-      const name = `${isConfigured} ${connections}`
-      const known = agents.get(name)
+    (pools) => ({ connections, isConfigured, origin }) => {
+      const known = pools.get(origin)
       if (known !== undefined) return known
-      const agent = new Agent({
+      const pool = new Pool(origin, {
         connections,
         // One request at a time: an answer never waits behind another one's.
         pipelining: 1,
@@ -73,7 +72,7 @@ export const make = (limits: Limits): Effect.Effect<(upstream: Upstream) => Disp
         bodyTimeout: limits.answerIdle,
         connect: { timeout: limits.connect, ...(isConfigured ? {} : { lookup: publicOnly }) }
       })
-      agents.set(name, agent)
-      return agent
+      pools.set(origin, pool)
+      return pool
     }
   )

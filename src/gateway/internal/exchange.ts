@@ -38,6 +38,8 @@ export interface Settings {
   readonly headersOf: (request: IncomingMessage) => Readonly<Record<string, string>>
   readonly accessLog: ((line: string) => void) | undefined
   readonly remoteOf: (request: IncomingMessage) => string | undefined
+  /** Somebody looks at spans. */
+  readonly isTraced: boolean
 }
 
 const maxKeptBytes = 1024 * 1024
@@ -78,11 +80,17 @@ export const make = (
       yield* one.relay(admitted.value.right, restore)
     })
   )
+  if (!settings.isTraced) return handled
   const { traceparent } = request.headers
   const parent = typeof traceparent === "string"
     ? Option.getOrUndefined(HttpTraceContext.fromHeaders(Headers.fromInput({ traceparent })))
     : undefined
-  return Effect.withSpan(handled, "Gateway.request", { kind: "server", root: parent === undefined, parent })
+  return Effect.withSpan(handled, "Gateway.request", {
+    kind: "server",
+    root: parent === undefined,
+    parent,
+    captureStackTrace: false
+  })
 }
 
 const stopping: Refusal = {
@@ -210,7 +218,7 @@ class One {
       settings.accessLog?.(lineOf(entry, settings.remoteOf(exchange.request)))
       return Effect.as(
         Effect.zipRight(
-          Effect.annotateCurrentSpan(attributesOf(entry)),
+          settings.isTraced ? Effect.annotateCurrentSpan(attributesOf(entry)) : Effect.void,
           Effect.zipRight(counted, settings.logging.record(entry, bodies))
         ),
         entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }

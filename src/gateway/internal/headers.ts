@@ -68,6 +68,17 @@ export const ownHeader = (request: IncomingMessage, name: string): string | unde
   return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined
 }
 
+const titles = new Map<string, string>()
+
+/** A label's name in header case; those that come again and again are at hand. */
+const titleOf = (label: string): string => {
+  const known = titles.get(label)
+  if (known !== undefined) return known
+  const title = toHeaderCase(label)
+  if (titles.size < 1000) titles.set(label, title)
+  return title
+}
+
 /** The labels of a request, in header case. */
 export const labelsOf = (request: IncomingMessage): Record<string, string> => {
   const labels: Record<string, string> = {}
@@ -76,7 +87,7 @@ export const labelsOf = (request: IncomingMessage): Record<string, string> => {
     const label = name.slice(own.length)
     const value = request.headers[name]
     if (label === "" || reserved.has(label) || value === undefined) continue
-    labels[toHeaderCase(label)] = typeof value === "string" ? value : value.join(", ")
+    labels[titleOf(label)] = typeof value === "string" ? value : value.join(", ")
   }
   return labels
 }

@@ -34,7 +34,8 @@ export class Meter {
   private readonly reader: AnswerReader | undefined
   private readonly encoding: string | undefined
   private readonly isError: boolean
-  private readonly headers: Readonly<Record<string, string>>
+  /** Of the answer, with one value each. */
+  readonly headers: Readonly<Record<string, string>>
   private mode: Mode
   private kept: Array<Uint8Array> = []
   private keptBytes = 0

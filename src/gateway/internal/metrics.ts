@@ -2,31 +2,24 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
 
 const seconds = MetricBoundaries.fromIterable([0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300])
 
-const requests = Metric.counter("majordomo_gateway_requests", {
-  description: "Requests that have ended.",
-  incremental: true
-})
-const duration = Metric.histogram("majordomo_gateway_request_seconds", seconds, "From a request to its end.")
-const firstContent = Metric.histogram(
+const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
+const histogram = (name: string, description: string) => MetricKey.histogram(name, seconds, description)
+
+const requests = counter("majordomo_gateway_requests", "Requests that have ended.")
+const duration = histogram("majordomo_gateway_request_seconds", "From a request to its end.")
+const firstContent = histogram(
   "majordomo_gateway_first_content_seconds",
-  seconds,
   "From a request to the first content of its answer."
 )
-const tokens = Metric.counter("majordomo_gateway_tokens", {
-  description: "Tokens that providers have counted.",
-  incremental: true
-})
-const cost = Metric.counter("majordomo_gateway_cost_usd", {
-  description: "USD, where a price is known.",
-  incremental: true
-})
-const upstreamErrors = Metric.counter("majordomo_gateway_upstream_errors", {
-  description: "Answers of providers that were errors, or broke.",
-  incremental: true
-})
+const tokens = counter("majordomo_gateway_tokens", "Tokens that providers have counted.")
+const cost = counter("majordomo_gateway_cost_usd", "USD, where a price is known.")
+const upstreamErrors = counter("majordomo_gateway_upstream_errors", "Answers of providers that were errors, or broke.")
+
 export const open: Metric.Metric.Gauge<number> = Metric.gauge("majordomo_gateway_open_requests", {
   description: "Requests that are running."
 })
@@ -42,26 +35,35 @@ export interface Ended {
   readonly upstreamError: string | undefined
 }
 
-/** Metrics of a provider: tagging one costs more than counting with it. */
-const tagged = new Map<string, ReturnType<typeof tag>>()
+type Labels = Readonly<Record<string, string>>
 
-const tag = (provider: string, status: string) => ({
-  requests: Metric.tagged(Metric.tagged(requests, "provider", provider), "status", status),
-  duration: Metric.tagged(duration, "provider", provider),
-  firstContent: Metric.tagged(firstContent, "provider", provider),
-  input: Metric.tagged(Metric.tagged(tokens, "provider", provider), "kind", "input"),
-  output: Metric.tagged(Metric.tagged(tokens, "provider", provider), "kind", "output"),
-  cost: Metric.tagged(cost, "provider", provider)
+const labelsOf = (labels: Labels) => Object.entries(labels).map(([name, value]) => MetricLabel.make(name, value))
+
+// A metric of a provider is made once: to tag one at each use costs more than to count with it.
+const counts = (key: MetricKey.MetricKey.Counter<number>, labels: Labels) =>
+  Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labelsOf(labels)))
+const times = (key: MetricKey.MetricKey.Histogram, labels: Labels) =>
+  Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labelsOf(labels)))
+
+const make = (provider: string, status: string) => ({
+  requests: counts(requests, { provider, status }),
+  duration: times(duration, { provider }),
+  firstContent: times(firstContent, { provider }),
+  input: counts(tokens, { provider, kind: "input" }),
+  output: counts(tokens, { provider, kind: "output" }),
+  cost: counts(cost, { provider })
 })
+
+const made = new Map<string, ReturnType<typeof make>>()
 
 /** Names of providers are those of the configuration, so that nobody outside makes the registry grow. */
 const of = (provider: string, status: string) => {
   const name = `${provider} ${status}`
-  const known = tagged.get(name)
+  const known = made.get(name)
   if (known !== undefined) return known
-  const made = tag(provider, status)
-  tagged.set(name, made)
-  return made
+  const metrics = make(provider, status)
+  made.set(name, metrics)
+  return metrics
 }
 
 export const count = (ended: Ended): Effect.Effect<void> =>
@@ -74,7 +76,6 @@ export const count = (ended: Ended): Effect.Effect<void> =>
     if (ended.outputTokens > 0) metric.output.unsafeUpdate(ended.outputTokens, [])
     if (ended.costUsd !== undefined) metric.cost.unsafeUpdate(ended.costUsd, [])
     if (ended.upstreamError !== undefined) {
-      Metric.tagged(Metric.tagged(upstreamErrors, "provider", ended.provider), "error", ended.upstreamError)
-        .unsafeUpdate(1, [])
+      counts(upstreamErrors, { provider: ended.provider, error: ended.upstreamError }).unsafeUpdate(1, [])
     }
   })

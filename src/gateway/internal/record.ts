@@ -47,15 +47,8 @@ const refusedBy = (refusal: Refusal): Outcome => ({
   errorMessage: refusal.message
 })
 
-const single = (values: Relay["upstreamHeaders"]): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, typeof value === "string" ? value : value.join(", ")]]
-    )
-  )
-
 /** What an answer that came says, by its status or in itself. */
-const answered = (exchange: Exchange, relay: Relay, meter: Meter, status: number): Outcome => {
+const answered = (exchange: Exchange, meter: Meter, status: number): Outcome => {
   const { known, startedAt } = exchange
   const { failure } = meter.completion
   const facts = status >= 400 ? meter.error ?? {} : failure
@@ -65,7 +58,7 @@ const answered = (exchange: Exchange, relay: Relay, meter: Meter, status: number
       model: known.model ?? "unknown",
       status,
       facts,
-      headers: single(relay.upstreamHeaders),
+      headers: meter.headers,
       now: startedAt,
       scrub: (text) => scrub(text, known.secrets)
     })
@@ -102,7 +95,7 @@ const outcomeOf = (exchange: Exchange, end: End): Outcome => {
   const isWhole = meter?.isComplete === true && meter.completion.usage !== undefined
   if (ending._tag === "Left" && !isWhole) return { status: "cancelled" }
   if (ending._tag === "Broken" && !isWhole && refusal !== undefined) return refusedBy(refusal)
-  return meter === undefined || status === undefined ? { status: "error" } : answered(exchange, relay, meter, status)
+  return meter === undefined || status === undefined ? { status: "error" } : answered(exchange, meter, status)
 }
 
 /** Whether a model may have been paid for more than what is known. */
@@ -180,7 +173,7 @@ export const entryOf = (
         duration,
         error: outcome.status === "success" ? undefined : outcome.errorType ?? "Interrupted",
         status: relay.status,
-        requestId: clean(requestIdOf(single(relay.upstreamHeaders)))
+        requestId: clean(requestIdOf(relay.meter?.headers ?? {}))
       }],
       apiKeyHash: known.credentialHash,
       apiKeyAlias: known.credentialAlias,

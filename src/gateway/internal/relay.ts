@@ -226,6 +226,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     gathered.push(chunk)
     this.gatheredBytes += chunk.length
     if (this.gatheredBytes > maxGathered) return this.passGathered()
+    if (this.expected === this.gatheredBytes) return
     this.gatherTimer ??= setTimeout(() => this.passGathered(), gatherLimit)
   }
 
