@@ -34,10 +34,11 @@ internal.addAddress("::1", "ipv6")
 internal.addSubnet("fc00::", 7, "ipv6")
 internal.addSubnet("fe80::", 10, "ipv6")
 internal.addSubnet("64:ff9b::", 96, "ipv6")
-internal.addSubnet("::ffff:0:0", 96, "ipv6")
 
 /** Of the machine itself, or of a network behind it. */
-export const isInternal = (address: string): boolean => internal.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+export const isInternal = (address: string): boolean =>
+  // One that is an IPv4 address in disguise is looked at as such by `BlockList` itself.
+  internal.check(address, isIPv4(address) ? "ipv4" : "ipv6")
 
 const publicOnly: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, found: ReadonlyArray<LookupAddress>) => {

@@ -48,7 +48,7 @@ const refused = (status: 400 | 404, dialect: Dialect, message: string): Found =>
 })
 
 // Printable ASCII without the characters that parsers of addresses disagree about.
-const plainTarget = /^\/[\x21\x22\x24-\x5b\x5d-\x7e]*$/
+const plainTarget = /^\/[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7c\x7e]*$/
 const unsafePath = /\/\/|\/\.{1,2}(\/|$)|%(2e|5c|00|0d|0a)/i
 const encodedSlash = /%2f/i
 
