@@ -174,9 +174,9 @@ const callOf = (
   const warn: Call["warn"] = (code, message) => {
     if (!warnings.some((warning) => warning.message === message)) warnings.push({ code, message })
   }
-  validate.form(request, invalid)
+  const refusal = validate.refusalOf({ provider, model }, request)
+  if (refusal !== undefined) throw new Refusal(refusal)
   validate.limits(settings.timeouts, invalid)
-  validate.limits(request.timeouts, invalid)
   const { messages, system } = split(request)
   validate.options(request, toolName, invalid)
   validate.prompt(messages, system, invalid)
