@@ -50,7 +50,7 @@ const spec = (options: Options): provider.Spec<messages.State> => {
  * import { NodeHttpClient } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
  *
- * const live = Anthropic.layer({ model: "claude-sonnet-4-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */
