@@ -88,6 +88,11 @@ const isPart = (part: unknown): boolean => {
   }
 }
 
+const isTool = (tool: unknown): boolean => {
+  const { name, parameters } = asObject(tool)
+  return typeof name === "string" && isObject(parameters)
+}
+
 const isMessage = (message: unknown): boolean => {
   const { content, role } = asObject(message)
   return roles.has(role) &&
@@ -108,7 +113,7 @@ const form = (request: Options, invalid: Report): void => {
   }
   if (system !== undefined && typeof system !== "string") invalid("InvalidPrompt", "must be a text", "system")
   if (
-    tools !== undefined && !(Array.isArray(tools) && tools.every((tool) => typeof asObject(tool)["name"] === "string"))
+    tools !== undefined && !(Array.isArray(tools) && tools.every(isTool))
   ) {
     invalid("InvalidTool", "must be a list of tools", "tools")
   }
