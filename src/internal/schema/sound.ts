@@ -39,17 +39,18 @@ const problemOf = (root: JsonObject): string | undefined => {
     return sum
   }
 
-  for (let level = 0; within.length > 0 && problem === undefined; level++) {
+  for (let level = 0; within.length > 0; level++) {
     if (level > deepest) return `nests more than ${deepest} deep`
     found = []
     for (const node of within) count(node, 0)
+    if (problem !== undefined) return problem
     within = found.flatMap((node) => [
       ...childrenOf(node),
       ...valuesOf(node["$defs"]),
       ...valuesOf(node["definitions"])
     ]).filter((node) => !counted.has(node))
   }
-  return problem
+  return undefined
 }
 
 const valuesOf = (schemas: JsonValue | undefined): ReadonlyArray<JsonObject> =>
