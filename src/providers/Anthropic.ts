@@ -23,7 +23,7 @@ export interface Options extends provider.Options {
   readonly provider?: string | undefined
 }
 
-const spec = (options: Options): provider.Spec<messages.State> => {
+const preset = (options: Options): provider.Preset<messages.State> => {
   const caching = options.promptCaching ?? true
   return {
     provider: options.provider ?? "anthropic",
@@ -55,7 +55,7 @@ const spec = (options: Options): provider.Spec<messages.State> => {
  * ```
  */
 export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  provider.layer(spec(options), options)
+  provider.layer(preset(options), options)
 
 /**
  * The same with options from the configuration.
