@@ -13,10 +13,12 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: "test/programs.ts",
+    globalSetup: ["test/programs.ts", "test/postgresServer.ts"],
     pool: "forks",
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
-    // Two processes share two cores with a database and servers.
+    poolOptions: { forks: { isolate: false, minForks: 1, maxForks: 2 } },
+    // Two processes, each with many files: a process loads Effect once. What is loaded is shared, so `it.layer`, which changes
+    // the `it` of all files, is not used.
+    // They share two cores with a database and servers.
     testTimeout: 20_000
   }
 })

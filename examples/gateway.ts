@@ -17,7 +17,7 @@ const program = Effect.gen(function*() {
   // One address serves every provider: each adds its own path.
   for (
     const layer of [
-      Anthropic.layer({ ...common, model: "claude-sonnet-4-5" }),
+      Anthropic.layer({ ...common, model: "claude-sonnet-5" }),
       OpenAI.layer({ ...common, model: "gpt-4.1-mini" })
     ]
   ) {

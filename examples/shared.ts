@@ -9,7 +9,7 @@ import { FakeProvider } from "effect-majordomo/testing"
 export const anthropic = (...replies: ReadonlyArray<FakeProvider.Reply>) =>
   withFake(
     replies,
-    (baseUrl) => Anthropic.layer({ model: "claude-sonnet-4-5", baseUrl, apiKey: Redacted.make("no-key-needed") })
+    (baseUrl) => Anthropic.layer({ model: "claude-sonnet-5", baseUrl, apiKey: Redacted.make("no-key-needed") })
   )
 
 /** The same for OpenAI. */

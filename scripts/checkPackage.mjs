@@ -97,7 +97,7 @@ const treeShakes = async () => {
   const { metafile } = await build({
     stdin: {
       contents: `import { LLM, Anthropic } from "${name}"
-console.log(LLM.generateText({ prompt: "Hi" }), Anthropic.layer({ model: "claude-sonnet-4-5" }))`,
+console.log(LLM.generateText({ prompt: "Hi" }), Anthropic.layer({ model: "claude-sonnet-5" }))`,
       resolveDir: folder
     },
     bundle: true,

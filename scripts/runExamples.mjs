@@ -1,20 +1,40 @@
 /** Runs every program of `examples/` without keys: each must end well. */
+import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
-import { readdirSync } from "node:fs"
+import { readdirSync, rmSync } from "node:fs"
 
+const folder = ".tmp/examples"
 const withoutKeys = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/_API_KEY$|^OPENAI_COMPATIBLE|^AWS_|^MAJORDOMO_/.test(name))
 )
 
+const names = readdirSync("examples").filter((name) => name !== "shared.ts").map((name) => name.replace(/\.ts$/, ""))
+rmSync(folder, { recursive: true, force: true })
+// A program of few files starts in a fraction of the time that sources take.
+await build({
+  entryPoints: names.map((name) => `examples/${name}.ts`),
+  outdir: folder,
+  bundle: true,
+  splitting: true,
+  external: ["better-sqlite3", "@pydantic/genai-prices", "ajv", "ajv-formats"],
+  banner: {
+    js: `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)`
+  },
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  logLevel: "warning"
+})
+
 let failed = 0
-for (const file of readdirSync("examples").filter((name) => name !== "shared.ts")) {
-  const { status, stderr, stdout } = spawnSync(process.execPath, ["--import", "tsx", `examples/${file}`], {
+for (const name of names) {
+  const { status, stderr, stdout } = spawnSync(process.execPath, [`${folder}/${name}.js`], {
     encoding: "utf8",
     env: withoutKeys,
     timeout: 60_000
   })
   const ok = status === 0 && stdout.trim() !== ""
   if (!ok) failed++
-  console.log(ok ? `ok      ${file}` : `FAILED  ${file}\n${stdout}${stderr}`)
+  console.log(ok ? `ok      ${name}.ts` : `FAILED  ${name}.ts\n${stdout}${stderr}`)
 }
 process.exitCode = failed === 0 ? 0 : 1

@@ -210,8 +210,8 @@ const sorted = <A>(items: ReadonlyArray<A>, score: (item: A) => number): Readonl
  * import { Balance, Bedrock, Anthropic, Cascade, OpenAI } from "effect-majordomo"
  *
  * const claude = Balance.layer([
- *   Anthropic.layer({ model: "claude-sonnet-4-5" }),
- *   Bedrock.layer({ model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0", region: "us-east-1" })
+ *   Anthropic.layer({ model: "claude-sonnet-5" }),
+ *   Bedrock.layer({ model: "us.anthropic.claude-sonnet-5", region: "us-east-1" })
  * ], { strategy: Balance.weighted([3, 1]) })
  *
  * const live = Cascade.layer([claude, OpenAI.layer({ model: "gpt-4.1" })])

@@ -116,7 +116,7 @@ export type Member = Layer.Layer<LLM, unknown, unknown>
  * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
  *
  * const live = Cascade.layer([
- *   Anthropic.layer({ model: "claude-sonnet-4-5" }),
+ *   Anthropic.layer({ model: "claude-sonnet-5" }),
  *   OpenAI.layer({ model: "gpt-4.1" })
  * ])
  * ```
@@ -152,7 +152,7 @@ export interface ModelsOptions extends Omit<Models.Options, "apiKey">, Options {
  * ```ts
  * import { Cascade } from "effect-majordomo"
  *
- * const live = Cascade.layerModels([["anthropic", "claude-sonnet-4-5"], "openai/gpt-4.1"], {
+ * const live = Cascade.layerModels([["anthropic", "claude-sonnet-5"], "openai/gpt-4.1"], {
  *   timeouts: { total: "1 minute" }
  * })
  * ```

@@ -315,7 +315,7 @@ export interface Options<out R = never> {
  *   Hooks.regex({ pattern: /\b\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}\b/, action: "redact", on: "both" }),
  *   Hooks.judge({ llm: OpenAI.layer({ model: "gpt-4.1-mini" }), criteria: "No medical advice.", on: "after" })
  * ], { onVerdicts: (verdicts) => Effect.logDebug(verdicts) }).pipe(
- *   Layer.provide(Anthropic.layer({ model: "claude-sonnet-4-5" }))
+ *   Layer.provide(Anthropic.layer({ model: "claude-sonnet-5" }))
  * )
  * ```
  */

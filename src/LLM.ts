@@ -323,13 +323,16 @@ export const textOf = <A, E, R>(self: Stream.Stream<StreamPart<A>, E, R>): Strea
 export const collect = <A, E, R>(
   self: Stream.Stream<StreamPart<A>, E, R>
 ): Effect.Effect<Response<A>, E | Errors.ProviderError, R> =>
-  Effect.flatMap(
-    Stream.runFold(self, Option.none<Response<A>>(), (last, part) =>
-      part._tag === "Finish" ? Option.some(part.response) : last),
-    Option.match({
-      onSome: Effect.succeed,
-      onNone: () =>
-        Effect.fail(
+  Effect.suspend(() => {
+    let response: Response<A> | undefined
+    // By chunks: a fold over parts recurses for each of them.
+    const read = Stream.runForEachChunk(self, (parts) => {
+      for (const part of parts) if (part._tag === "Finish") response = part.response
+      return Effect.void
+    })
+    return Effect.flatMap(read, () =>
+      response === undefined
+        ? Effect.fail(
           new Errors.ProviderError({
             provider: "unknown",
             model: "unknown",
@@ -337,8 +340,8 @@ export const collect = <A, E, R>(
             description: "the stream ended without its Finish part"
           })
         )
-    })
-  )
+        : Effect.succeed(response))
+  })
 
 // ── tools ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -72,7 +72,30 @@ const common = {
 export const CacheControl = Schema.Literal("5m", "1h")
 
 /**
- * Text.
+ * What a passage of an answer rests on, as far as the provider says it: a page (`url`), a document or file (`source`, its
+ * id), its `title`, and the words that are cited (`text`). `start` and `end` are where the passage stands in the text of
+ * its part, as the provider counts characters; without them the whole part is meant.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Citation = Schema.Struct({
+  url: Schema.optional(Schema.String),
+  title: Schema.optional(Schema.String),
+  text: Schema.optional(Schema.String),
+  source: Schema.optional(Schema.String),
+  start: Schema.optional(Schema.Number),
+  end: Schema.optional(Schema.Number)
+}).annotations({ identifier: "Citation" })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Citation = typeof Citation.Type
+
+/**
+ * Text. What a provider cites is in `citations`, the same on every provider.
  *
  * @since 0.1.0
  * @category schemas
@@ -80,6 +103,7 @@ export const CacheControl = Schema.Literal("5m", "1h")
 export const TextPart = Schema.Struct({
   type: Schema.Literal("text"),
   text: Schema.String,
+  citations: Schema.optional(Schema.Array(Citation)),
   cache: Schema.optional(CacheControl),
   ...common
 }).annotations({ identifier: "TextPart" })

@@ -277,7 +277,7 @@ export const map: {
 } = dual(2, <A, B>(self: Response<A>, f: (content: A) => B): Response<B> => ({ ...self, content: f(self.content) }))
 
 /**
- * The tries of a call in one line: `"anthropic/claude-sonnet-4-5 Overloaded 210 ms, openai/gpt-4.1 ok 830 ms"`.
+ * The tries of a call in one line: `"anthropic/claude-sonnet-5 Overloaded 210 ms, openai/gpt-4.1 ok 830 ms"`.
  *
  * @since 0.1.0
  * @category conversions

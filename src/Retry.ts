@@ -41,7 +41,7 @@ export interface Options {
  * ```ts
  * import { Anthropic, Retry } from "effect-majordomo"
  *
- * const live = Anthropic.layer({ model: "claude-sonnet-4-5", retry: Retry.make({ tries: 5, base: "1 second" }) })
+ * const live = Anthropic.layer({ model: "claude-sonnet-5", retry: Retry.make({ tries: 5, base: "1 second" }) })
  * ```
  */
 export const make = (options?: Options): Policy => {

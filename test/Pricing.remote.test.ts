@@ -2,13 +2,14 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Logger, LogLevel, Option, TestClock } from "effect"
 import { createServer } from "node:http"
+import { gzipSync } from "node:zlib"
 import { Pricing } from "../src/index.ts"
 
 interface Server {
   readonly url: string
   /** Requests so far. */
   readonly hits: () => number
-  readonly answer: (status: number, body: string) => void
+  readonly answer: (status: number, body: string, encoding?: "gzip" | "identity") => void
   readonly close: () => void
 }
 
@@ -16,11 +17,12 @@ interface Server {
 const serve = Effect.acquireRelease(
   Effect.async<Server>((resume) => {
     let hits = 0
-    let current = { status: 200, body: "{}" }
+    let current = { status: 200, body: "{}", encoding: "identity" }
     const server = createServer((_request, response) => {
       hits++
-      response.writeHead(current.status, { "content-type": "application/json" })
-      response.end(current.body)
+      const { body, encoding, status } = current
+      response.writeHead(status, { "content-type": "application/json", "content-encoding": encoding })
+      response.end(encoding === "gzip" ? gzipSync(body) : body)
     })
     server.listen(0, "127.0.0.1", () => {
       const address = server.address()
@@ -28,7 +30,7 @@ const serve = Effect.acquireRelease(
       resume(Effect.succeed({
         url: `http://127.0.0.1:${port}/prices.json?token=s3cret`,
         hits: () => hits,
-        answer: (status, body) => void (current = { status, body }),
+        answer: (status, body, encoding = "identity") => void (current = { status, body, encoding }),
         close: () => server.close()
       }))
     })
@@ -107,6 +109,17 @@ describe("Pricing.layerRemote", () => {
       yield* Effect.sleep("50 millis")
       assert.strictEqual(server.hits(), hits, "a closed layer asks no more")
     }), 20_000)
+
+  it.scoped("comes compressed, too, and no larger than it may be", () =>
+    Effect.gen(function*() {
+      const server = yield* serve
+      server.answer(200, list("1", { "acme/large": { input: 3, output: 4 } }), "gzip")
+      const first = yield* Effect.provide(cost("large"), real(server.url))
+      assert.deepStrictEqual(first, Option.some([3, "prices"]))
+      server.answer(200, " ".repeat(17 * 1024 * 1024), "gzip")
+      const { error } = yield* Effect.provide(Pricing.status, real(server.url))
+      assert.deepStrictEqual(error, Option.some("the list is too large"))
+    }))
 
   it.scoped("is there without its server, and says so", () =>
     Effect.gen(function*() {

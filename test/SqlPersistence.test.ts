@@ -4,12 +4,11 @@ import * as Cache from "../src/Cache.ts"
 import { LLM } from "../src/index.ts"
 import * as SqlPersistence from "../src/SqlPersistence.ts"
 import { TestLLM } from "../src/testing/index.ts"
-import { dialects, Server } from "./logging/databases.ts"
-import * as postgres from "./logging/postgres.ts"
+import { dialects } from "./logging/databases.ts"
 
 const ask = LLM.generateText({ prompt: "It's \"quoted\" \\ and ?" })
 
-it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SqlPersistence", (it) => {
+describe("SqlPersistence", () => {
   for (const [name, make] of dialects) {
     describe(name, () => {
       it.scoped("a later program finds the answer, until it is too old", () =>

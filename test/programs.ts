@@ -15,7 +15,11 @@ export const setup = async (): Promise<void> => {
     outdir: folder,
     bundle: true,
     splitting: true,
-    packages: "external",
+    // With all that they load in few files. What is native or found at run time stays where it is.
+    external: ["better-sqlite3", "pg-native", "@pydantic/genai-prices", "ajv", "ajv-formats"],
+    banner: {
+      js: `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)`
+    },
     format: "esm",
     platform: "node",
     target: "node20",

@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import { type Entry, RequestLog } from "./RequestLog.ts"
 
 /**
- * A row in one line: `anthropic/claude-sonnet-4-5 success 0.83 s, 120 + 30 tokens, $0.00081 [0190…]`.
+ * A row in one line: `anthropic/claude-sonnet-5 success 0.83 s, 120 + 30 tokens, $0.00081 [0190…]`.
  *
  * @since 0.1.0
  * @category conversions

@@ -226,7 +226,7 @@ export const withOrigin = (origin: Origin): Scoped =>
  *
  * const live = Logging.layer({ spool: { directory: "llm_spool" } }).pipe(
  *   Layer.provide(Cascade.layer([
- *     Anthropic.layer({ model: "claude-sonnet-4-5" }),
+ *     Anthropic.layer({ model: "claude-sonnet-5" }),
  *     OpenAI.layer({ model: "gpt-4.1" })
  *   ])),
  *   Layer.provide(JsonLinesRequestLog.layer({ path: "llm_calls.jsonl" })),

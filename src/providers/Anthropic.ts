@@ -23,7 +23,7 @@ export interface Options extends provider.Options {
   readonly provider?: string | undefined
 }
 
-const spec = (options: Options): provider.Spec<messages.State> => {
+const preset = (options: Options): provider.Preset<messages.State> => {
   const caching = options.promptCaching ?? true
   return {
     provider: options.provider ?? "anthropic",
@@ -50,12 +50,12 @@ const spec = (options: Options): provider.Spec<messages.State> => {
  * import { NodeHttpClient } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
  *
- * const live = Anthropic.layer({ model: "claude-sonnet-4-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */
 export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  provider.layer(spec(options), options)
+  provider.layer(preset(options), options)
 
 /**
  * The same with options from the configuration.

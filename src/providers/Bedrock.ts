@@ -65,7 +65,7 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
     const region = yield* aws.findRegion(name, options.region)
     // The address of a gateway says nothing of the region; a signature names it.
     if (region === undefined && (options.baseUrl === undefined || signs)) return yield* aws.noRegion(name)
-    const spec: provider.Spec<converse.State> = {
+    const preset: provider.Preset<converse.State> = {
       provider: name,
       wire: converse.wire({ promptCaching: caching === true ? "5m" : caching }),
       baseUrl: `https://bedrock-runtime.${region}.amazonaws.com${region?.startsWith("cn-") === true ? ".cn" : ""}`,
@@ -76,7 +76,7 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
       auth: provider.bearer,
       gatewayHeaders: region === undefined ? {} : { "x-majordomo-bedrock-region": region }
     }
-    const made = provider.make(spec, options)
+    const made = provider.make(preset, options)
     if (!signs || region === undefined) return yield* made
     const { credentials } = options
     if (credentials === undefined) return yield* made

@@ -49,7 +49,7 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
     const region = yield* aws.findRegion(name, options.region)
     // The address of a gateway says nothing of the region.
     if (region === undefined && options.baseUrl === undefined) return yield* aws.noRegion(name)
-    const spec: provider.Spec<messages.State> = {
+    const preset: provider.Preset<messages.State> = {
       provider: name,
       wire: wire(options),
       baseUrl: `https://bedrock-mantle.${region}.api.aws`,
@@ -61,7 +61,7 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
       headers: { "anthropic-version": "2023-06-01" },
       gatewayHeaders: region === undefined ? {} : { "x-majordomo-bedrock-region": region }
     }
-    return yield* provider.make(spec, options)
+    return yield* provider.make(preset, options)
   })
 
 /**

@@ -20,7 +20,7 @@ export interface Options extends provider.Options {
   readonly provider?: string | undefined
 }
 
-const spec = (options: Options): provider.Spec<cohere.State> => ({
+const preset = (options: Options): provider.Preset<cohere.State> => ({
   provider: options.provider ?? "cohere",
   wire: cohere.wire,
   baseUrl: "https://api.cohere.com",
@@ -48,7 +48,7 @@ const spec = (options: Options): provider.Spec<cohere.State> => ({
  * ```
  */
 export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  provider.layer(spec(options), options)
+  provider.layer(preset(options), options)
 
 /**
  * The same with options from the configuration.

@@ -21,7 +21,7 @@ export interface Options extends provider.Options {
   readonly provider?: string | undefined
 }
 
-const spec = (options: Options): provider.Spec<generateContent.State> => ({
+const preset = (options: Options): provider.Preset<generateContent.State> => ({
   provider: options.provider ?? "gemini",
   wire: generateContent.wire,
   baseUrl: "https://generativelanguage.googleapis.com",
@@ -51,7 +51,7 @@ const spec = (options: Options): provider.Spec<generateContent.State> => ({
  * ```
  */
 export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  provider.layer(spec(options), options)
+  provider.layer(preset(options), options)
 
 /**
  * The same with options from the configuration.

@@ -27,7 +27,7 @@ export interface Options extends provider.Options {
   readonly keyHeader?: string | undefined
 }
 
-const spec = (options: Options): provider.Spec<responses.State> => {
+const preset = (options: Options): provider.Preset<responses.State> => {
   const { keyHeader } = options
   return {
     provider: options.provider ?? "openai",
@@ -57,7 +57,7 @@ const spec = (options: Options): provider.Spec<responses.State> => {
  * ```
  */
 export const layer = (options: Options): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
-  provider.layer(spec(options), options)
+  provider.layer(preset(options), options)
 
 /**
  * The same with options from the configuration.

@@ -143,7 +143,7 @@ const wire = (row: Preset, model: string): Wire<chatCompletions.State> => {
   }
 }
 
-const spec = (row: Preset, model: string, baseUrl: string): provider.Spec<chatCompletions.State> => {
+const presetOf = (row: Preset, model: string, baseUrl: string): provider.Preset<chatCompletions.State> => {
   const { keyHeader, path = "/chat/completions" } = row
   return {
     provider: row.name,
@@ -200,7 +200,10 @@ export type ConfigConstructor = (
 export const layerPreset = (row: Preset): Constructor => (options) =>
   Layer.effect(
     LLM,
-    Effect.flatMap(findBaseUrl(row, options), (baseUrl) => provider.make(spec(row, options.model, baseUrl), options))
+    Effect.flatMap(
+      findBaseUrl(row, options),
+      (baseUrl) => provider.make(presetOf(row, options.model, baseUrl), options)
+    )
   )
 
 /**

@@ -7,9 +7,8 @@ import { where } from "../../src/logging/internal/sql/report.ts"
 import type { Entry } from "../../src/logging/RequestLog.ts"
 import * as SqlRequestLog from "../../src/logging/SqlRequestLog.ts"
 import { toHeaderCase } from "../../src/Metadata.ts"
-import { type Database, dialects, Server, write } from "./databases.ts"
+import { type Database, dialects, write } from "./databases.ts"
 import { anyEntry, entry, november } from "./entries.ts"
-import * as postgres from "./postgres.ts"
 
 const day = 86_400_000
 
@@ -51,7 +50,7 @@ const plain = ({ cost, group: _, partialCost, ...totals }: CostReport.Totals) =>
   partialCost: amountToString(partialCost)
 })
 
-it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("CostReport", (it) => {
+describe("CostReport", () => {
   for (const [name, make] of dialects) {
     describe(name, () => {
       it.scoped("adds up any rows exactly, by any dimension", () =>

@@ -10,14 +10,13 @@ import * as LogReader from "../../src/logging/LogReader.ts"
 import { RequestLog } from "../../src/logging/RequestLog.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
-import { dialects, folder, Server, write } from "./databases.ts"
+import { dialects, folder, write } from "./databases.ts"
 import { entry, november } from "./entries.ts"
-import * as postgres from "./postgres.ts"
 
 /** A row without what is undefined, as JSON has it. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
-it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("LogReader", (it) => {
+describe("LogReader", () => {
   for (const [name, make] of dialects) {
     describe(name, () => {
       it.scoped(

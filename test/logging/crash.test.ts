@@ -1,5 +1,5 @@
 import { NodeContext } from "@effect/platform-node"
-import { assert, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
@@ -12,8 +12,7 @@ import type { RequestLog, RequestLogError } from "../../src/logging/RequestLog.t
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import { FakeProvider, TestLLM } from "../../src/testing/index.ts"
 import { isSoak } from "../runs.ts"
-import { folder, pg, Server, sqliteAt } from "./databases.ts"
-import * as postgres from "./postgres.ts"
+import { folder, pg, sqliteAt } from "./databases.ts"
 
 // `npm run soak` for the long version.
 const isLong = isSoak
@@ -133,7 +132,7 @@ const report = (name: string, lives: ReadonlyArray<Printed>, missing: number) =>
     )
     : Effect.void
 
-it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("after kill -9", (it) => {
+describe("after kill -9", () => {
   for (const [name, kills] of [["JSON lines", 1], ["SQLite", 2], ["PostgreSQL", 2]] as const) {
     it.scoped(
       `${name}, durable: every call whose answer the program had is there exactly once`,

@@ -1,11 +1,13 @@
-/** Databases of a test's own: a SQLite file, and one of a PostgreSQL server that a test file shares. */
+/** Databases of a test's own: a SQLite file, and one of the PostgreSQL server that all tests share. */
 import type { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Array as Arr, Context, Effect, Layer, Redacted } from "effect"
+import { Array as Arr, Effect, Layer, Redacted } from "effect"
+import { randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inject } from "vitest"
 import type { LogReader } from "../../src/logging/LogReader.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
 import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/RequestLog.ts"
@@ -39,22 +41,22 @@ export const sqliteAt = (filename: string): Database => ({
 
 export const sqlite = Effect.map(folder, (path) => sqliteAt(join(path, "log.db")))
 
-/** One server, one database for each test. */
-export class Server extends Context.Tag("Server")<Server, postgres.Postgres>() {}
-let databases = 0
-export const pg = Effect.gen(function*() {
-  const server = yield* Server
-  const name = `test_${++databases}`
-  yield* server.query(`CREATE DATABASE ${name}`)
-  const url = server.url.replace(/postgres$/, name)
-  const database: Database & { readonly url: string } = {
+/** Of the server that `test/postgresServer.ts` has started. */
+export const serverUrl = inject("postgresUrl")
+
+/** A new database of a server. */
+export const pgAt = (server: string): Effect.Effect<Database & { readonly url: string }> => {
+  const name = `test_${randomUUID().replaceAll("-", "")}`
+  const url = server.replace(/postgres$/, name)
+  return Effect.as(postgres.queryAt(server, `CREATE DATABASE ${name}`), {
     url,
     layer: (options) => PgRequestLog.layer({ url: Redacted.make(url), ...options }),
     client: Layer.orDie(PgClient.layer({ url: Redacted.make(url) })),
     query: (sql) => postgres.queryAt(url, sql)
-  }
-  return database
-})
+  })
+}
+
+export const pg = Effect.suspend(() => pgAt(serverUrl))
 
 export const write = (batch: ReadonlyArray<Entry>) =>
   Effect.flatMap(RequestLog, (log) => Arr.isNonEmptyReadonlyArray(batch) ? log.write(batch) : Effect.void)

@@ -1,5 +1,5 @@
 import { NodeContext } from "@effect/platform-node"
-import { assert, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { spawn } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -9,7 +9,7 @@ import * as Logging from "../../src/logging/Logging.ts"
 import type { RequestLog, RequestLogError } from "../../src/logging/RequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
 import { isSoak } from "../runs.ts"
-import { type Database, folder, pg, Server, sqliteAt } from "./databases.ts"
+import { type Database, folder, pg, pgAt, sqliteAt } from "./databases.ts"
 import * as postgres from "./postgres.ts"
 
 // `npm run soak` for the long version.
@@ -53,13 +53,13 @@ const isComplete = (database: Database, answers: ReadonlyArray<string>) =>
 
 const p99 = (times: ReadonlyArray<number>) => [...times].sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0
 
-it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("outages", (it) => {
+describe("outages", () => {
   it.scoped(
     `PostgreSQL is away for ${seconds} s under 200 calls a second: no row lost, none twice`,
     () =>
       Effect.gen(function*() {
-        const server = yield* Server
-        const database = yield* pg
+        const server = yield* postgres.make
+        const database = yield* pgAt(server.url)
         const { answers, call, flush, health } = yield* program(database.layer(), join(yield* folder, "spool"))
         const times: Array<number> = []
         let mostQueued = 0
@@ -102,8 +102,8 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("outages"
 
   it.scoped("PostgreSQL is away when the program starts: rows wait for it", () =>
     Effect.gen(function*() {
-      const server = yield* Server
-      const database = yield* pg
+      const server = yield* postgres.make
+      const database = yield* pgAt(server.url)
       yield* server.stop
       const { answers, call, flush, health } = yield* program(database.layer(), join(yield* folder, "spool"))
       yield* Effect.repeatN(call, 49)
@@ -167,8 +167,8 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("outages"
       Effect.gen(function*() {
         const path = yield* folder
         const directory = join(path, "spool")
-        const database = yield* pg
-        const server = yield* Server
+        const server = yield* postgres.make
+        const database = yield* pgAt(server.url)
         yield* server.stop
         const first = yield* program(database.layer(), directory)
         yield* Effect.repeatN(first.call, 19)

@@ -2,6 +2,7 @@ import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Option, Random, Scope, TestClock } from "effect"
+import { setImmediate } from "node:timers/promises"
 import { LLM } from "../../src/index.ts"
 import * as BodyStore from "../../src/logging/BodyStore.ts"
 import * as metrics from "../../src/logging/internal/metrics.ts"
@@ -9,6 +10,9 @@ import * as Logging from "../../src/logging/Logging.ts"
 import { RequestLog } from "../../src/logging/RequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
 import * as sinks from "./sink.ts"
+
+/** What waits for a socket or a disk has its turn, as it has between the calls of a program. */
+const nextTurn = Effect.promise(() => setImmediate())
 
 const settled = Effect.repeatN(Effect.yieldNow(), 50)
 
@@ -250,7 +254,7 @@ describe("when memory is full", () => {
         })
         yield* call(400)
         const load = yield* Effect.fork(Effect.forever(Effect.zipRight(call(), Effect.sleep("1 millis"))))
-        const load2 = yield* Effect.fork(Effect.forever(Effect.zipRight(call(), Effect.yieldNow())))
+        const load2 = yield* Effect.fork(Effect.forever(Effect.zipRight(call(), nextTurn)))
         yield* Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), health), {
           until: ({ spooled }) => spooled > 300
         })

@@ -43,6 +43,8 @@ export const make: Effect.Effect<Postgres, never, Scope.Scope> = Effect.gen(func
     persistent: true,
     // The server refuses to run as root.
     createPostgresUser: process.getuid?.() === 0,
+    // No machine loses its power here.
+    postgresFlags: ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"],
     onLog: () => {},
     onError: () => {}
   })

@@ -6,11 +6,10 @@ import { columns } from "../../src/logging/internal/sql/columns.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import * as SqlRequestLog from "../../src/logging/SqlRequestLog.ts"
-import { dialects, folder, pg, Server, write } from "./databases.ts"
+import { dialects, folder, pg, serverUrl, write } from "./databases.ts"
 import { anyEntry, entry, november } from "./entries.ts"
-import * as postgres from "./postgres.ts"
 
-it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sinks", (it) => {
+describe("SQL sinks", () => {
   for (const [name, make] of dialects) {
     const isPg = name === "PostgreSQL"
     const text = (column: string) => isPg ? `${column}::text` : column
@@ -318,9 +317,8 @@ it.layer(Layer.scoped(Server, postgres.make), { timeout: "1 minute" })("SQL sink
         Effect.scoped(Layer.build(SqliteRequestLog.layer({ filename: join(path, "none", "log.db") })))
       )
       assert.include(missing.message, join(path, "none", "log.db"))
-      const { url } = yield* Server
       const refused = yield* Effect.flip(
-        Effect.scoped(Layer.build(PgRequestLog.layer({ url: url.replace("pg-canary-81c2", "pg-canary-wrong") })))
+        Effect.scoped(Layer.build(PgRequestLog.layer({ url: serverUrl.replace("pg-canary-81c2", "pg-canary-wrong") })))
       ).pipe(Effect.withClock(Clock.make()))
       assert.include(refused.message, "password authentication failed")
       assert.notInclude(JSON.stringify(refused) + String(refused.stack), "pg-canary")

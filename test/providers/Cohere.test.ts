@@ -250,7 +250,7 @@ describe("Cohere answers", () => {
       const { message } = yield* LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live(http)))
       assert.deepStrictEqual(message.content, [
         { type: "reasoning", text: "Hm.", providerMetadata: { cohere: {} } },
-        { type: "text", text: "Hi", providerMetadata: { cohere: { citations } } }
+        { type: "text", text: "Hi", citations: [{ start: 0, end: 2 }], providerMetadata: { cohere: { citations } } }
       ])
     }))
 
@@ -317,7 +317,12 @@ describe("Cohere streams", () => {
       ])
       assert.deepStrictEqual(response.message.content, [
         { type: "reasoning", text: "Hm.", providerMetadata: { cohere: {} } },
-        { type: "text", text: "Hi!", providerMetadata: { cohere: { citations: [citation] } } }
+        {
+          type: "text",
+          text: "Hi!",
+          citations: [{ start: 0, end: 3 }],
+          providerMetadata: { cohere: { citations: [citation] } }
+        }
       ])
       assert.deepStrictEqual(response.id, Option.some("c-2"))
       assert.strictEqual(response.finishReason, "stop")

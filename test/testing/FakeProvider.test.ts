@@ -38,12 +38,16 @@ const get = (url: string, wire: WireUnderTest, ask: Ask) =>
   })
 
 /** What comes within a while from an answer that never ends. */
-const listen = (url: string, wire: WireUnderTest, ask: Ask, millis: number) =>
+/** Leaves after a while: `silent` may not even send headers; otherwise so long after they came. */
+const listen = (url: string, wire: WireUnderTest, ask: Ask, silent = false) =>
   Effect.promise(async () => {
     const controller = new AbortController()
-    setTimeout(() => controller.abort(), millis)
+    const leave = () => setTimeout(() => controller.abort(), 60)
+    if (silent) leave()
     const response = await post(url, wire, ask, controller.signal).catch(() => undefined)
-    return response === undefined ? undefined : { response, ...await drain(response) }
+    if (response === undefined) return undefined
+    leave()
+    return { response, ...await drain(response) }
   })
 
 const eventually = (condition: Effect.Effect<boolean>): Effect.Effect<void> =>
@@ -179,16 +183,16 @@ for (const wire of wires) {
         const { requests, script, url } = yield* FakeProvider.make()
         for (const stream of [false, true]) {
           yield* script(FakeProvider.stall({ before: "headers" }), FakeProvider.stall({ before: "events" }))
-          assert.isUndefined(yield* listen(url, wire, { stream }, 60))
-          const headers = yield* listen(url, wire, { stream }, 60)
+          assert.isUndefined(yield* listen(url, wire, { stream }, true))
+          const headers = yield* listen(url, wire, { stream })
           assert.strictEqual(headers?.response.status, 200)
           assert.strictEqual(headers?.text, "")
         }
         yield* script(FakeProvider.stall({ afterEvents: 2 }), FakeProvider.stall())
-        const some = yield* listen(url, wire, { stream: true }, 60)
+        const some = yield* listen(url, wire, { stream: true })
         assert.strictEqual(wire.contentEvents(parseSse(some?.text ?? "")), 2)
         assert.isTrue(some?.broken)
-        const none = yield* listen(url, wire, { stream: true }, 60)
+        const none = yield* listen(url, wire, { stream: true })
         assert.strictEqual(wire.contentEvents(parseSse(none?.text ?? "")), 0)
         yield* eventually(Effect.map(requests, (all) => all.length === 6 && all.every((request) => request.aborted)))
       }))

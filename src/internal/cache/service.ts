@@ -24,6 +24,7 @@ import { type Decoded, withSource } from "../call/decodedFrom.ts"
 import { logFailure } from "../call/logFailure.ts"
 import { withSpan } from "../call/telemetry.ts"
 import { uuidv7 } from "../call/uuid.ts"
+import { checked } from "../call/validate.ts"
 import { Entry, keyOf, type Stored, toStored } from "./entry.ts"
 
 export const hits = Metric.counter("effect_majordomo_cache_hits", {
@@ -216,14 +217,14 @@ export const make = (
         return key === undefined ? undefined : { key, request, clock, startedAt: clock.unsafeCurrentTimeNanos() }
       })
 
-    return {
+    return checked({
       provider: llm.provider,
       model: llm.model,
       generate: (request) =>
         Effect.flatMap(called(request), (call) => call === undefined ? llm.generate(request) : generate(call)),
       stream: (request) =>
         Stream.unwrap(Effect.map(called(request), (call) => call === undefined ? llm.stream(request) : stream(call)))
-    }
+    })
   })
 
 /** A request that the cache looks at. */

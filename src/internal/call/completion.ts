@@ -4,7 +4,7 @@
  */
 import type * as Option from "effect/Option"
 import type { Cost } from "../../Cost.ts"
-import type { AssistantPart, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
+import type { AssistantPart, Citation, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
 import { asJsonObject, asText, isObject, parse, parseArguments } from "../json/values.ts"
@@ -51,6 +51,7 @@ interface Block {
   readonly type: "text" | "reasoning" | "tool-call" | "provider"
   text: string
   metadata: ProviderMetadata | undefined
+  citations: ((text: string) => ReadonlyArray<Citation>) | undefined
   id: string
   name: string
   /** Arguments that came parsed; then `text` is empty unless more text follows. */
@@ -207,6 +208,11 @@ export class Completion {
     this.place(block)
   }
 
+  /** What the text rests on: asked for when the block is complete. */
+  cite(key: Key, citations: (text: string) => ReadonlyArray<Citation>): void {
+    this.at(key, "text").citations = citations
+  }
+
   has(key: Key): boolean {
     return this.open.has(key)
   }
@@ -342,6 +348,7 @@ export class Completion {
       type,
       text: "",
       metadata: undefined,
+      citations: undefined,
       id: "",
       name: "",
       parsed: undefined,
@@ -409,7 +416,13 @@ export class Completion {
     const { metadata, text, type, value } = block
     if (type === "tool-call") return this.toToolCall(block)
     if (type === "provider") return { type, wire: block.name, value: value ?? {} }
-    return { type, text, ...(metadata === undefined ? {} : { providerMetadata: metadata }) }
+    const citations = block.citations?.(text) ?? []
+    return {
+      type,
+      text,
+      ...(type === "text" && citations.length > 0 ? { citations: [...citations] } : {}),
+      ...(metadata === undefined ? {} : { providerMetadata: metadata })
+    }
   }
 
   private toToolCall(block: Block): ToolCallPart {

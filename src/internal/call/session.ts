@@ -25,6 +25,7 @@ import { type Loose, merge } from "../json/values.ts"
 import { codec } from "../schema/codec.ts"
 import type { Codec } from "../schema/codec.ts"
 import { type Dialect, plain } from "../schema/dialect.ts"
+import { unsound } from "../schema/sound.ts"
 import { accountOf } from "./account.ts"
 import { Completion, type ErrorFacts } from "./completion.ts"
 import { type Call, type Driver, type KeyFacts, type Lowered, type LoweredTool, Refusal } from "./driver.ts"
@@ -174,9 +175,14 @@ const callOf = (
   const warn: Call["warn"] = (code, message) => {
     if (!warnings.some((warning) => warning.message === message)) warnings.push({ code, message })
   }
-  validate.form(request, invalid)
+  const refusal = validate.refusalOf({ provider, model }, request)
+  if (refusal !== undefined) throw new Refusal(refusal)
   validate.limits(settings.timeouts, invalid)
-  validate.limits(request.timeouts, invalid)
+  const { format } = request.output
+  for (const [schema, parameter] of schemasOf(request)) {
+    const problem = unsound(schema)
+    if (problem !== undefined) invalid("InvalidSchema", `the schema ${problem}`, parameter)
+  }
   const { messages, system } = split(request)
   validate.options(request, toolName, invalid)
   validate.prompt(messages, system, invalid)
@@ -188,7 +194,7 @@ const callOf = (
     messages,
     system,
     tools: (request.tools ?? []).map((tool) => lowerTool(tool, strictTools, warn)),
-    format: request.output.format,
+    format,
     structured: settings.structured,
     warn,
     unsupported: (feature) => {
@@ -247,6 +253,11 @@ export const overHttp = <S>(upstream: Upstream<S>): Prepare<HttpSession> => (cal
     scrub: scrubber([upstream.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)])
   }
 }
+
+const schemasOf = ({ output: { format }, tools = [] }: Request<unknown, unknown>) => [
+  ...(format.type === "schema" ? [[format.schema, "output"] as const] : []),
+  ...tools.map(({ name, parameters }) => [parameters, `tools.${name}`] as const)
+]
 
 const lowerTool = (tool: Tool.Any, dialect: Dialect | undefined, warn: Call["warn"]): LoweredTool => {
   const strict = tool.strict === true && dialect !== undefined ? codec(tool.parameters, dialect) : undefined

@@ -1,12 +1,16 @@
 /** Checks a request before anything is sent. */
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Options, Timeouts } from "../../LLM.ts"
+import * as Stream from "effect/Stream"
+import type { Options, Service, Timeouts } from "../../LLM.ts"
+import { InvalidRequestError } from "../../LLMError.ts"
 import type { Message, TextPart } from "../../Prompt.ts"
 import { asObject, isObject } from "../json/values.ts"
 import type { Call } from "./driver.ts"
 
 type Invalid = Call["invalid"]
+type Report = (...args: Parameters<Invalid>) => void
 
 const finite = (invalid: Invalid, parameter: string, value: number | undefined, min: number, max: number) => {
   if (value !== undefined && !(value >= min && value <= max)) {
@@ -62,22 +66,94 @@ export const options = (request: Options, toolName: RegExp, invalid: Invalid): v
   }
 }
 
-/** What a program without types may pass as a prompt; readers of prompts rely on its form. */
-export const form = ({ prompt }: Options, invalid: Invalid): void => {
-  const given: unknown = prompt
-  if (typeof given === "string") return
-  if (!Array.isArray(given)) return invalid("InvalidPrompt", "must be a text or a list of messages", "prompt")
-  const messages: ReadonlyArray<unknown> = given
-  for (const [i, message] of messages.entries()) {
-    const content = asObject(message)["content"]
-    if (typeof content !== "string" && !(Array.isArray(content) && content.every(isObject))) {
-      invalid("InvalidPrompt", "must be a message with a text or a list of parts", `prompt[${i}]`)
-    }
+const roles: ReadonlySet<unknown> = new Set(["system", "user", "assistant", "tool"])
+
+/** Whether a part has what its type says; what is in it is the wires' concern. */
+const isPart = (part: unknown): boolean => {
+  if (!isObject(part)) return false
+  switch (part["type"]) {
+    case "text":
+    case "reasoning":
+      return typeof part["text"] === "string"
+    case "image":
+    case "file":
+      return isObject(part["media"])
+    case "tool-call":
+    case "tool-result":
+      return typeof part["id"] === "string" && typeof part["name"] === "string"
+    case "provider":
+      return typeof part["wire"] === "string" && isObject(part["value"])
+    default:
+      return false
   }
 }
 
+const isTool = (tool: unknown): boolean => {
+  const { name, parameters } = asObject(tool)
+  return typeof name === "string" && isObject(parameters)
+}
+
+const isMessage = (message: unknown): boolean => {
+  const { content, role } = asObject(message)
+  return roles.has(role) &&
+    ((typeof content === "string" && role !== "tool") || (Array.isArray(content) && content.every(isPart)))
+}
+
+/** What a program without types may pass; whoever reads a request relies on its form. */
+const form = (request: Options, invalid: Report): void => {
+  const { prompt, stop, system, tools } = request as { readonly [name in keyof Options]?: unknown }
+  if (typeof prompt !== "string") {
+    if (!Array.isArray(prompt)) invalid("InvalidPrompt", "must be a text or a list of messages", "prompt")
+    else {
+      const wrong = prompt.findIndex((message) => !isMessage(message))
+      if (wrong >= 0) {
+        invalid("InvalidPrompt", "must be a message with a role and a text or a list of parts", `prompt[${wrong}]`)
+      }
+    }
+  }
+  if (system !== undefined && typeof system !== "string") invalid("InvalidPrompt", "must be a text", "system")
+  if (
+    tools !== undefined && !(Array.isArray(tools) && tools.every(isTool))
+  ) {
+    invalid("InvalidTool", "must be a list of tools", "tools")
+  }
+  if (stop !== undefined && !(Array.isArray(stop) && stop.every((text) => typeof text === "string"))) {
+    invalid("InvalidParameter", "must be a list of texts", "stop")
+  }
+}
+
+/** What is wrong with a request, whoever answers it; undefined: nothing. */
+export const refusalOf = (
+  { model, provider }: { readonly model: string; readonly provider: string },
+  request: Options
+): InvalidRequestError | undefined => {
+  let refusal: InvalidRequestError | undefined
+  const invalid = (reason: InvalidRequestError["reason"], description: string, parameter?: string) => {
+    refusal ??= new InvalidRequestError({ provider, model, reason, description, parameter })
+  }
+  form(request, invalid)
+  limits(request.timeouts, invalid)
+  return refusal
+}
+
+/** A service that reads requests before a provider has seen them: it gets only those that have the form of one. */
+export const checked = (service: Service): Service => ({
+  ...service,
+  generate: (request) => {
+    const refusal = refusalOf(service, request)
+    return refusal === undefined ? service.generate(request) : Effect.fail(refusal)
+  },
+  stream: (request) => {
+    const refusal = refusalOf(service, request)
+    return refusal === undefined ? service.stream(request) : Stream.fail(refusal)
+  }
+})
+
 /** The limits of a layer and of a request alike. */
-export const limits = (timeouts: Timeouts | undefined, invalid: Invalid): void => {
+export const limits = (timeouts: Timeouts | undefined, invalid: Report): void => {
+  if (timeouts !== undefined && !isObject(timeouts)) {
+    return invalid("InvalidParameter", "must be an object of limits", "timeouts")
+  }
   for (const phase of ["total", "firstToken", "betweenTokens"] as const) {
     const limit = timeouts?.[phase]
     if (limit !== undefined && Option.isNone(Duration.decodeUnknown(limit))) {

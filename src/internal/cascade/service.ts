@@ -13,6 +13,7 @@ import type { Response, StreamPart } from "../../Response.ts"
 import { Account, accountOf, withAccount, withMovesOn, withoutMovingOn } from "../call/account.ts"
 import * as opened from "../call/openedStream.ts"
 import { withSpan } from "../call/telemetry.ts"
+import { checked } from "../call/validate.ts"
 import { Continuation } from "./continuation.ts"
 import type { Member, Visit } from "./member.ts"
 import { Progress } from "./progress.ts"
@@ -202,7 +203,7 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     return Effect.zipRight(left, Effect.map(seen(current.first), (first) => ({ first, pull })))
   }
 
-  return { provider, model, generate, stream }
+  return checked({ provider, model, generate, stream })
 }
 
 /** Asks, and tells the member's health what came of it. An answer ends the visit only when it is whole. */

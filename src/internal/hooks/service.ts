@@ -16,6 +16,7 @@ import { replay } from "../call/answerStream.ts"
 import { type Decoded, withSource } from "../call/decodedFrom.ts"
 import { logFailure, nameOf } from "../call/logFailure.ts"
 import { withSpan } from "../call/telemetry.ts"
+import { checked } from "../call/validate.ts"
 import { scrub, type Scrubbed } from "./answer.ts"
 import { type Guard, type Made, type Outcome, type Patterns, provideUnder } from "./hook.ts"
 import type { Rule } from "./matcher.ts"
@@ -42,7 +43,7 @@ export const make = <R>(
           logFailure("the verdicts of hooks could not be handed over", cause)
         )
       )
-    return guarded(llm, new Guards(made, Math.max(1, window)), report)
+    return checked(guarded(llm, new Guards(made, Math.max(1, window)), report))
   })
 
 class Guards {

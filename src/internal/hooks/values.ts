@@ -3,6 +3,7 @@ import type { Options } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Prompt from "../../Prompt.ts"
 import { copyWith } from "../call/copyError.ts"
+import { asJsonObject } from "../json/values.ts"
 import { type Matches, Redactor, redactText, type Settings } from "./redactor.ts"
 
 /** Strings, keys and numbers of a JSON value; a number that matches becomes a string. */
@@ -133,20 +134,24 @@ export const redactOwn = (settings: Settings, part: Prompt.ProviderPart): Prompt
   return value === part.value ? part : { ...part, wire: "redacted", value }
 }
 
+/** What stands beside a text: it speaks of the text as it was. */
+interface Beside {
+  readonly providerMetadata?: Prompt.ProviderMetadata | undefined
+  readonly citations?: ReadonlyArray<Prompt.Citation> | undefined
+}
+
 /**
  * A part with other fields. What the provider keeps with a part vouches for what it said: it goes when that changes, or
  * when it has itself something to hide.
  */
-export const altered = <P extends { readonly providerMetadata?: Prompt.ProviderMetadata | undefined }>(
-  part: P,
-  fields: Partial<P>,
-  settings?: Settings
-): P => {
+export const altered = <P extends Beside>(part: P, fields: Partial<P>, settings?: Settings): P => {
   const isSame = Object.entries(fields).every(([name, value]) => part[name as keyof P] === value)
-  const metadata = part.providerMetadata
-  const isClean = metadata === undefined || settings === undefined || redactValue(settings, metadata) === metadata
+  const isClean = settings === undefined || [part.providerMetadata ?? {}, ...part.citations ?? []].every((beside) => {
+    const value = asJsonObject(beside)
+    return redactValue(settings, value) === value
+  })
   if (isSame && isClean) return part
-  const { providerMetadata: _dropped, ...rest } = { ...part, ...fields }
+  const { citations: _cited, providerMetadata: _dropped, ...rest } = { ...part, ...fields }
   // The same part without a field that may be absent.
   return rest as P
 }

@@ -155,13 +155,25 @@ export const readText = (
 /** What fails before a connection is there. */
 const unsent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"])
 
-const isUnsent = (error: HttpClientError.HttpClientError): boolean => {
-  let cause: unknown = error.cause
+const isUnsent = (error: HttpClientError.HttpClientError): boolean =>
+  causesOf(error).some(({ code }) => code !== undefined && unsent.has(code)) ||
+  (error._tag === "RequestError" && error.reason !== "Transport")
+
+interface Reason {
+  readonly code: string | undefined
+  readonly message: string
+}
+
+/** What lies under an error, as deep as clients wrap it. */
+const causesOf = ({ cause: first }: HttpClientError.HttpClientError): ReadonlyArray<Reason> => {
+  const causes: Array<Reason> = []
+  let cause: unknown = first
   for (let depth = 0; depth < 4 && cause instanceof Error; depth++) {
-    if ("code" in cause && typeof cause.code === "string" && unsent.has(cause.code)) return true
+    const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+    causes.push({ code, message: cause.message })
     cause = cause.cause
   }
-  return error._tag === "RequestError" && error.reason !== "Transport"
+  return causes
 }
 
 /** What comes of a body, as text: up to the limit, or to where it breaks. */
@@ -218,14 +230,8 @@ export const broken = (error: ReadError): HttpFailure =>
 
 // Only codes and messages of the underlying causes: the error itself prints the request with its headers.
 const describe = (error: HttpClientError.HttpClientError): string => {
-  const seen: Array<string> = []
-  let cause: unknown = error.cause
-  for (let depth = 0; depth < 4 && cause instanceof Error; depth++) {
-    const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
-    const text = [code, cause.message].filter((part) => part !== undefined && part !== "").join(" ")
-    if (text !== "" && !seen.includes(text)) seen.push(text)
-    cause = cause.cause
-  }
+  const said = causesOf(error).map(({ code, message }) => [code, message].filter(Boolean).join(" "))
+  const seen = [...new Set(said)].filter((text) => text !== "")
   return seen.length === 0 ? error.description ?? error.reason : seen.join(": ")
 }
 

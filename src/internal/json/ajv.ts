@@ -1,6 +1,7 @@
 /** JSON Schema validation with Ajv, loaded on first use and compiled once per schema. */
 import type { Issue } from "../../LLMError.ts"
 import type { JsonObject } from "../../Prompt.ts"
+import { unsound } from "../schema/sound.ts"
 
 export type Validate = (value: unknown) => ReadonlyArray<Issue>
 
@@ -14,6 +15,8 @@ export const validator = (schema: JsonObject): Promise<Validate> => {
 }
 
 const compile = async (schema: JsonObject): Promise<Validate> => {
+  const problem = unsound(schema)
+  if (problem !== undefined) throw new Error(`the schema ${problem}`)
   const draft7 = typeof schema["$schema"] === "string" && schema["$schema"].includes("draft-07")
   const [{ Ajv }, { Ajv2020 }, formats] = await Promise.all([
     import("ajv"),
@@ -24,8 +27,6 @@ const compile = async (schema: JsonObject): Promise<Validate> => {
   const ajv = draft7 ? new Ajv(options) : new Ajv2020(options)
   formats.default.default(ajv)
   const check = ajv.compile(schema)
-  // Its checks answer with promises, which are no verdict.
-  if ("$async" in check) throw new Error("asynchronous schemas ($async) are not supported")
   return (value) =>
     check(value) ? [] : (check.errors ?? []).map((error) => ({
       path: error.instancePath.split("/").slice(1).map((step) => {

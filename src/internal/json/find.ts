@@ -5,6 +5,7 @@
  */
 import * as Arr from "effect/Array"
 import type { JsonValue } from "../../Prompt.ts"
+import { withoutReasoning } from "./reasoning.ts"
 import { isTooDeep, maxDepth } from "./values.ts"
 
 export type Found =
@@ -60,28 +61,6 @@ function* candidates(text: string): Generator<string> {
   for (const fence of Arr.reverse(fences.filter((fence) => !isJson(fence)))) yield fence.content.trim()
   for (const [start, end] of Arr.reverse(rangesOf(text))) yield text.slice(start, end)
 }
-
-// ── reasoning ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const reasoningTags: ReadonlyArray<string> = ["think", "thinking", "thought", "reasoning"]
-
-/** Without the reasoning at its head. Some templates leave the tag out that opens it. */
-const withoutReasoning = (text: string): string => {
-  let rest = text
-  for (let tag = tagAt(rest); tag !== undefined; tag = tagAt(rest)) {
-    const end = rest.indexOf(`</${tag}>`)
-    if (end < 0) return rest
-    rest = rest.slice(end + tag.length + 3).trimStart()
-  }
-  if (rest !== text) return rest
-  for (const tag of reasoningTags) {
-    const end = rest.lastIndexOf(`</${tag}>`)
-    if (end >= 0 && !rest.includes(`<${tag}>`)) return rest.slice(end + tag.length + 3).trimStart()
-  }
-  return rest
-}
-
-const tagAt = (text: string): string | undefined => reasoningTags.find((tag) => text.startsWith(`<${tag}>`))
 
 // ── fences ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,5 +1,6 @@
 /** A price list behind an address: fetched, checked, and kept as long as nothing better comes. */
 import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,8 +9,11 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Jump, Price, RemoteOptions, Status } from "../../Pricing.ts"
 import { prepare } from "../http/client.ts"
+import { decoded } from "../http/contentEncoding.ts"
+import { HttpFailure } from "../http/failure.ts"
 
 export interface Source {
   readonly prices: () => ReadonlyMap<string, Price> | undefined
@@ -93,14 +97,17 @@ export const start = (
 const fetchList = (client: HttpClient.HttpClient, options: RemoteOptions): Effect.Effect<List, string> =>
   Effect.gen(function*() {
     const text = yield* client.get(options.url).pipe(
-      Effect.flatMap((response) => response.text),
+      Effect.flatMap(read),
       Effect.timeoutOption(options.timeout ?? "10 seconds"),
       Effect.mapError((error) =>
-        error._tag === "ResponseError" ? `HTTP ${error.response.status} (${error.reason})` : error.reason
+        error._tag === "HttpFailure"
+          ? error.description
+          : error._tag === "ResponseError"
+          ? `HTTP ${error.response.status} (${error.reason})`
+          : error.reason
       )
     )
     if (Option.isNone(text)) return yield* Effect.fail("it took too long")
-    if (text.value.length > maxBytes) return yield* Effect.fail("the list is too large")
     const document = yield* Effect.mapError(Schema.decode(Document)(text.value), describe)
     const prices = new Map(Object.entries(document.prices).map(([name, price]) => [name.toLowerCase(), price]))
     if (prices.size === 0) return yield* Effect.fail("the list is empty")
@@ -109,6 +116,23 @@ const fetchList = (client: HttpClient.HttpClient, options: RemoteOptions): Effec
       prices,
       at: yield* Clock.currentTimeMillis
     }
+  })
+
+/** Hosts of files may compress them unasked. */
+const read = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.suspend(() => {
+    const decoder = new TextDecoder()
+    let text = ""
+    let bytes = 0
+    const all = Stream.runForEachChunk(decoded(response.stream, response.headers["content-encoding"]), (parts) => {
+      for (const part of parts) {
+        bytes += part.length
+        if (bytes > maxBytes) return Effect.fail(new HttpFailure("too-large", "the list is too large"))
+        text += decoder.decode(part, { stream: true })
+      }
+      return Effect.void
+    })
+    return Effect.map(all, () => text + decoder.decode())
   })
 
 const describe = (error: ParseResult.ParseError): string => {

@@ -98,12 +98,16 @@ const telling: ReadonlyArray<string> = [
 /** Those of them that hold a schema. */
 const inner: ReadonlyArray<string> = ["propertyNames", "not", "contentSchema"]
 
+/** Where references are written out, a schema of few lines may become one that nobody takes. */
+const mostSteps = 100_000
+
 class Lowering {
   private readonly root: JsonObject
   private readonly dialect: Dialect
   /** Definitions in use: name in the document → what is sent. */
   private readonly used = new Map<string, { readonly name: string; schema: JsonValue }>()
   private readonly open = new Set<string>()
+  private steps = 0
 
   constructor(root: JsonObject, dialect: Dialect) {
     this.root = root
@@ -115,6 +119,7 @@ class Lowering {
   }
 
   lower(node: JsonValue): JsonValue {
+    if (++this.steps > mostSteps) throw new Unsayable()
     if (node === true) return this.anything({})
     if (!isJsonObject(node)) throw new Unsayable()
     const { $ref, ...beside } = node

@@ -12,6 +12,7 @@ import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { liveClock } from "../../internal/call/runtime.ts"
+import { withSpan } from "../../internal/call/telemetry.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
 import type { Delivery } from "./delivery.ts"
 import { GroupCommit } from "./groupCommit.ts"
@@ -68,6 +69,10 @@ const grace = 2
 /** Of the time to close, for the sink; the rest is for the spool. */
 const shareOfSink = 0.7
 const leastForSpool = 250
+
+/** Work for many calls at once: a trace of its own, under none of theirs. */
+const spanned = <A, E, R>(name: string, rows: number, work: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  withSpan(name, () => ({ root: true, attributes: { "effect_majordomo.logging.rows": rows } }), work)
 
 // A program that ends is waited for.
 const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput) =>
@@ -251,8 +256,12 @@ export class Pipeline {
       if (this.loadable) yield* this.reload
       const items = this.front.slice(0, this.settings.batchSize)
       if (items.length === 0) return
-      yield* this.settings.delivery.storeBodies(items)
-      const outcome = yield* Effect.either(this.settings.delivery.write(items, this.failures))
+      const { delivery } = this.settings
+      const outcome = yield* spanned(
+        "Logging.write",
+        items.length,
+        () => Effect.zipRight(delivery.storeBodies(items), Effect.either(delivery.write(items, this.failures)))
+      )
       if (outcome._tag === "Right") return yield* this.wrote(items, outcome.right)
       if (this.failures === 0) yield* Effect.logWarning(outcome.left.message)
       this.failures++
@@ -265,7 +274,10 @@ export class Pipeline {
   }
 
   private get reload(): Effect.Effect<void> {
-    return Effect.map(this.settings.spool?.load ?? Effect.succeed(undefined), (loaded) => {
+    const { spool } = this.settings
+    if (spool === undefined) return Effect.void
+    const load = spanned("Logging.replay", spool.waiting, () => spool.load)
+    return Effect.map(load, (loaded) => {
       if (loaded === undefined) return
       for (const { bodies, entry } of loaded.records) {
         const length = (bodies?.request.length ?? 0) + (bodies?.response?.length ?? 0)

@@ -30,7 +30,8 @@ export type Configurable<O> = {
   readonly [K in keyof O]: O[K] | Config.Config<Exclude<O[K], undefined>>
 }
 
-export interface Spec<S> {
+/** What a host is: its address, key and wire. With a model of it, it is a driver. */
+export interface Preset<S> {
   readonly provider: string
   readonly wire: Wire<S>
   readonly baseUrl: string
@@ -50,34 +51,34 @@ export interface Spec<S> {
 export const bearer = (key: string): Readonly<Record<string, string>> => ({ authorization: `Bearer ${key}` })
 
 export const make = <S>(
-  spec: Spec<S>,
+  preset: Preset<S>,
   options: Options
 ): Effect.Effect<LLM.Service, ConfigurationError, HttpClient.HttpClient> =>
   Effect.gen(function*() {
     const fail = (description: string, variable?: string) =>
-      new ConfigurationError({ provider: spec.provider, description, variable })
+      new ConfigurationError({ provider: preset.provider, description, variable })
     if (options.model.trim() === "") return yield* fail("no model is named; give options.model")
-    const base = endpoint.parseBase(options.baseUrl ?? spec.baseUrl, spec.prefix)
+    const base = endpoint.parseBase(options.baseUrl ?? preset.baseUrl, preset.prefix)
     if (base._tag === "Invalid") return yield* fail(base.message)
-    const key = yield* findKey(spec, options)
+    const key = yield* findKey(preset, options)
     const auth = Option.match(key, {
       onNone: () => ({}),
       onSome: (value) =>
         Object.fromEntries(
-          Object.entries(spec.auth(Redacted.value(value))).map(([name, header]) => [name, Redacted.make(header)])
+          Object.entries(preset.auth(Redacted.value(value))).map(([name, header]) => [name, Redacted.make(header)])
         )
     })
     return yield* LLM.make(
       {
-        provider: spec.provider,
+        provider: preset.provider,
         model: options.model,
-        wire: spec.wire,
-        url: (stream) => endpoint.join(base.url, spec.path(options.model, stream)),
+        wire: preset.wire,
+        url: (stream) => endpoint.join(base.url, preset.path(options.model, stream)),
         auth,
         key: yield* keyFacts(key, options.apiKeyAlias),
-        prices: spec.prices,
-        headers: spec.headers ?? {},
-        gatewayHeaders: spec.gatewayHeaders
+        prices: preset.prices,
+        headers: preset.headers ?? {},
+        gatewayHeaders: preset.gatewayHeaders
       },
       options
     )
@@ -94,17 +95,17 @@ const keyFacts = (key: Option.Option<Redacted.Redacted>, alias: string | undefin
   })
 
 const findKey = <S>(
-  spec: Spec<S>,
+  preset: Preset<S>,
   options: Options
 ): Effect.Effect<Option.Option<Redacted.Redacted>, ConfigurationError> =>
   Effect.gen(function*() {
     if (options.apiKey !== undefined) {
       if (Redacted.value(options.apiKey).trim() === "") {
-        return yield* new ConfigurationError({ provider: spec.provider, description: "the API key is empty" })
+        return yield* new ConfigurationError({ provider: preset.provider, description: "the API key is empty" })
       }
       return Option.some(Redacted.make(Redacted.value(options.apiKey).trim()))
     }
-    for (const variable of spec.keyVariables) {
+    for (const variable of preset.keyVariables) {
       const found = yield* Effect.either(Config.redacted(variable))
       if (Either.isRight(found) && Redacted.value(found.right).trim() !== "") {
         return Option.some(Redacted.make(Redacted.value(found.right).trim()))
@@ -113,19 +114,19 @@ const findKey = <S>(
     // A gateway may hold the provider's key itself.
     const viaGateway = options.defaultHeaders !== undefined &&
       lowerCased(options.defaultHeaders)["x-majordomo-key"] !== undefined
-    const [variable] = spec.keyVariables
-    if (spec.keyOptional === true || variable === undefined || viaGateway) return Option.none()
+    const [variable] = preset.keyVariables
+    if (preset.keyOptional === true || variable === undefined || viaGateway) return Option.none()
     return yield* new ConfigurationError({
-      provider: spec.provider,
+      provider: preset.provider,
       variable,
-      description: `no API key: set ${spec.keyVariables.join(" or ")}, or give options.apiKey`
+      description: `no API key: set ${preset.keyVariables.join(" or ")}, or give options.apiKey`
     })
   })
 
 export const layer = <S>(
-  spec: Spec<S>,
+  preset: Preset<S>,
   options: Options
-): Layer.Layer<LLM.LLM, ConfigurationError, HttpClient.HttpClient> => Layer.effect(LLM.LLM, make(spec, options))
+): Layer.Layer<LLM.LLM, ConfigurationError, HttpClient.HttpClient> => Layer.effect(LLM.LLM, make(preset, options))
 
 /** The options with everything that is a `Config` read. */
 export const readConfig = <O extends object>(options: Configurable<O>): Effect.Effect<O, ConfigError.ConfigError> =>

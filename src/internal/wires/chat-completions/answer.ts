@@ -20,6 +20,7 @@ import {
   type Loose
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { citationOf, Citations } from "../citation.ts"
 import { objectOf } from "../events.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
@@ -27,7 +28,9 @@ import * as toolCalls from "./toolCalls.ts"
 
 export { type Quirks, reasoningEffort } from "./request.ts"
 
-export type State = toolCalls.ToolCalls
+export interface State extends toolCalls.ToolCalls {
+  readonly citations: Citations
+}
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -35,7 +38,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: toolCalls.make,
+  initial: () => ({ ...toolCalls.make(), citations: new Citations() }),
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body) =>
@@ -48,6 +51,7 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
   const message = choice["message"]
   if (isObject(message)) {
     readDelta(message, completion, call)
+    readCitations(new Citations(), message, body, completion)
     toolCalls.readWhole(toolItems(message), completion)
     readFinish(choice, completion)
     completion.done = true
@@ -74,6 +78,7 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
     const delta = choice["delta"] ?? choice["message"]
     if (isObject(delta)) {
       readDelta(delta, completion, call)
+      readCitations(state.citations, delta, chunk, completion)
       toolCalls.readPieces(state, toolItems(delta), completion, call)
     }
     readFinish(choice, completion)
@@ -159,6 +164,18 @@ const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   else if (content !== undefined && content !== null) completion.text("text", asText(content))
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
+}
+
+/** OpenAI and OpenRouter annotate the message; Perplexity and xAI list pages beside it, with every chunk. */
+const readCitations = (known: Citations, message: Loose, body: Loose, completion: Completion): void => {
+  const annotations = asArray(message["annotations"]).map((item) => asObject(asObject(item)["url_citation"]))
+  const results = asArray(body["search_results"])
+  const pages = annotations.length > 0 ? annotations : results.length > 0 ? results : asArray(body["citations"])
+  for (const page of pages) {
+    const { content, end_index: end, start_index: start, title, url } = isObject(page) ? page : { url: page }
+    known.add(citationOf({ url, title, text: content, start, end }))
+  }
+  if (pages.length > 0) completion.cite("text", () => known.all)
 }
 
 /** Mistral: text and thinking as a list of pieces. */

@@ -1,5 +1,5 @@
 /** Cohere's chat wire, version 2. Source: docs.cohere.com/reference/chat, recorded traffic, 2026-11. */
-import { type JsonObject, type JsonValue } from "../../../Prompt.ts"
+import type { Citation, JsonObject, JsonValue } from "../../../Prompt.ts"
 import type { FinishReason } from "../../../Response.ts"
 import type { Completion } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
@@ -17,6 +17,7 @@ import {
   type Loose
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { citationOf } from "../citation.ts"
 import { objectOf } from "../events.ts"
 import { lower, name } from "./request.ts"
 
@@ -133,7 +134,20 @@ const indexOf = (citation: unknown): number => asNumber(asObject(citation)["cont
 
 const readCitations = (index: number, citations: ReadonlyArray<JsonValue>, completion: Completion): void => {
   const metadata: { readonly [wire: string]: JsonObject } = { [name]: { citations } }
-  if (citations.length > 0 && completion.textOf(index) !== "") completion.metadata(index, "text", metadata)
+  if (citations.length === 0 || completion.textOf(index) === "") return
+  completion.metadata(index, "text", metadata)
+  completion.cite(index, () => citations.flatMap(citationsOf))
+}
+
+/** One for each source of the passage. */
+const citationsOf = (item: JsonValue): ReadonlyArray<Citation> => {
+  const { end, sources, start } = asObject(item)
+  const found = asArray(sources).map((source) => {
+    const { document, id } = asObject(source)
+    const { snippet, text, title, url } = asObject(document)
+    return citationOf({ url, title, text: snippet ?? text, source: id, start, end })
+  })
+  return found.length > 0 ? found : [citationOf({ start, end })]
 }
 
 const readToolCall = (key: string, call: Loose, completion: Completion): void => {

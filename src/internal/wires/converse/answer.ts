@@ -1,5 +1,5 @@
 /** Amazon Bedrock's Converse wire. Source: docs.aws.amazon.com/bedrock, Converse, recorded traffic, 2026-11. */
-import { type JsonObject } from "../../../Prompt.ts"
+import type { JsonObject, JsonValue } from "../../../Prompt.ts"
 import type { FinishReason } from "../../../Response.ts"
 import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
@@ -18,6 +18,7 @@ import {
   parse
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { citationOf } from "../citation.ts"
 import { objectOf } from "../events.ts"
 import { name } from "./messages.ts"
 import { lower, type Quirks } from "./request.ts"
@@ -30,7 +31,10 @@ interface OpenBlock {
   readonly results: Array<JsonObject>
 }
 
-export type State = Map<number, OpenBlock>
+export interface State {
+  readonly blocks: Map<number, OpenBlock>
+  readonly citations: Map<number, Array<JsonObject>>
+}
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -38,7 +42,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.anthropicConstrained,
   lower: (call) => lower(call, quirks),
   read: (body, completion) => read(body, completion),
-  initial: () => new Map(),
+  initial: () => ({ blocks: new Map(), citations: new Map() }),
   step: (state, event, completion) => step(state, event, completion),
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body, headers) => readError(body, headers),
@@ -98,10 +102,32 @@ const readBlock = (index: number, block: JsonObject, completion: Completion): vo
     for (const item of asArray(citationsContent["content"])) {
       completion.text(index, asText(asObject(item)["text"]))
     }
+    readCitations(index, asArray(citationsContent["citations"]).map(asJsonObject), completion)
     return
   }
   // A hosted tool, a picture: only this wire knows what to do with it.
   if (Object.keys(block).length > 0) completion.provider(name, block)
+}
+
+/** As they came they go back on the next turn. A place in them is one in the document, not in the answer. */
+const readCitations = (index: number, citations: ReadonlyArray<JsonObject>, completion: Completion): void => {
+  if (citations.length === 0 || completion.textOf(index) === "") return
+  const kept: { readonly [wire: string]: { readonly citations: JsonValue } } = { [name]: { citations } }
+  completion.metadata(index, "text", kept)
+  completion.cite(
+    index,
+    () =>
+      citations.map(({ location, source, sourceContent, title }) => {
+        const places = Object.values(asObject(location)).map(asObject)
+        const document = places.map((place) => place["documentIndex"]).find((at) => at !== undefined)
+        return citationOf({
+          url: asObject(asObject(location)["web"])["url"],
+          title,
+          text: asArray(sourceContent).map((item) => asText(asObject(item)["text"])).join(""),
+          source: source ?? (document === undefined ? undefined : String(document))
+        })
+      })
+  )
 }
 
 const readReasoning = (index: number, content: Loose, completion: Completion): void => {
@@ -121,15 +147,20 @@ const startBlock = (state: State, index: number, start: Loose, completion: Compl
     return completion.toolCall(index, { id: asString(toolUse["toolUseId"]), name: asString(toolUse["name"]) })
   }
   if (isObject(toolUse)) {
-    state.set(index, { kind: "toolUse", start: asJsonObject(toolUse), input: "", results: [] })
+    state.blocks.set(index, { kind: "toolUse", start: asJsonObject(toolUse), input: "", results: [] })
   } else if (isObject(toolResult)) {
-    state.set(index, { kind: "toolResult", start: asJsonObject(toolResult), input: "", results: [] })
+    state.blocks.set(index, { kind: "toolResult", start: asJsonObject(toolResult), input: "", results: [] })
   }
 }
 
 const readDelta = (state: State, index: number, delta: Loose, completion: Completion): void => {
-  const { reasoningContent, text, toolResult, toolUse } = delta
-  const block = state.get(index)
+  const { citation, reasoningContent, text, toolResult, toolUse } = delta
+  const block = state.blocks.get(index)
+  if (isObject(citation)) {
+    const known = state.citations.get(index)
+    if (known === undefined) state.citations.set(index, [asJsonObject(citation)])
+    else known.push(asJsonObject(citation))
+  }
   if (text !== undefined && text !== null) completion.text(index, asText(text))
   else if (isObject(reasoningContent)) readReasoning(index, reasoningContent, completion)
   else if (isObject(toolUse)) {
@@ -139,8 +170,9 @@ const readDelta = (state: State, index: number, delta: Loose, completion: Comple
 }
 
 const stopBlock = (state: State, index: number, completion: Completion): void => {
-  const block = state.get(index)
-  state.delete(index)
+  const block = state.blocks.get(index)
+  state.blocks.delete(index)
+  readCitations(index, state.citations.get(index) ?? [], completion)
   completion.close(index)
   if (block === undefined) return
   completion.provider(name, {

@@ -1,5 +1,5 @@
 /** A conversation as Converse takes it: turns, and what is in them. */
-import type { FilePart, ImagePart, JsonObject, Message, ToolResultPart } from "../../../Prompt.ts"
+import type { FilePart, ImagePart, JsonObject, Message, TextPart, ToolResultPart } from "../../../Prompt.ts"
 import type { Call } from "../../call/driver.ts"
 import type { Loose } from "../../json/values.ts"
 import * as capabilities from "../../models/capabilities.ts"
@@ -49,7 +49,7 @@ const lowerContent = (
     const cached = "cache" in part && part.cache !== undefined ? [cachePoint(part.cache)] : []
     switch (part.type) {
       case "text":
-        return [...lowerText(part.text), ...cached]
+        return [...lowerCited(part), ...cached]
       case "image":
       case "file":
         return [lowerMedia(part, call, nameOf), ...cached]
@@ -67,6 +67,14 @@ const lowerContent = (
 
 // Blank text is rejected.
 const lowerText = (text: string): ReadonlyArray<Loose> => text.trim() === "" ? [] : [{ text }]
+
+/** What an answer of this wire has cited goes back as it came. */
+const lowerCited = (part: TextPart): ReadonlyArray<Loose> => {
+  const citations = metadataOf(part, name)?.["citations"]
+  return Array.isArray(citations) && part.text.trim() !== ""
+    ? [{ citationsContent: { content: [{ text: part.text }], citations } }]
+    : lowerText(part.text)
+}
 
 // Ids that other providers made may have characters this wire rejects.
 const toolId = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, "_").slice(-64)

@@ -2,13 +2,14 @@
  * Google's generateContent wire, as Gemini and Vertex speak it. Source: ai.google.dev/api/generate-content, recorded
  * traffic, 2026-11.
  */
-import type { JsonObject } from "../../../Prompt.ts"
+import type { Citation, JsonObject } from "../../../Prompt.ts"
 import type { FinishReason } from "../../../Response.ts"
 import type { Completion, ErrorFacts } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
 import { readErrorBody, retryInfoOf } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
 import { asArray, asCount, asJsonObject, asObject, asString, asText, isObject, type Loose } from "../../json/values.ts"
+import { citationOf } from "../citation.ts"
 import { objectOf } from "../events.ts"
 import { lower, name } from "./request.ts"
 
@@ -16,6 +17,11 @@ export interface State {
   /** Text and reasoning alternate; each run of one kind is a block. */
   block: number
   kind: "text" | "reasoning" | "other"
+  /** The last block of text. */
+  answer: number | undefined
+  /** What was said of its sources; later words replace earlier ones. */
+  grounding: Loose
+  sources: Loose
 }
 
 export const wire: Wire<State> = {
@@ -36,7 +42,7 @@ export const wire: Wire<State> = {
   readError: (body) => readError(body)
 }
 
-const initial = (): State => ({ block: 0, kind: "other" })
+const initial = (): State => ({ block: 0, kind: "other", answer: undefined, grounding: {}, sources: {} })
 
 const readError = (body: unknown): ErrorFacts | undefined => {
   const first: unknown = Array.isArray(body) ? body[0] : body
@@ -75,6 +81,7 @@ const readChunk = (state: State, chunk: Loose, completion: Completion): void => 
   if (asArray(grounding["webSearchQueries"]).length > 0 || asArray(grounding["groundingChunks"]).length > 0) {
     completion.webSearches = 1
   }
+  readCitations(state, candidate, completion)
   readFinish(candidate, completion)
 }
 
@@ -105,12 +112,70 @@ const readPart = (state: State, part: JsonObject, completion: Completion): void 
       state.block++
     }
     if (kind === "reasoning") completion.reasoning(state.block, written, { [name]: { ...metadata?.[name] } })
-    else completion.text(state.block, written, metadata)
+    else {
+      state.answer = state.block
+      completion.text(state.block, written, metadata)
+    }
     return
   }
   // Code, its result, a picture: only this wire knows what to do with them.
   state.kind = "other"
   if (Object.keys(part).length > 0) completion.provider(name, part)
+}
+
+/** They come with the last of the text. */
+const readCitations = (state: State, candidate: Loose, completion: Completion): void => {
+  const { citationMetadata, groundingMetadata } = candidate
+  if (!isObject(citationMetadata) && !isObject(groundingMetadata)) return
+  state.grounding = { ...state.grounding, ...asObject(groundingMetadata) }
+  state.sources = { ...state.sources, ...asObject(citationMetadata) }
+  if (state.answer !== undefined) completion.cite(state.answer, (text) => citationsOf(state, text))
+}
+
+/** Places are counted in bytes; one that is not where its words are is left out. */
+const citationsOf = ({ grounding, sources }: State, answer: string): ReadonlyArray<Citation> => {
+  const bytes = new TextEncoder().encode(answer)
+  const words = new TextDecoder()
+  const at = characterAt(bytes)
+  const chunks = asArray(grounding["groundingChunks"]).map((chunk) => {
+    const { retrievedContext, web } = asObject(chunk)
+    return { ...asObject(retrievedContext), ...asObject(web) } as Loose
+  })
+  const citations: Array<Citation> = []
+  for (const support of asArray(grounding["groundingSupports"])) {
+    const { groundingChunkIndices, segment } = asObject(support)
+    const { endIndex: end, startIndex, text } = asObject(segment)
+    const start = startIndex ?? 0
+    const isThere = typeof start === "number" && typeof end === "number" &&
+      words.decode(bytes.subarray(start, end)) === text
+    for (const index of asArray(groundingChunkIndices)) {
+      const { text, title, uri: url } = asObject(chunks[asCount(index) ?? -1])
+      citations.push(citationOf({ url, title, text, ...(isThere ? { start: at(start), end: at(end) } : {}) }))
+    }
+  }
+  if (citations.length === 0) {
+    citations.push(...chunks.map(({ text, title, uri }) => citationOf({ url: uri, title, text })))
+  }
+  const { citationSources, citations: listed } = sources
+  for (const item of asArray(listed ?? citationSources)) {
+    const { endIndex, startIndex, title, uri } = asObject(item)
+    const [start, end] = [asCount(startIndex ?? 0), asCount(endIndex)]
+    citations.push(citationOf({ url: uri, title, start: start && at(start), end: end && at(end) }))
+  }
+  return citations
+}
+
+/** From a place in UTF-8 to one in the text. */
+const characterAt = (bytes: Uint8Array) => {
+  const places = new Uint32Array(bytes.length + 1)
+  let characters = 0
+  for (const [i, byte] of bytes.entries()) {
+    places[i] = characters
+    // A character begins; those of four bytes are two units of the text.
+    if ((byte & 0xc0) !== 0x80) characters += byte >= 0xf0 ? 2 : 1
+  }
+  places[bytes.length] = characters
+  return (place: number): number | undefined => places[place]
 }
 
 const readUsage = (usage: Loose, completion: Completion): void => {

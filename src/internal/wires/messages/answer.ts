@@ -1,7 +1,7 @@
 /**
  * Anthropic's Messages wire. Source: platform.claude.com/docs/en/api/messages, recorded traffic, 2026-11.
  */
-import type { JsonObject } from "../../../Prompt.ts"
+import type { JsonObject, JsonValue } from "../../../Prompt.ts"
 import type { FinishReason } from "../../../Response.ts"
 import type { Completion } from "../../call/completion.ts"
 import type { Wire } from "../../call/driver.ts"
@@ -20,6 +20,7 @@ import {
   parse
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { citationOf } from "../citation.ts"
 import { objectOf } from "../events.ts"
 import { lower, name, type Quirks } from "./request.ts"
 
@@ -29,6 +30,7 @@ interface OpenBlock {
   readonly type: string
   readonly start: JsonObject
   input: string
+  readonly citations: Array<JsonObject>
 }
 
 export interface State {
@@ -53,6 +55,7 @@ const read = (body: Loose, completion: Completion): void => {
   for (const [i, item] of asArray(body["content"]).entries()) {
     const block = asJsonObject(item)
     readBlock(i, block, completion)
+    readCitations(i, asArray(block["citations"]).map(asJsonObject), completion)
     completion.close(i)
   }
   readUsage(asObject(body["usage"]), completion)
@@ -128,7 +131,7 @@ const startBlock = (state: State, data: Loose, completion: Completion): void => 
   const index = asNumber(data["index"]) ?? 0
   const block = asJsonObject(data["content_block"])
   const type = asString(block["type"]) ?? ""
-  state.blocks.set(index, { type, start: block, input: "" })
+  state.blocks.set(index, { type, start: block, input: "", citations: asArray(block["citations"]).map(asJsonObject) })
   // A block of a kind we do not know is complete only when it stops.
   if (type === "text" || type === "thinking" || type === "redacted_thinking" || type === "tool_use") {
     readBlock(index, block, completion)
@@ -146,6 +149,9 @@ const readDelta = (state: State, data: Loose, completion: Completion): void => {
       return completion.reasoning(index, asText(delta["thinking"]))
     case "signature_delta":
       return completion.metadata(index, "reasoning", { [name]: { signature: asString(delta["signature"]) ?? "" } })
+    case "citations_delta":
+      block?.citations.push(asJsonObject(delta["citation"]))
+      return
     case "input_json_delta": {
       const json = delta["partial_json"]
       if (block === undefined || block.type === "tool_use") completion.toolArguments(index, json)
@@ -157,10 +163,31 @@ const readDelta = (state: State, data: Loose, completion: Completion): void => {
 const stopBlock = (state: State, index: number, completion: Completion): void => {
   const block = state.blocks.get(index)
   state.blocks.delete(index)
+  if (block !== undefined) readCitations(index, block.citations, completion)
   completion.close(index)
   if (block === undefined || ["text", "thinking", "redacted_thinking", "tool_use"].includes(block.type)) return
   const input = parse(block.input)
   completion.provider(name, isObject(input) ? { ...block.start, input: asJsonObject(input) } : block.start)
+}
+
+/** As they came they go back on the next turn. A place in them is one in the document, not in the answer. */
+const readCitations = (index: number, citations: ReadonlyArray<JsonObject>, completion: Completion): void => {
+  if (citations.length === 0 || completion.textOf(index) === "") return
+  const kept: { readonly [wire: string]: { readonly citations: JsonValue } } = { [name]: { citations } }
+  completion.metadata(index, "text", kept)
+  completion.cite(
+    index,
+    () =>
+      citations.map((item) => {
+        const { cited_text: text, document_index: document, document_title: title, file_id: file, source, url } = item
+        return citationOf({
+          url,
+          title: title ?? item["title"],
+          text,
+          source: file ?? source ?? (document === undefined ? undefined : String(document))
+        })
+      })
+  )
 }
 
 /** The input side comes at the start, the output side at the end; later counts replace earlier ones. */

@@ -196,7 +196,7 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
     const cached = "cache" in part && part.cache !== undefined ? cacheControl(part.cache) : {}
     switch (part.type) {
       case "text":
-        return part.text === "" ? [] : [{ type: "text", text: part.text, ...cached }]
+        return part.text === "" ? [] : [{ type: "text", text: part.text, ...citationsOf(part), ...cached }]
       case "image":
         return [{ ...lowerImage(part, call), ...cached }]
       case "file":
@@ -221,6 +221,12 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
         return isOwn(part, name, call.provider) ? [part.value] : []
     }
   })
+}
+
+/** What an answer of this wire has cited, as it came. */
+const citationsOf = (part: TextPart): Loose => {
+  const citations = metadataOf(part, name)?.["citations"]
+  return Array.isArray(citations) ? { citations } : {}
 }
 
 // Ids that other providers made may have characters this wire rejects.

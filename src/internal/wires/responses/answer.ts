@@ -18,6 +18,7 @@ import {
   type Loose
 } from "../../json/values.ts"
 import * as dialect from "../../schema/dialect.ts"
+import { citationOf, Citations } from "../citation.ts"
 import { objectOf } from "../events.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import * as items from "./items.ts"
@@ -25,7 +26,10 @@ import { lower, name, type Quirks } from "./request.ts"
 
 export type { Quirks } from "./request.ts"
 
-export type State = items.Items
+export interface State extends items.Items {
+  /** By the key of their text. */
+  readonly citations: Map<string, Citations>
+}
 
 export const wire = (quirks: Quirks): Wire<State> => ({
   name,
@@ -33,11 +37,13 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: items.make,
+  initial,
   step,
   isComplete: (completion) => completion.done,
   readError
 })
+
+const initial = (): State => ({ ...items.make(), citations: new Map() })
 
 const readError = (body: unknown): ErrorFacts | undefined => {
   if (isObject(body) && Array.isArray(body["output"]) && !isObject(body["error"])) return undefined
@@ -46,7 +52,7 @@ const readError = (body: unknown): ErrorFacts | undefined => {
 
 const read = (body: Loose, completion: Completion, call: Call): void => {
   for (const [i, item] of asArray(body["output"]).entries()) {
-    readItem(items.make(), String(i), asJsonObject(item), completion, call)
+    readItem(initial(), String(i), asJsonObject(item), completion, call)
   }
   readResponse(body, completion)
   if (Array.isArray(body["output"])) completion.done = true
@@ -69,6 +75,12 @@ const readItem = (
         if (part["type"] === "refusal") {
           completion.refusal = (completion.refusal ?? "") + (asString(part["refusal"]) ?? "")
         } else completion.text(key, asText(part["text"]))
+      }
+      let before = 0
+      for (const content of asArray(item["content"])) {
+        const { annotations, text } = asObject(content)
+        for (const annotation of asArray(annotations)) cite(state, key, asObject(annotation), before, completion)
+        before += asText(text).length
       }
       if (phase !== undefined) completion.metadata(key, "text", { [name]: { phase } })
       return completion.close(key)
@@ -98,6 +110,24 @@ const readItem = (
   }
 }
 
+/** The parts of a message are one text: places in a later one begin where the earlier ones end. */
+const cite = (state: State, key: string, annotation: Loose, before: number, completion: Completion): void => {
+  const { end_index: end, file_id: file, filename, start_index: start, title, url } = annotation
+  let citations = state.citations.get(key)
+  if (citations === undefined) {
+    const found = citations = new Citations()
+    state.citations.set(key, found)
+    completion.cite(key, () => found.all)
+  }
+  citations.add(citationOf({
+    url,
+    title: title ?? filename,
+    source: file,
+    start: asNumber(start) === undefined ? undefined : Number(start) + before,
+    end: asNumber(end) === undefined ? undefined : Number(end) + before
+  }))
+}
+
 /** Opening a page or looking in one is not billed. */
 const isSearch = (item: JsonObject): boolean => (asString(asObject(item["action"])["type"]) ?? "search") === "search"
 
@@ -124,6 +154,10 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
   switch (type) {
     case "response.output_text.delta":
       return completion.text(items.open(state, "text", output), delta)
+    case "response.output_text.annotation.added":
+      // The whole item repeats it, and says where its text begins.
+      if ((asNumber(data["content_index"]) ?? 0) > 0) return
+      return cite(state, items.open(state, "text", output), asObject(data["annotation"]), 0, completion)
     case "response.reasoning_summary_text.delta":
     case "response.reasoning_text.delta":
       return completion.reasoning(items.open(state, "reasoning", output), delta)
