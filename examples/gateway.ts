@@ -1,36 +1,50 @@
-/** Requests through a gateway: a base URL, headers with precedence, labels that say who a call is for. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+/** A gateway in this process: a request goes through it, and its row says who asked, what it took, and what it cost. */
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Redacted } from "effect"
-import { Anthropic, LLM, Metadata, OpenAI } from "effect-majordomo"
+import { Logging } from "effect-majordomo"
+import * as ApiKeys from "effect-majordomo/gateway/ApiKeys"
+import * as Gateway from "effect-majordomo/gateway/Gateway"
+import * as LogReader from "effect-majordomo/logging/LogReader"
 import { FakeProvider } from "effect-majordomo/testing"
-
-const ask = (prompt: string) => LLM.generateText({ prompt, extraHeaders: { "X-Request-Id": "42" } })
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 
 const program = Effect.gen(function*() {
-  // Stands for the gateway; in production: MAJORDOMO_GATEWAY_URL and MAJORDOMO_API_KEY.
-  const gateway = yield* FakeProvider.make()
-  const headers = Metadata.buildExtraHeaders({ feature: "search", userId: "ada" }, {
-    key: Redacted.make("mdm_sk_demo")
-  })
-  const common = { baseUrl: gateway.url, defaultHeaders: headers, apiKey: Redacted.make("no-key-needed") }
+  const { url } = yield* Gateway.Gateway
+  const keys = yield* ApiKeys.ApiKeys
+  const { secret } = yield* keys.create({ name: "search-team", models: ["gpt-4.1*"] })
 
-  // One address serves every provider: each adds its own path.
-  for (
-    const layer of [
-      Anthropic.layer({ ...common, model: "claude-sonnet-5" }),
-      OpenAI.layer({ ...common, model: "gpt-4.1-mini" })
-    ]
-  ) {
-    yield* ask("Hello").pipe(
-      LLM.withHeaders({ "X-Majordomo-Step": "greeting" }),
-      LLM.withMetadata({ feature: "search" }),
-      Effect.provide(layer.pipe(Layer.provide(NodeHttpClient.layerUndici)))
-    )
-  }
-  for (const { headers, path } of yield* gateway.requests) {
-    const shown = Object.entries(headers).filter(([name]) => /^x-(majordomo-(?!key)|request)/.test(name))
-    yield* Console.log(path, Object.fromEntries(shown))
-  }
+  // Any client in any language would do: an address, a key, labels.
+  const response = yield* Effect.promise(() =>
+    fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "x-majordomo-key": Redacted.value(secret),
+        "x-majordomo-feature": "search",
+        "x-majordomo-user-id": "ada"
+      },
+      body: JSON.stringify({ model: "gpt-4.1-mini", messages: [{ role: "user", content: "Why is the sky blue?" }] })
+    })
+  )
+  yield* Console.log(response.status, (yield* Effect.promise(() => response.json())).choices[0].message.content)
+
+  yield* Logging.flush
+  const { rows: [row] } = yield* LogReader.page({})
+  yield* Console.log(row?.majordomoApiKeyId, row?.metadata, row?.inputTokens, row?.outputTokens, row?.totalCost)
 })
 
-program.pipe(Effect.scoped, NodeRuntime.runMain)
+// Stands for OpenAI; in production the provider's own address is known.
+const live = Layer.unwrapEffect(Effect.map(FakeProvider.FakeProvider, (fake) => {
+  const directory = mkdtempSync(join(tmpdir(), "majordomo-example-"))
+  return Gateway.layer({
+    port: 0,
+    admin: { port: 0 },
+    database: join(directory, "majordomo.db"),
+    log: { spool: join(directory, "spool") },
+    providers: { openai: { baseUrl: fake.url, key: Redacted.make("sk-kept-by-the-gateway") } }
+  })
+})).pipe(Layer.provide(FakeProvider.layer()))
+
+program.pipe(Effect.provide(live), NodeRuntime.runMain)

@@ -1,8 +1,12 @@
-/** src to dist: one file per module, with declarations, and calls marked pure so that bundlers can drop them. */
+/**
+ * src to dist: one file per module, with declarations, and calls marked pure so that bundlers can drop them; the command
+ * in one piece.
+ */
 import { transformFileAsync } from "@babel/core"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
+import { bundleCommand } from "./bundleCommand.mjs"
 
 rmSync("dist", { recursive: true, force: true })
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
@@ -26,3 +30,5 @@ for (const name of readdirSync("dist", { recursive: true })) {
   writeFileSync(file, `${code}\n//# sourceMappingURL=${basename(file)}.map\n`)
   writeFileSync(`${file}.map`, JSON.stringify(map))
 }
+
+await bundleCommand()

@@ -2,6 +2,7 @@
 import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import { readdirSync, rmSync } from "node:fs"
+import { options } from "./bundling.mjs"
 
 const folder = ".tmp/examples"
 const withoutKeys = Object.fromEntries(
@@ -14,16 +15,7 @@ rmSync(folder, { recursive: true, force: true })
 await build({
   entryPoints: names.map((name) => `examples/${name}.ts`),
   outdir: folder,
-  bundle: true,
-  splitting: true,
-  external: ["better-sqlite3", "@pydantic/genai-prices", "ajv", "ajv-formats"],
-  banner: {
-    js: `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)`
-  },
-  format: "esm",
-  platform: "node",
-  target: "node20",
-  logLevel: "warning"
+  ...options
 })
 
 let failed = 0

@@ -11,7 +11,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { readFileSync } from "node:fs"
 import { text } from "node:stream/consumers"
-import { installing } from "./cli/packages.ts"
 import type { Service } from "./cli/screen.ts"
 
 /** Whoever read our output has gone, or a person has ended what only a person can end. */
@@ -60,11 +59,7 @@ const program = Effect.gen(function*() {
 }).pipe(
   Effect.catchTag("UnknownException", ({ error }) => {
     const message = error instanceof Error ? error.message : String(error)
-    const missing = /Cannot find package '@effect\/(cli|printer)/.test(message)
-    const advice = `the command line is missing: ${
-      installing("@effect/cli", "@effect/printer", "@effect/printer-ansi")
-    }`
-    return Effect.as(screen.writeError(`majordomo: ${missing ? advice : message}\n`), 1)
+    return Effect.as(screen.writeError(`majordomo: ${message}\n`), 1)
   })
 )
 

@@ -1,10 +1,7 @@
 /** What to install for a part of the command that is not there: the newest of some packages is for another Effect. */
 
 const versions: Readonly<Record<string, string>> = {
-  "@effect/cli": "0.77",
   "@effect/experimental": "0.61",
-  "@effect/printer": "0.51",
-  "@effect/printer-ansi": "0.51",
   "@effect/sql": "0.52",
   "@effect/sql-pg": "0.53",
   "@effect/sql-sqlite-node": "0.53"

@@ -29,7 +29,15 @@ const asConfigurationError = (error: { readonly message: string }): Configuratio
 const loaded = <A>(load: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
   Effect.tryPromise({
     try: load,
-    catch: (cause) => new ConfigurationError({ description: cause instanceof Error ? cause.message : String(cause) })
+    catch: (cause) => {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      const missing = /Cannot find package '([^']+)'/.exec(message)?.[1]
+      return new ConfigurationError({
+        description: missing === undefined
+          ? message
+          : `${missing} is missing: npm install ${missing}, or name a PostgreSQL database in DATABASE_URL`
+      })
+    }
   })
 
 /** The tables of keys. A PostgreSQL that is away is waited for; a file that cannot be used is not. */
