@@ -1,7 +1,6 @@
 /** The tool loop: ask, run the tools that were called side by side, tell the model, until it answers. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Cost from "../../Cost.ts"
 import type { RunToolsOptions, Service, ToolsResponse } from "../../LLM.ts"
@@ -11,6 +10,7 @@ import * as Prompt from "../../Prompt.ts"
 import type * as Response from "../../Response.ts"
 import type * as Tool from "../../Tool.ts"
 import * as Usage from "../../Usage.ts"
+import { toJson } from "../json/toJson.ts"
 
 const defaultSteps = 8
 
@@ -85,19 +85,6 @@ export const run = <A, R, E, R2>(
     )
   )
   return Effect.mapError(step, (error) => error instanceof HandlerFailure ? error.error : error)
-}
-
-/** What the model is shown of a result; what JSON cannot say is shown as text. */
-const toJson = (result: unknown): Prompt.JsonValue => {
-  if (result === undefined) return null
-  try {
-    const plain: Prompt.JsonValue | undefined = JSON.parse(
-      JSON.stringify(result, (_, value: unknown) => typeof value === "bigint" ? String(value) : value)
-    )
-    return plain ?? null
-  } catch {
-    return Inspectable.toStringUnknown(result, 0)
-  }
 }
 
 const failure = (call: Response.ToolCall, message: string): Prompt.ToolResultPart =>

@@ -1,0 +1,45 @@
+/** What of a part only its provider knows goes through other libraries under our name, and comes back with the part. */
+import type { SharedV4ProviderMetadata, SharedV4ProviderOptions } from "@ai-sdk/provider"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Prompt from "../../../Prompt.ts"
+
+/** The name under which options come in and facts go out. */
+export const ours = "majordomo"
+
+/** A kind of `custom` part: a part of ours that has no other place. */
+export const providerPartKind = "majordomo.provider-part"
+
+const Carried = Schema.Struct({
+  metadata: Schema.optional(Prompt.ProviderMetadata),
+  rawArguments: Schema.optional(Schema.String),
+  part: Schema.optional(Prompt.ProviderPart)
+})
+type Carried = typeof Carried.Type
+
+/** Undefined where there is nothing to keep. */
+export const carry = (carried: Carried): SharedV4ProviderMetadata | undefined => {
+  const { metadata, part, rawArguments } = carried
+  if (metadata === undefined && part === undefined && rawArguments === undefined) return undefined
+  return {
+    [ours]: {
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(part === undefined ? {} : { part: { ...part } }),
+      ...(rawArguments === undefined ? {} : { rawArguments })
+    }
+  }
+}
+
+const decode = Schema.decodeUnknownOption(Carried)
+
+/** What `carry` wrote; nothing where somebody else wrote. */
+export const carried = (options: SharedV4ProviderOptions | undefined): Carried =>
+  Option.getOrElse(decode(options?.[ours] ?? {}), () => ({}))
+
+/** The metadata as a field of one of our parts. */
+export const metadataField = (options: SharedV4ProviderOptions | undefined): {
+  readonly providerMetadata?: Prompt.ProviderMetadata
+} => {
+  const { metadata } = carried(options)
+  return metadata === undefined ? {} : { providerMetadata: metadata }
+}
