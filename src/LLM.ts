@@ -30,13 +30,18 @@ import type * as Prompt from "./Prompt.ts"
 import type {
   Attempt,
   BlockEnd,
+  ContentPart,
+  Finish,
   FinishReason,
   ReasoningDelta,
   Response,
+  Seam,
+  StepEnd,
   StreamPart,
   TextDelta,
   ToolCallDelta,
   ToolCallPart,
+  ToolResult,
   Warning
 } from "./Response.ts"
 import type * as Retry from "./Retry.ts"
@@ -310,7 +315,9 @@ export const stream = <A, R = never>(request: Request<A, R>): Stream.Stream<Stre
  * @since 0.1.0
  * @category streams
  */
-export const textOf = <A, E, R>(self: Stream.Stream<StreamPart<A>, E, R>): Stream.Stream<string, E, R> =>
+export const textOf = <A, E, R>(
+  self: Stream.Stream<StreamPart<A> | ToolsStreamPart<A>, E, R>
+): Stream.Stream<string, E, R> =>
   Stream.filterMap(self, (part) => part._tag === "TextDelta" ? Option.some(part.delta) : Option.none())
 
 /**
@@ -332,14 +339,7 @@ export const collect = <A, E, R>(
     })
     return Effect.flatMap(read, () =>
       response === undefined
-        ? Effect.fail(
-          new Errors.ProviderError({
-            provider: "unknown",
-            model: "unknown",
-            reason: new Errors.Transport(),
-            description: "the stream ended without its Finish part"
-          })
-        )
+        ? Effect.fail(Errors.withoutFinish())
         : Effect.succeed(response))
   })
 
@@ -374,6 +374,25 @@ export interface ToolsResponse<out A> extends Response<A> {
   /** The whole conversation: append to it to go on. */
   readonly messages: ReadonlyArray<Prompt.Message>
 }
+
+/**
+ * The end of a streamed tool loop.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export interface ToolsFinish<out A> extends Finish<A> {
+  readonly response: ToolsResponse<A>
+}
+
+/**
+ * One part of a streamed tool loop: the parts of each answer, its end, what the tools gave, and one `Finish`, which is
+ * last.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export type ToolsStreamPart<A> = ContentPart | Seam | ToolResult | StepEnd | ToolsFinish<A>
 
 /**
  * Lets the model call tools until it answers. Handlers run side by side; their errors and requirements are in the type.
@@ -420,6 +439,60 @@ export function runTools(
 ): Effect.Effect<ToolsResponse<unknown>, unknown, unknown> {
   const { output = Output.text, ...rest } = options
   return Effect.flatMap(LLM, (llm) => toolLoop.run(llm, rest, output))
+}
+
+/**
+ * The tool loop as a stream: text, reasoning and calls as they come, what each tool gave as soon as it has, the end of
+ * every step, and one `Finish` with the sums of usage and cost. `runTools` is the same without the pieces.
+ *
+ * @since 0.1.0
+ * @category tools
+ * @example
+ * ```ts
+ * import { LLM, Tool } from "effect-majordomo"
+ * import { Console, Effect, Schema, Stream } from "effect"
+ *
+ * const add = Tool.make({
+ *   name: "add",
+ *   parameters: Schema.Struct({ a: Schema.Number, b: Schema.Number }),
+ *   handler: ({ a, b }) => Effect.succeed(a + b)
+ * })
+ *
+ * const program = LLM.streamTools({ prompt: "What is 2 + 3?", tools: [add] }).pipe(
+ *   Stream.runForEach((part) =>
+ *     part._tag === "TextDelta"
+ *       ? Console.log(part.delta)
+ *       : part._tag === "ToolResult"
+ *       ? Console.log(part.part.name, part.part.result)
+ *       : Effect.void
+ *   )
+ * )
+ * ```
+ */
+export function streamTools<
+  const T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  A,
+  R = never,
+  F extends "tell-model" | "fail" = "tell-model"
+>(
+  options: RunToolsOptions<T, F> & {
+    /** What the last answer should be. */
+    readonly output: Output.Output<A, R>
+  }
+): Stream.Stream<ToolsStreamPart<A>, ToolsError<T, F>, LLM | R | RequirementsOf<T[number]>>
+export function streamTools<
+  const T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  F extends "tell-model" | "fail" = "tell-model"
+>(
+  options: RunToolsOptions<T, F>
+): Stream.Stream<ToolsStreamPart<string>, ToolsError<T, F>, LLM | RequirementsOf<T[number]>>
+export function streamTools(
+  options: RunToolsOptions<ReadonlyArray<Tool.Executable<unknown, unknown>>, "tell-model" | "fail"> & {
+    readonly output?: Output.Output<unknown, unknown>
+  }
+): Stream.Stream<ToolsStreamPart<unknown>, unknown, unknown> {
+  const { output = Output.text, ...rest } = options
+  return Stream.unwrap(Effect.map(LLM, (llm) => toolLoop.stream(llm, rest, output)))
 }
 
 /**

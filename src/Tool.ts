@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import * as Output from "./Output.ts"
-import type { JsonObject, JsonValue } from "./Prompt.ts"
+import type { FilePart, ImagePart, JsonObject, JsonValue } from "./Prompt.ts"
 
 /**
  * What a handler gets beside its parameters.
@@ -55,6 +56,41 @@ export interface Executable<out E, out R> extends Tool {
  * @category models
  */
 export type Any = Tool | Executable<unknown, unknown>
+
+/**
+ * What a handler gives when it is more than JSON: pictures and files beside it, or an error that the model should see.
+ * A wire that has no place for media in a tool's result shows it beside it, or says that it cannot.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Result extends Data.Class<{
+  readonly value: unknown
+  readonly media?: ReadonlyArray<ImagePart | FilePart> | undefined
+  readonly isError?: boolean | undefined
+}> {}
+
+/**
+ * A result with media, or one that is an error.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Prompt, Tool } from "effect-majordomo"
+ * import { Effect, Schema } from "effect"
+ *
+ * const screenshot = Tool.make({
+ *   name: "screenshot",
+ *   parameters: Schema.Struct({}),
+ *   handler: () => Effect.succeed(Tool.result("The start page", { media: [Prompt.image("https://example.com/a.png")] }))
+ * })
+ * ```
+ */
+export const result = (
+  value: unknown,
+  options?: { readonly media?: ReadonlyArray<ImagePart | FilePart> | undefined; readonly isError?: boolean | undefined }
+): Result => new Result({ value, ...options })
 
 /**
  * Defines a tool. What the handler gives is shown to the model as JSON. With a `handler` it can be run by `LLM.runTools`; without, its calls come back to the program in
@@ -122,12 +158,22 @@ export function make<A, I, R, E, R2>(options: {
 }
 
 /**
- * A tool from raw JSON Schema. Its calls come back to the program in `toolCalls`.
+ * A tool from raw JSON Schema. Its handler gets the arguments as they are, unchecked; without one, its calls come back to
+ * the program in `toolCalls`.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromJsonSchema = (options: Tool): Tool => options
+export function fromJsonSchema<E, R>(
+  options: Tool & { readonly handler: (input: JsonValue, context: Context) => Effect.Effect<unknown, E, R> }
+): Executable<E, R>
+export function fromJsonSchema(options: Tool): Tool
+export function fromJsonSchema<E, R>(
+  options: Tool & { readonly handler?: (input: JsonValue, context: Context) => Effect.Effect<unknown, E, R> }
+): Tool | Executable<E, R> {
+  const { handler, ...tool } = options
+  return handler === undefined ? tool : { ...tool, execute: (input, context) => handler(input ?? {}, context) }
+}
 
 /**
  * @since 0.1.0

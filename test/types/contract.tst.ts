@@ -95,6 +95,22 @@ describe("tools", () => {
     >()
   })
 
+  it("stream with the same errors and requirements", () => {
+    expect(LLM.streamTools({ prompt: "", tools: [tool] })).type.toBe<
+      Stream.Stream<
+        LLM.ToolsStreamPart<string>,
+        LLMError.LLMError | LLMError.ToolStepsExceededError,
+        LLM.LLM | Store
+      >
+    >()
+    expect(LLM.streamTools({ prompt: "", tools: [tool], onToolError: "fail" }).pipe(LLM.textOf)).type.toBe<
+      Stream.Stream<string, LLMError.LLMError | LLMError.ToolStepsExceededError | Broken, LLM.LLM | Store>
+    >()
+    const raw = Tool.fromJsonSchema({ name: "t", parameters: {}, handler: () => Effect.fail(new Broken()) })
+    expect(raw).type.toBe<Tool.Executable<Broken, never>>()
+    expect(Tool.fromJsonSchema({ name: "t", parameters: {} })).type.toBe<Tool.Tool>()
+  })
+
   it("without a handler cannot be run", () => {
     const bare = Tool.make({ name: "t", parameters: Schema.Struct({}) })
     expect(bare).type.toBe<Tool.Tool>()
