@@ -54,7 +54,7 @@ plain.close()
 // Hono, and whatever speaks web requests: Next.js, Bun, Deno, workers.
 const hono = new Hono().post("/", async (c) => respond(await c.req.json(), c.req.raw.signal))
 const page = await hono.request("/", { method: "POST", body: sent })
-console.log(await page.text())
+console.log("hono ended well:", (await page.text()).includes("\"finish\""))
 
 // Effect's router.
 const router = HttpRouter.empty.pipe(
@@ -71,7 +71,7 @@ const program = Effect.gen(function*() {
   const { address } = yield* HttpServer.HttpServer
   if (address._tag !== "TcpAddress") return
   const page = yield* Effect.promise(async () => (await ask(`http://127.0.0.1:${address.port}`)).text())
-  yield* Console.log(page.includes("It is noon."))
+  yield* Console.log("router ended well:", page.includes("\"finish\""))
 }).pipe(Effect.scoped, Effect.provide(NodeHttpServer.layer(() => createServer(), { port: 0 })))
 await runtime.runPromise(program)
 await runtime.dispose()

@@ -3,7 +3,7 @@ import type { ToolsStreamPart } from "../../../LLM.ts"
 import type * as Prompt from "../../../Prompt.ts"
 import type { Response, StreamPart } from "../../../Response.ts"
 import { event, type Writer } from "../events/body.ts"
-import { carry, providerPartKind } from "../vercelAi/metadata.ts"
+import { metadataOf, providerPartKind } from "../vercelAi/metadata.ts"
 import * as sources from "../vercelAi/sources.ts"
 
 export type Part<A> = StreamPart<A> | ToolsStreamPart<A>
@@ -72,14 +72,6 @@ const toolResult = <E>(part: Prompt.ToolResultPart, { toolError }: Telling<E>): 
       : { type: "tool-output-available", toolCallId: part.id, output: part.result }
   )
 
-const keptWith = (part: Prompt.AssistantPart) => {
-  const providerMetadata = part.type === "provider" ? carry({ part }) : carry({
-    metadata: part.providerMetadata,
-    rawArguments: part.type === "tool-call" ? part.rawArguments : undefined
-  })
-  return providerMetadata === undefined ? {} : { providerMetadata }
-}
-
 /** Steps, and the blocks that are open in one: each is begun by its first piece and ended by its end. */
 class Blocks {
   private readonly showsReasoning: boolean
@@ -109,7 +101,7 @@ class Blocks {
       case "reasoning": {
         // What lets the model go on from its thoughts goes with them, also where they are not shown.
         const ended = this.begin(index, { type: `${part.type}-start`, id: this.id(index) }) +
-          event({ type: `${part.type}-end`, id: this.id(index), ...keptWith(part) })
+          event({ type: `${part.type}-end`, id: this.id(index), ...metadataOf(part) })
         this.open.delete(index)
         return ended + this.sources(part)
       }
@@ -120,10 +112,11 @@ class Blocks {
           toolCallId: part.id,
           toolName: part.name,
           input: part.arguments,
-          ...keptWith(part)
+          ...metadataOf(part)
         })
       case "provider":
-        return this.inStep() + event({ type: "custom", kind: providerPartKind, ...keptWith(part) }) + this.sources(part)
+        return this.inStep() + event({ type: "custom", kind: providerPartKind, ...metadataOf(part) }) +
+          this.sources(part)
     }
   }
 

@@ -16,7 +16,7 @@ import * as LLMError from "../../../LLMError.ts"
 import type * as Prompt from "../../../Prompt.ts"
 import type * as Response from "../../../Response.ts"
 import * as UsageModule from "../../../Usage.ts"
-import { carry, ours, providerPartKind } from "./metadata.ts"
+import { metadataOf, ours, providerPartKind } from "./metadata.ts"
 import * as sources from "./sources.ts"
 
 type Answer = Response.Response<Option.Option<Prompt.JsonValue>>
@@ -53,17 +53,6 @@ const toContent = (part: Prompt.AssistantPart): ReadonlyArray<LanguageModelV4Con
     case "provider":
       return [toCustom(part)]
   }
-}
-
-type Kept = { readonly providerMetadata?: SharedV4ProviderMetadata }
-
-/** What of a part its provider wants to see again. */
-export const metadataOf = (part: Prompt.AssistantPart): Kept => {
-  const kept = part.type === "provider" ? carry({ part }) : carry({
-    metadata: part.providerMetadata,
-    rawArguments: part.type === "tool-call" ? part.rawArguments : undefined
-  })
-  return kept === undefined ? {} : { providerMetadata: kept }
 }
 
 export const toCustom = (part: Prompt.ProviderPart) => ({

@@ -18,7 +18,7 @@ const Carried = Schema.Struct({
 type Carried = typeof Carried.Type
 
 /** Undefined where there is nothing to keep. */
-export const carry = (carried: Carried): SharedV4ProviderMetadata | undefined => {
+const carry = (carried: Carried): SharedV4ProviderMetadata | undefined => {
   const { metadata, part, rawArguments } = carried
   if (metadata === undefined && part === undefined && rawArguments === undefined) return undefined
   return {
@@ -28,6 +28,17 @@ export const carry = (carried: Carried): SharedV4ProviderMetadata | undefined =>
       ...(rawArguments === undefined ? {} : { rawArguments })
     }
   }
+}
+
+type Kept = { readonly providerMetadata?: SharedV4ProviderMetadata }
+
+/** What of a part its provider wants to see again. */
+export const metadataOf = (part: Prompt.AssistantPart): Kept => {
+  const kept = part.type === "provider" ? carry({ part }) : carry({
+    metadata: part.providerMetadata,
+    rawArguments: part.type === "tool-call" ? part.rawArguments : undefined
+  })
+  return kept === undefined ? {} : { providerMetadata: kept }
 }
 
 const decode = Schema.decodeUnknownOption(Carried)
