@@ -6,17 +6,9 @@ import * as Stream from "effect/Stream"
 import type { LLMError } from "../../../LLMError.ts"
 import type * as Prompt from "../../../Prompt.ts"
 import type * as Response from "../../../Response.ts"
-import {
-  factsOf,
-  metadataOf,
-  shortfallOf,
-  toApiError,
-  toCustom,
-  toFinishReason,
-  toToolCall,
-  toUsage
-} from "./answer.ts"
+import { factsOf, shortfallOf, toApiError, toCustom, toFinishReason, toToolCall, toUsage } from "./answer.ts"
 import { JsonText } from "./jsonText.ts"
+import { metadataOf } from "./metadata.ts"
 import * as sources from "./sources.ts"
 
 type Part = Response.StreamPart<Option.Option<Prompt.JsonValue>>
