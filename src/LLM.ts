@@ -197,7 +197,7 @@ export const generateJson = (options: Options): Effect.Effect<Response<Prompt.Js
   generate({ ...options, output: Output.json })
 
 /**
- * Asks for a value of a `Schema`.
+ * Asks for a value of a `Schema`, or of a schema of zod, arktype or another library (see `Output.standard`).
  *
  * @since 0.1.0
  * @category accessors
@@ -212,11 +212,17 @@ export const generateJson = (options: Options): Effect.Effect<Response<Prompt.Js
  * )
  * ```
  */
-export const generateObject = <A, I, R>(
+export function generateObject<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> }
-): Effect.Effect<Response<A>, LLMError, LLM | R> => {
+): Effect.Effect<Response<A>, LLMError, LLM | R>
+export function generateObject<A>(
+  options: Options & { readonly schema: Output.StandardSchema<A> }
+): Effect.Effect<Response<A>, LLMError, LLM>
+export function generateObject<A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
+): Effect.Effect<Response<A>, LLMError, LLM | R> {
   const { schema, ...rest } = options
-  return generate({ ...rest, output: Output.object(schema) })
+  return generate({ ...rest, output: Output.of(schema) })
 }
 
 /**
@@ -270,11 +276,17 @@ export const streamText = (options: Options): Stream.Stream<StreamPart<string>, 
  * @since 0.1.0
  * @category accessors
  */
-export const streamObject = <A, I, R>(
+export function streamObject<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> }
-): Stream.Stream<StreamPart<A>, LLMError, LLM | R> => {
+): Stream.Stream<StreamPart<A>, LLMError, LLM | R>
+export function streamObject<A>(
+  options: Options & { readonly schema: Output.StandardSchema<A> }
+): Stream.Stream<StreamPart<A>, LLMError, LLM>
+export function streamObject<A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
+): Stream.Stream<StreamPart<A>, LLMError, LLM | R> {
   const { schema, ...rest } = options
-  return stream({ ...rest, output: Output.object(schema) })
+  return stream({ ...rest, output: Output.of(schema) })
 }
 
 /**

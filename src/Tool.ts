@@ -118,20 +118,27 @@ export function make<A, I, R, E, R2>(options: {
   readonly strict?: boolean | undefined
   readonly handler: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
 }): Executable<E, R | R2>
+export function make<A, E, R2>(options: {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly parameters: Output.StandardSchema<A>
+  readonly strict?: boolean | undefined
+  readonly handler: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
+}): Executable<E, R2>
 export function make<A, I, R>(options: {
   readonly name: string
   readonly description?: string | undefined
-  readonly parameters: Schema.Schema<A, I, R>
+  readonly parameters: Schema.Schema<A, I, R> | Output.StandardSchema<A>
   readonly strict?: boolean | undefined
 }): Tool
 export function make<A, I, R, E, R2>(options: {
   readonly name: string
   readonly description?: string | undefined
-  readonly parameters: Schema.Schema<A, I, R>
+  readonly parameters: Schema.Schema<A, I, R> | Output.StandardSchema<A>
   readonly strict?: boolean | undefined
   readonly handler?: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
 }): Tool | Executable<E, R | R2> {
-  const output = Output.object(options.parameters)
+  const output = Output.of(options.parameters)
   const { handler } = options
   const tool: Tool = {
     name: options.name,
