@@ -10,10 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
-import { LLM, type Service } from "../LLM.ts"
+import { fromFunctions, LLM, type Service, type Settings } from "../LLM.ts"
 import type * as LLMError from "../LLMError.ts"
 import * as edge from "./internal/edge/edge.ts"
 import { toApiError } from "./internal/vercelAi/answer.ts"
+import { functionsOf, providerOf } from "./internal/vercelAi/functions.ts"
 import { generated } from "./internal/vercelAi/generated.ts"
 import { toRequest } from "./internal/vercelAi/request.ts"
 import { toParts } from "./internal/vercelAi/stream.ts"
@@ -158,6 +159,33 @@ export const provider = (
       made.clear()
     }
   })
+}
+
+/**
+ * The other way: a model of `ai` as an LLM layer, with our prices, errors, cascades and logs. Its provider's name is ours
+ * (`"google.generative-ai"` is `gemini`), so that prices are found; `provider` says another. Signatures and what only the
+ * provider knows go back to it; `webSearch`, `parallelToolCalls` and a budget for thoughts have no place there and are
+ * warnings.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { LLM } from "effect-majordomo"
+ * import * as VercelAi from "effect-majordomo/adapters/VercelAi"
+ * import { anthropic } from "@ai-sdk/anthropic"
+ * import { Effect } from "effect"
+ *
+ * const live = VercelAi.layer(anthropic("claude-sonnet-4-5"))
+ * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
+ * ```
+ */
+export const layer = (
+  model: LanguageModelV4,
+  settings: Settings & { readonly provider?: string | undefined } = {}
+): Layer.Layer<LLM> => {
+  const { provider = providerOf(model), ...rest } = settings
+  return fromFunctions(functionsOf(model, provider), rest)
 }
 
 const onEdge = (at: edge.Edge<LLM, LLMError.ConfigurationError>, options: Options): LanguageModelV4 => {
