@@ -1,6 +1,5 @@
 /** Answers and errors of ours, as `ai` takes them. */
 import type {
-  JSONObject,
   LanguageModelV4Content,
   LanguageModelV4FinishReason,
   LanguageModelV4GenerateResult,
@@ -11,11 +10,11 @@ import type {
 import { APICallError } from "@ai-sdk/provider"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import type { Cost } from "../../../Cost.ts"
 import * as LLMError from "../../../LLMError.ts"
 import type * as Prompt from "../../../Prompt.ts"
 import type * as Response from "../../../Response.ts"
 import * as UsageModule from "../../../Usage.ts"
+import * as facts from "../facts/facts.ts"
 import { metadataOf, ours, providerPartKind } from "./metadata.ts"
 import * as sources from "./sources.ts"
 
@@ -97,36 +96,8 @@ export const toUsage = (usage: UsageModule.Usage): LanguageModelV4Usage => {
   }
 }
 
-const costOf = (cost: Cost): JSONObject => ({
-  input: cost.input,
-  output: cost.output,
-  tools: cost.tools,
-  total: cost.total
-})
-
-const attemptOf = ({ duration, ...attempt }: Response.Attempt): JSONObject => ({
-  ...attempt,
-  durationMs: Duration.toMillis(duration)
-})
-
 /** `providerMetadata.majordomo` of an answer. */
-export const factsOf = (answer: Answer): SharedV4ProviderMetadata => ({
-  [ours]: {
-    requestId: answer.requestId,
-    provider: answer.provider,
-    model: answer.model,
-    attempts: answer.attempts.map(attemptOf),
-    warnings: answer.warnings.map(({ code, message }) => ({ code, message })),
-    durationMs: Duration.toMillis(answer.duration),
-    ...Option.match(answer.cost, { onNone: () => ({}), onSome: (cost) => ({ cost: costOf(cost) }) }),
-    ...Option.match(answer.timeToFirstToken, {
-      onNone: () => ({}),
-      onSome: (time) => ({ timeToFirstTokenMs: Duration.toMillis(time) })
-    }),
-    ...Option.match(answer.routed, { onNone: () => ({}), onSome: (routed) => ({ routed }) }),
-    ...(answer.cached === undefined ? {} : { cached: answer.cached })
-  }
-})
+export const factsOf = (answer: Answer): SharedV4ProviderMetadata => ({ [ours]: facts.ofAnswer(answer) })
 
 const toWarning = ({ code, message }: Response.Warning): SharedV4Warning => {
   switch (code) {
@@ -155,7 +126,7 @@ export const shortfallOf = (error: LLMError.LLMError): Shortfall | undefined => 
     text,
     finishReason: { unified, raw },
     usage: toUsage("usage" in error && error.usage !== undefined ? error.usage : UsageModule.empty),
-    providerMetadata: { [ours]: failureOf(error) },
+    providerMetadata: { [ours]: facts.ofError(error) },
     modelId: error.model
   })
   switch (error._tag) {
@@ -170,14 +141,6 @@ export const shortfallOf = (error: LLMError.LLMError): Shortfall | undefined => 
       return undefined
   }
 }
-
-const failureOf = (error: LLMError.LLMError): JSONObject => ({
-  error: LLMError.tagOf(error),
-  provider: error.provider,
-  model: error.model,
-  attempts: error.attempts.map(attemptOf),
-  ...("cost" in error && error.cost !== undefined ? { cost: costOf(error.cost) } : {})
-})
 
 /** Tries are ours: whoever gets this error need not try again. */
 export const toApiError = (error: LLMError.LLMError | LLMError.ConfigurationError): APICallError => {
@@ -198,7 +161,7 @@ export const toApiError = (error: LLMError.LLMError | LLMError.ConfigurationErro
     requestBodyValues: {},
     isRetryable: false,
     cause: error,
-    data: failureOf(error),
+    data: facts.ofError(error),
     ...(error.status === undefined ? {} : { statusCode: error.status }),
     ...(wait === undefined ? {} : { responseHeaders: { "retry-after": String(Math.ceil(Duration.toSeconds(wait))) } }),
     ...(body === undefined ? {} : { responseBody: body })
