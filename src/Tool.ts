@@ -149,18 +149,10 @@ export function make<A, I, R, E, R2>(options: {
     }
   }
   if (handler === undefined) return tool
-  return Object.defineProperty(
-    {
-      name: tool.name,
-      description: tool.description,
-      strict: tool.strict,
-      parameters: {},
-      execute: (input: JsonValue, context: Context) =>
-        // A tool without parameters is called with "", "null" or {} depending on the host.
-        Effect.flatMap(output.decode(input ?? {}), (parameters) => handler(parameters, context))
-    },
-    "parameters",
-    { get: () => output.format.schema, enumerable: true }
+  // A tool without parameters is called with "", "null" or {} depending on the host.
+  return executable(
+    tool,
+    (input, context) => Effect.flatMap(output.decode(input ?? {}), (parameters) => handler(parameters, context))
   )
 }
 
@@ -181,6 +173,52 @@ export function fromJsonSchema<E, R>(
   const { handler, ...tool } = options
   return handler === undefined ? tool : { ...tool, execute: (input, context) => handler(input ?? {}, context) }
 }
+
+/**
+ * The tool, with every call of it to be allowed first: `approve` may ask a person and wait. It answers true, or why not,
+ * which the model is told.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { Tool } from "effect-majordomo"
+ * import { Effect, Schema } from "effect"
+ *
+ * const remove = Tool.make({
+ *   name: "remove",
+ *   parameters: Schema.Struct({ path: Schema.String }),
+ *   handler: ({ path }) => Effect.log("removed", path)
+ * })
+ * const careful = Tool.withApproval(remove, ({ arguments: given }) =>
+ *   Effect.succeed(JSON.stringify(given).includes("tmp") ? true : "only temporary files may be removed"))
+ * ```
+ */
+export const withApproval = <E, R, E2, R2>(
+  tool: Executable<E, R>,
+  approve: (
+    call: Context & {
+      readonly name: string
+      readonly arguments: JsonValue
+    }
+  ) => Effect.Effect<true | string, E2, R2>
+): Executable<E | E2, R | R2> =>
+  executable(tool, (input, context) =>
+    Effect.flatMap(
+      approve({ ...context, name: tool.name, arguments: input ?? {} }),
+      (allowed): ReturnType<typeof tool.execute> =>
+        allowed === true
+          ? tool.execute(input, context)
+          : Effect.succeed(result(`the call was not allowed: ${allowed}`, { isError: true }))
+    ))
+
+/** Its schema is read when it is needed: reading it may throw. */
+const executable = <E, R>(tool: Tool, execute: Executable<E, R>["execute"]): Executable<E, R> =>
+  Object.defineProperty(
+    { name: tool.name, description: tool.description, strict: tool.strict, parameters: {}, execute },
+    "parameters",
+    { get: () => tool.parameters, enumerable: true }
+  )
 
 /**
  * @since 0.1.0
