@@ -125,6 +125,13 @@ export function make<A, E, R2>(options: {
   readonly strict?: boolean | undefined
   readonly handler: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
 }): Executable<E, R2>
+export function make<A, I, R, E, R2>(options: {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly parameters: Schema.Schema<A, I, R> | Output.StandardSchema<A>
+  readonly strict?: boolean | undefined
+  readonly handler: (parameters: A, context: Context) => Effect.Effect<unknown, E, R2>
+}): Executable<E, R | R2>
 export function make<A, I, R>(options: {
   readonly name: string
   readonly description?: string | undefined
