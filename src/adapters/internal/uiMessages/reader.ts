@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import { toJson } from "../../../internal/json/toJson.ts"
 import * as Prompt from "../../../Prompt.ts"
-import { carried, metadataField, providerPartKind } from "../vercelAi/metadata.ts"
+import { carried, metadataField, providerPartKind, textFields } from "../vercelAi/metadata.ts"
 
 const Metadata = Schema.Record({
   key: Schema.String,
@@ -98,7 +98,7 @@ const toTurns = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<Prompt.Mess
 }
 
 const toAssistantPart = (part: AssistantPart): ReadonlyArray<Prompt.AssistantPart> => {
-  if (isText(part)) return [{ ...Prompt.text(part.text), ...metadataField(part.providerMetadata) }]
+  if (isText(part)) return [{ ...Prompt.text(part.text), ...textFields(part.providerMetadata) }]
   if (part.type === "reasoning" && "text" in part) {
     return [{ type: "reasoning", text: part.text, ...metadataField(part.providerMetadata) }]
   }

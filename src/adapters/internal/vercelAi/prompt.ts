@@ -13,7 +13,7 @@ import * as Array from "effect/Array"
 import { toJson } from "../../../internal/json/toJson.ts"
 import { isObject } from "../../../internal/json/values.ts"
 import * as Prompt from "../../../Prompt.ts"
-import { carried, metadataField, ours, providerPartKind } from "./metadata.ts"
+import { carried, metadataField, ours, providerPartKind, textFields } from "./metadata.ts"
 
 /** What cannot be said of it. */
 export type Unsupported = (feature: string, details?: string) => void
@@ -43,7 +43,7 @@ const toMessage = (message: LanguageModelV4Message, unsupported: Unsupported): R
             // Empty text only carries what belongs to it.
             return [{
               ...Prompt.text(part.text, cacheOf(part.providerOptions)),
-              ...metadataField(part.providerOptions)
+              ...textFields(part.providerOptions)
             }]
           case "reasoning":
             return [{ type: "reasoning", text: part.text, ...metadataField(part.providerOptions) }]

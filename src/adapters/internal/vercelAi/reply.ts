@@ -84,10 +84,14 @@ const withCitations = (
 
 const cited = (part: Prompt.TextPart, sources: ReadonlyArray<LanguageModelV4Content>): Prompt.TextPart => ({
   ...part,
-  providerMetadata: {
-    ...part.providerMetadata,
-    [theirs]: { ...part.providerMetadata?.[theirs], citations: sources.map(toJson) }
-  }
+  citations: sources.flatMap((source) =>
+    source.type !== "source"
+      ? []
+      : [{
+        ...(source.sourceType === "url" ? { url: source.url } : {}),
+        ...(source.title === undefined ? {} : { title: source.title })
+      }]
+  )
 })
 
 const facts = (
