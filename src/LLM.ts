@@ -30,13 +30,18 @@ import type * as Prompt from "./Prompt.ts"
 import type {
   Attempt,
   BlockEnd,
+  ContentPart,
+  Finish,
   FinishReason,
   ReasoningDelta,
   Response,
+  Seam,
+  StepEnd,
   StreamPart,
   TextDelta,
   ToolCallDelta,
   ToolCallPart,
+  ToolResult,
   Warning
 } from "./Response.ts"
 import type * as Retry from "./Retry.ts"
@@ -192,7 +197,7 @@ export const generateJson = (options: Options): Effect.Effect<Response<Prompt.Js
   generate({ ...options, output: Output.json })
 
 /**
- * Asks for a value of a `Schema`.
+ * Asks for a value of a `Schema`, or of a schema of zod, arktype or another library (see `Output.standard`).
  *
  * @since 0.1.0
  * @category accessors
@@ -207,11 +212,17 @@ export const generateJson = (options: Options): Effect.Effect<Response<Prompt.Js
  * )
  * ```
  */
-export const generateObject = <A, I, R>(
+export function generateObject<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> }
-): Effect.Effect<Response<A>, LLMError, LLM | R> => {
+): Effect.Effect<Response<A>, LLMError, LLM | R>
+export function generateObject<A>(
+  options: Options & { readonly schema: Output.StandardSchema<A> }
+): Effect.Effect<Response<A>, LLMError, LLM>
+export function generateObject<A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
+): Effect.Effect<Response<A>, LLMError, LLM | R> {
   const { schema, ...rest } = options
-  return generate({ ...rest, output: Output.object(schema) })
+  return generate({ ...rest, output: Output.of(schema) })
 }
 
 /**
@@ -265,11 +276,17 @@ export const streamText = (options: Options): Stream.Stream<StreamPart<string>, 
  * @since 0.1.0
  * @category accessors
  */
-export const streamObject = <A, I, R>(
+export function streamObject<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> }
-): Stream.Stream<StreamPart<A>, LLMError, LLM | R> => {
+): Stream.Stream<StreamPart<A>, LLMError, LLM | R>
+export function streamObject<A>(
+  options: Options & { readonly schema: Output.StandardSchema<A> }
+): Stream.Stream<StreamPart<A>, LLMError, LLM>
+export function streamObject<A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
+): Stream.Stream<StreamPart<A>, LLMError, LLM | R> {
   const { schema, ...rest } = options
-  return stream({ ...rest, output: Output.object(schema) })
+  return stream({ ...rest, output: Output.of(schema) })
 }
 
 /**
@@ -310,7 +327,9 @@ export const stream = <A, R = never>(request: Request<A, R>): Stream.Stream<Stre
  * @since 0.1.0
  * @category streams
  */
-export const textOf = <A, E, R>(self: Stream.Stream<StreamPart<A>, E, R>): Stream.Stream<string, E, R> =>
+export const textOf = <A, E, R>(
+  self: Stream.Stream<StreamPart<A> | ToolsStreamPart<A>, E, R>
+): Stream.Stream<string, E, R> =>
   Stream.filterMap(self, (part) => part._tag === "TextDelta" ? Option.some(part.delta) : Option.none())
 
 /**
@@ -332,14 +351,7 @@ export const collect = <A, E, R>(
     })
     return Effect.flatMap(read, () =>
       response === undefined
-        ? Effect.fail(
-          new Errors.ProviderError({
-            provider: "unknown",
-            model: "unknown",
-            reason: new Errors.Transport(),
-            description: "the stream ended without its Finish part"
-          })
-        )
+        ? Effect.fail(Errors.withoutFinish())
         : Effect.succeed(response))
   })
 
@@ -374,6 +386,25 @@ export interface ToolsResponse<out A> extends Response<A> {
   /** The whole conversation: append to it to go on. */
   readonly messages: ReadonlyArray<Prompt.Message>
 }
+
+/**
+ * The end of a streamed tool loop.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export interface ToolsFinish<out A> extends Finish<A> {
+  readonly response: ToolsResponse<A>
+}
+
+/**
+ * One part of a streamed tool loop: the parts of each answer, its end, what the tools gave, and one `Finish`, which is
+ * last.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export type ToolsStreamPart<A> = ContentPart | Seam | ToolResult | StepEnd | ToolsFinish<A>
 
 /**
  * Lets the model call tools until it answers. Handlers run side by side; their errors and requirements are in the type.
@@ -420,6 +451,60 @@ export function runTools(
 ): Effect.Effect<ToolsResponse<unknown>, unknown, unknown> {
   const { output = Output.text, ...rest } = options
   return Effect.flatMap(LLM, (llm) => toolLoop.run(llm, rest, output))
+}
+
+/**
+ * The tool loop as a stream: text, reasoning and calls as they come, what each tool gave as soon as it has, the end of
+ * every step, and one `Finish` with the sums of usage and cost. `runTools` is the same without the pieces.
+ *
+ * @since 0.1.0
+ * @category tools
+ * @example
+ * ```ts
+ * import { LLM, Tool } from "effect-majordomo"
+ * import { Console, Effect, Schema, Stream } from "effect"
+ *
+ * const add = Tool.make({
+ *   name: "add",
+ *   parameters: Schema.Struct({ a: Schema.Number, b: Schema.Number }),
+ *   handler: ({ a, b }) => Effect.succeed(a + b)
+ * })
+ *
+ * const program = LLM.streamTools({ prompt: "What is 2 + 3?", tools: [add] }).pipe(
+ *   Stream.runForEach((part) =>
+ *     part._tag === "TextDelta"
+ *       ? Console.log(part.delta)
+ *       : part._tag === "ToolResult"
+ *       ? Console.log(part.part.name, part.part.result)
+ *       : Effect.void
+ *   )
+ * )
+ * ```
+ */
+export function streamTools<
+  const T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  A,
+  R = never,
+  F extends "tell-model" | "fail" = "tell-model"
+>(
+  options: RunToolsOptions<T, F> & {
+    /** What the last answer should be. */
+    readonly output: Output.Output<A, R>
+  }
+): Stream.Stream<ToolsStreamPart<A>, ToolsError<T, F>, LLM | R | RequirementsOf<T[number]>>
+export function streamTools<
+  const T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
+  F extends "tell-model" | "fail" = "tell-model"
+>(
+  options: RunToolsOptions<T, F>
+): Stream.Stream<ToolsStreamPart<string>, ToolsError<T, F>, LLM | RequirementsOf<T[number]>>
+export function streamTools(
+  options: RunToolsOptions<ReadonlyArray<Tool.Executable<unknown, unknown>>, "tell-model" | "fail"> & {
+    readonly output?: Output.Output<unknown, unknown>
+  }
+): Stream.Stream<ToolsStreamPart<unknown>, unknown, unknown> {
+  const { output = Output.text, ...rest } = options
+  return Stream.unwrap(Effect.map(LLM, (llm) => toolLoop.stream(llm, rest, output)))
 }
 
 /**

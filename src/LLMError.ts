@@ -561,6 +561,20 @@ export const withAttempts = <E extends LLMError>(
 export const withPartial = (error: ProviderError, partial: string): ProviderError => copyWith(error, { partial })
 
 /**
+ * A stream that ended without its `Finish` part: something in between dropped it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const withoutFinish = (): ProviderError =>
+  new ProviderError({
+    provider: "unknown",
+    model: "unknown",
+    reason: new Transport(),
+    description: "the stream ended without its Finish part"
+  })
+
+/**
  * A path as people write it: `items[2].name`.
  *
  * @since 0.1.0

@@ -13,6 +13,7 @@ import * as AST from "effect/SchemaAST"
 import * as ajv from "./internal/json/ajv.ts"
 import { define, withoutPrototypes } from "./internal/json/values.ts"
 import { fromEffect } from "./internal/schema/fromEffect.ts"
+import { fromStandard } from "./internal/schema/fromStandard.ts"
 import type { Issue } from "./LLMError.ts"
 import type { JsonObject, JsonValue } from "./Prompt.ts"
 
@@ -149,7 +150,7 @@ export const object = <A, I, R>(schema: Schema.Schema<A, I, R>): Output<A, R, Sc
   if (known !== undefined) return known as Output<A, R, SchemaFormat>
   const decode = Schema.decodeUnknown(schema, { errors: "all" })
   const output: Output<A, R, SchemaFormat> = {
-    format: makeFormat(identifierOf(schema.ast), descriptionOf(schema.ast), () => toJsonSchema(schema)),
+    format: makeFormat(identifierOf(schema.ast), descriptionOf(schema.ast), () => asked(() => fromEffect(schema))),
     decode: (value) => Effect.mapError(decode(withoutPrototypes(value)), (error) => fromParseIssue(error.issue))
   }
   objects.set(schema, output)
@@ -232,7 +233,8 @@ export type StandardResult<A> =
   }
 
 /**
- * A value of a schema of another library, with the JSON Schema to ask for it beside.
+ * A value of a schema of another library: zod 4, arktype, and whatever else says its JSON Schema. For those that do not
+ * (valibot), give it beside.
  *
  * @since 0.1.0
  * @category constructors
@@ -242,19 +244,22 @@ export type StandardResult<A> =
  * import { z } from "zod"
  *
  * const Person = z.object({ name: z.string() })
- * const person = Output.standard(Person, { jsonSchema: JSON.parse(JSON.stringify(z.toJSONSchema(Person))) })
- * const program = LLM.generate({ prompt: "Ada Lovelace", output: person })
+ * const program = LLM.generate({ prompt: "Ada Lovelace", output: Output.standard(Person) })
  * ```
  */
 export const standard = <A>(
   schema: StandardSchema<A>,
   options: {
-    readonly jsonSchema: JsonObject
+    readonly jsonSchema?: JsonObject | undefined
     readonly name?: string | undefined
     readonly description?: string | undefined
-  }
+  } = {}
 ): Output<A, never, SchemaFormat> => ({
-  format: makeFormat(options.name, options.description, () => options.jsonSchema),
+  format: makeFormat(
+    options.name,
+    options.description,
+    () => options.jsonSchema ?? asked(() => fromStandard(schema))
+  ),
   decode: (value) =>
     Effect.flatMap(
       // Whether it answers at once or with a promise is the library's choice.
@@ -275,6 +280,25 @@ export const standard = <A>(
           )
     )
 })
+
+/**
+ * The output of a schema, whichever library it is of. Made once per schema.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export function of<A, I, R>(schema: Schema.Schema<A, I, R>): Output<A, R, SchemaFormat>
+export function of<A>(schema: StandardSchema<A>): Output<A, never, SchemaFormat>
+export function of<A, I, R>(schema: Schema.Schema<A, I, R> | StandardSchema<A>): Output<A, R, SchemaFormat>
+export function of<A, I, R>(schema: Schema.Schema<A, I, R> | StandardSchema<A>): Output<A, R, SchemaFormat> {
+  if (!("~standard" in schema)) return object(schema)
+  const known = objects.get(schema)
+  // The map holds only what was made of the very same schema.
+  if (known !== undefined) return known as Output<A, R, SchemaFormat>
+  const output = standard(schema)
+  objects.set(schema, output)
+  return output
+}
 
 /**
  * JSON with sorted keys and no spaces: the same value always gives the same text.
@@ -323,9 +347,9 @@ const makeFormat = (
   }
 }
 
-const toJsonSchema = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonObject => {
+const asked = (schema: () => JsonObject): JsonObject => {
   try {
-    return fromEffect(schema)
+    return schema()
   } catch (error) {
     const message = error instanceof Error ? error.message.replaceAll("\n", ", ") : String(error)
     throw new SchemaFailure({ message: `no model can be asked for this schema: ${message}` })

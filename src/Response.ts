@@ -222,6 +222,32 @@ export interface Finish<out A> {
 }
 
 /**
+ * A tool of the program has run: what the model will be told of it. Only in `LLM.streamTools`.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface ToolResult {
+  readonly _tag: "ToolResult"
+  /** Step of the tool loop, from 1. */
+  readonly step: number
+  readonly part: Prompt.ToolResultPart
+}
+
+/**
+ * An answer of a tool loop is complete; places begin at 0 again in the next one. Only in `LLM.streamTools`.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export interface StepEnd {
+  readonly _tag: "StepEnd"
+  /** Step of the tool loop, from 1. */
+  readonly step: number
+  readonly response: Response<unknown>
+}
+
+/**
  * A part that carries content: anything but `Seam` and `Finish`.
  *
  * @since 0.1.0

@@ -5,6 +5,7 @@
  */
 export * as Balance from "./Balance.ts"
 export * as Cascade from "./Cascade.ts"
+export * as Chat from "./Chat.ts"
 export * as Cost from "./Cost.ts"
 export * as Hooks from "./Hooks.ts"
 export * as LLM from "./LLM.ts"

@@ -1,5 +1,5 @@
 /** A gateway of its own for a test, over raw or fake providers, with its rows. */
-import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { Array as Arr, Context, Effect, Layer, Redacted, type Scope } from "effect"
 import { Logging, type RequestLog } from "effect-majordomo"
 import * as ApiKeys from "effect-majordomo/gateway/ApiKeys"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
@@ -57,7 +57,7 @@ export const run = (options: GatewayConfig.Options = {}): Effect.Effect<Running,
       key: Redacted.value(secret),
       apiKeys,
       providerKeys: Context.get(context, ProviderKeys.ProviderKeys),
-      rows: Effect.orDie(Effect.map(rows, (page) => [...page.rows].reverse()))
+      rows: Effect.orDie(Effect.map(rows, (page) => Arr.reverse(page.rows)))
     }
   }).pipe(Effect.orDie)
 

@@ -1,10 +1,13 @@
 /** The public contract, as types: what programs may rely on. */
 import type { FileSystem, HttpClient } from "@effect/platform"
+import { type } from "arktype"
 import type { ConfigError, Stream } from "effect"
 import { Config, Context, Data, Effect, Layer, Schema } from "effect"
 import type { LLMError, Prompt, RequestLog, Response } from "effect-majordomo"
 import { Anthropic, Balance, Cascade, LLM, Logging, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
 import { describe, expect, it } from "tstyche"
+import * as v from "valibot"
+import { z } from "zod"
 
 class Store extends Context.Tag("Store")<Store, { readonly n: number }>() {}
 class Broken extends Data.TaggedError("Broken")<{}> {}
@@ -41,6 +44,23 @@ describe("accessors", () => {
     expect(LLM.streamObject({ prompt: "", schema: effectful })).type.toBe<
       Stream.Stream<Response.StreamPart<number>, LLMError.LLMError, LLM.LLM | Store>
     >()
+  })
+
+  it("take schemas of other libraries", () => {
+    const schema = z.object({ at: z.string().transform((day) => new Date(day)) })
+    expect(LLM.generateObject({ prompt: "", schema })).type.toBe<
+      Effect.Effect<Response.Response<{ at: Date }>, LLMError.LLMError, LLM.LLM>
+    >()
+    expect(LLM.streamObject({ prompt: "", schema: type({ n: "number" }) })).type.toBe<
+      Stream.Stream<Response.StreamPart<{ n: number }>, LLMError.LLMError, LLM.LLM>
+    >()
+    expect(LLM.generateObject({ prompt: "", schema: v.object({ n: v.number() }) })).type.toBe<
+      Effect.Effect<Response.Response<{ n: number }>, LLMError.LLMError, LLM.LLM>
+    >()
+    expect(Tool.make({ name: "t", parameters: schema, handler: ({ at }) => Effect.succeed(at.getTime()) })).type.toBe<
+      Tool.Executable<never, never>
+    >()
+    expect(Tool.make({ name: "t", parameters: schema })).type.toBe<Tool.Tool>()
   })
 
   it("refuse options that are none", () => {
@@ -93,6 +113,22 @@ describe("tools", () => {
         LLM.LLM | Store
       >
     >()
+  })
+
+  it("stream with the same errors and requirements", () => {
+    expect(LLM.streamTools({ prompt: "", tools: [tool] })).type.toBe<
+      Stream.Stream<
+        LLM.ToolsStreamPart<string>,
+        LLMError.LLMError | LLMError.ToolStepsExceededError,
+        LLM.LLM | Store
+      >
+    >()
+    expect(LLM.streamTools({ prompt: "", tools: [tool], onToolError: "fail" }).pipe(LLM.textOf)).type.toBe<
+      Stream.Stream<string, LLMError.LLMError | LLMError.ToolStepsExceededError | Broken, LLM.LLM | Store>
+    >()
+    const raw = Tool.fromJsonSchema({ name: "t", parameters: {}, handler: () => Effect.fail(new Broken()) })
+    expect(raw).type.toBe<Tool.Executable<Broken, never>>()
+    expect(Tool.fromJsonSchema({ name: "t", parameters: {} })).type.toBe<Tool.Tool>()
   })
 
   it("without a handler cannot be run", () => {

@@ -1,5 +1,5 @@
 /** Keys and tokens that the gateway gives out: a prefix, 256 random bits, a checksum that tells garbage from a key. */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { crc32 } from "../../internal/bytes/crc32.ts"
 
 /** Of a key that calls models, and of a token that administers the gateway. */
@@ -38,7 +38,3 @@ export const hashOf = (text: string): string => createHash("sha256").update(text
 
 /** What may be shown of it. */
 export const shownOf = (text: string): string => text.slice(0, 12)
-
-/** Compares in a time that says nothing of where two texts differ. */
-export const isSame = (left: string, right: string): boolean =>
-  timingSafeEqual(createHash("sha256").update(left).digest(), createHash("sha256").update(right).digest())
