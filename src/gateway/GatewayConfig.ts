@@ -185,10 +185,17 @@ export const jsonSchema = (): JSONSchema.JsonSchema7Root => JSONSchema.make(File
 
 const text = (name: string) => Config.option(Config.nonEmptyString(name))
 
+/** 0 is a free one. */
+const portOf = (name: string) =>
+  Config.validate(Config.integer(name), {
+    message: "a port is a number from 0 to 65535",
+    validation: (port) => port >= 0 && port <= 65_535
+  })
+
 const fromEnvironment = Config.all({
   host: text("MAJORDOMO_HOST"),
-  port: Config.option(Config.port("MAJORDOMO_PORT")),
-  adminPort: Config.option(Config.port("MAJORDOMO_ADMIN_PORT")),
+  port: Config.option(portOf("MAJORDOMO_PORT")),
+  adminPort: Config.option(portOf("MAJORDOMO_ADMIN_PORT")),
   database: Config.option(
     Config.orElse(Config.nonEmptyString("MAJORDOMO_DATABASE"), () => Config.nonEmptyString("DATABASE_URL"))
   ),

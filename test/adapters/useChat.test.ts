@@ -68,7 +68,7 @@ describe("useChat", () => {
             )
           ).then((response) => {
             outgoing.writeHead(response.status, Object.fromEntries(response.headers))
-            Readable.fromWeb(Object(response.body)).pipe(outgoing)
+            return Readable.fromWeb(Object(response.body)).pipe(outgoing)
           })
         } else {
           outgoing.setHeader("content-type", "text/html").end(

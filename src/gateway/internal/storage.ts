@@ -45,11 +45,16 @@ const migrated = (
   waits: boolean
 ): Effect.Effect<unknown, ConfigurationError, SqlClient.SqlClient | Scope.Scope> =>
   waits
-    ? Effect.forkScoped(
-      Effect.retry(database.migrate, Schedule.spaced("1 second")).pipe(
-        Effect.catchAllCause((cause) => Effect.logError("the tables of the gateway cannot be made", cause))
-      )
-    )
+    ? Effect.catchAllCause(Effect.timeout(database.migrate, "10 seconds"), () =>
+      Effect.zipRight(
+        Effect.logWarning("the gateway's database does not answer; keys are not known until it does"),
+        Effect.forkScoped(
+          Effect.catchAllCause(
+            Effect.retry(database.migrate, Schedule.spaced("1 second")),
+            (cause) => Effect.logError("the tables of the gateway cannot be made", cause)
+          )
+        )
+      ))
     : Effect.mapError(
       database.migrate,
       (error) =>
