@@ -32,3 +32,7 @@ for (const name of readdirSync("dist", { recursive: true })) {
 }
 
 await bundleCommand()
+
+// What editors know of the gateway's configuration.
+const { jsonSchema } = await import("../dist/gateway/GatewayConfig.js")
+writeFileSync("dist/majordomo.schema.json", `${JSON.stringify(jsonSchema(), null, 2)}\n`)

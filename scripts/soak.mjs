@@ -7,6 +7,7 @@ const { status } = spawnSync(
     "node_modules/vitest/vitest.mjs",
     "run",
     ...["crash", "outage", "mixed"].map((name) => `test/logging/${name}.test.ts`),
+    "test/gateway/crash.test.ts",
     "test/cascade/model.test.ts",
     "test/cascade/load.test.ts",
     "test/structured/random.test.ts",

@@ -1,6 +1,7 @@
 /** `majordomo gateway`: runs it until it is told to end. */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AdminTokens from "../gateway/AdminTokens.ts"
@@ -9,6 +10,7 @@ import * as Gateway from "../gateway/Gateway.ts"
 import * as GatewayConfig from "../gateway/GatewayConfig.ts"
 import { nameOf } from "./database.ts"
 import { CommandError, print, printError, Screen } from "./screen.ts"
+import * as telemetry from "./telemetry.ts"
 
 export interface Options {
   readonly config: Option.Option<string>
@@ -64,8 +66,9 @@ export const run = ({ check, config }: Options) =>
       yield* untilInterrupted
       yield* Effect.never
     })
+    const live = Gateway.layer({ ...file, accessLog: accessLog ? log : undefined })
     yield* Effect.mapError(
-      Effect.provide(running, Gateway.layer({ ...file, accessLog: accessLog ? log : undefined })),
+      Effect.provide(running, Layer.provide(live, telemetry.layer)),
       (error) => new CommandError({ message: error.message })
     )
   })
