@@ -114,7 +114,12 @@ export const Entry = Schema.Struct({
   bytesIn: Schema.optional(TokenCount),
   bytesOut: Schema.optional(TokenCount),
   /** Seconds until the first byte of the answer. */
-  timeToFirstByte: Schema.optional(Schema.Number)
+  timeToFirstByte: Schema.optional(Schema.Number),
+  /**
+   * A guess, and no part of `inputTokens`: a quarter of the characters of the prompt, where the provider may have billed a
+   * call and told nothing of it.
+   */
+  estimatedInputTokens: Schema.optional(TokenCount)
 }).annotations({ identifier: "LogEntry" })
 
 /**

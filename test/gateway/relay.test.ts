@@ -143,6 +143,9 @@ describe("an answer on its way", () => {
       const [row] = yield* rowsOf(gateway, 1)
       assert.isTrue(row?.usagePartial)
       assert.isUndefined(row?.totalCost)
+      // A guess, said to be one: the request has 76 bytes.
+      assert.strictEqual(row?.inputTokens, 0)
+      assert.strictEqual(row?.estimatedInputTokens, Math.ceil(body.length / 4))
     }))
 
   it.scopedLive("that breaks in the middle ends in an error event and without an answer's end", () =>

@@ -66,6 +66,12 @@ describe("one row for each call", () => {
         ["error", true],
         ["cancelled", true]
       ])
+      // What was billed is not known; how large the prompt was is, and a guess from it stands apart.
+      assert.deepStrictEqual(rows.map(({ estimatedInputTokens, inputTokens }) => [inputTokens, estimatedInputTokens]), [
+        [0, Math.ceil(prompt.length / 4)],
+        [0, Math.ceil(prompt.length / 4)],
+        [0, Math.ceil(prompt.length / 4)]
+      ])
     }))
 
   it.scopedLive("an answer: everything it says, under its id", () =>

@@ -134,7 +134,7 @@ describe("SQL sinks", () => {
           const rows = yield* database.query("SELECT COUNT(*) AS n FROM llm_requests")
           assert.strictEqual(Number(rows[0]?.["n"]), 4)
           const versions = yield* database.query("SELECT migration_id AS id FROM llm_migrations ORDER BY id")
-          assert.deepStrictEqual(versions.map((row) => Number(row["id"])), [1, 2, 3])
+          assert.deepStrictEqual(versions.map((row) => Number(row["id"])), [1, 2, 3, 4])
         }))
 
       it.scoped("goes on with the table of the version before, and its rows", () =>

@@ -110,6 +110,10 @@ const isPartial = (exchange: Exchange, end: End, outcome: Outcome): boolean => {
   return meter === undefined || meter.completion.usage === undefined || outcome.status !== "success"
 }
 
+/** A quarter of the bytes, where they are text: what a picture takes, its bytes do not say. */
+const estimate = ({ body, target }: Known): number | undefined =>
+  body === undefined || target?.wire === undefined || body.includes("base64") ? undefined : Math.ceil(body.length / 4)
+
 const seconds = (exchange: Exchange, at: number | undefined): number | undefined =>
   at === undefined ? undefined : (at - exchange.start) / 1000
 
@@ -132,6 +136,7 @@ export const entryOf = (
   }, completion)
   return Effect.map(priced, (price): Logging.Recorded => {
     const outcome = outcomeOf(exchange, end)
+    const partial = isPartial(exchange, end, outcome)
     const usage = completion?.usage
     const cost = Option.getOrUndefined(price)?.exact
     const clean = (text: string | undefined) => text === undefined ? undefined : scrub(text, known.secrets)
@@ -155,7 +160,7 @@ export const entryOf = (
       cachedTokens: usage?.cachedInputTokens ?? 0,
       cacheCreationTokens: usage?.cacheCreationTokens ?? 0,
       reasoningTokens: usage?.reasoningTokens ?? 0,
-      usagePartial: isPartial(exchange, end, outcome),
+      usagePartial: partial,
       inputCost: cost === undefined ? undefined : Cost.amountToString(cost.input),
       outputCost: cost === undefined ? undefined : Cost.amountToString(cost.output),
       toolUseCost: cost === undefined ? undefined : Cost.amountToString(cost.tools),
@@ -187,7 +192,8 @@ export const entryOf = (
       spanName: clean(headers.ownHeader(request, "span-name")),
       client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
       bytesIn: known.bytesIn,
-      bytesOut: relay?.bytesOut ?? 0
+      bytesOut: relay?.bytesOut ?? 0,
+      estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
     }
   })
 }

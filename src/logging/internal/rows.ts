@@ -54,8 +54,34 @@ export const ofEnd = (end: CallEnd, origin: Origin): RequestLog.Entry => {
     metadata: end.labels,
     majordomoApiKeyId: origin.majordomoApiKeyId,
     requestPath: origin.requestPath,
-    requestMethod: origin.requestMethod
+    requestMethod: origin.requestMethod,
+    estimatedInputTokens: end.usagePartial && usage.inputTokens === 0 ? estimate(end.request) : undefined
   }
+}
+
+/** How many characters of a prompt are a token, about: English prose has four. */
+const charactersPerToken = 4
+
+/** By the texts alone: what a picture takes, its bytes do not say. */
+const estimate = ({ prompt, system }: CallEnd["request"]): number => {
+  let characters = system?.length ?? 0
+  const add = (value: unknown) => {
+    if (typeof value === "string") characters += value.length
+  }
+  if (typeof prompt === "string") add(prompt)
+  else {
+    for (const { content } of prompt) {
+      if (typeof content === "string") add(content)
+      else {
+        for (const part of content) {
+          if (part.type === "text" || part.type === "reasoning") add(part.text)
+          else if (part.type === "tool-call") add(part.rawArguments)
+          else if (part.type === "tool-result") add(part.result)
+        }
+      }
+    }
+  }
+  return Math.ceil(characters / charactersPerToken)
 }
 
 /** One row for each try of a call. */

@@ -186,7 +186,8 @@ export const valid = (entry: Entry, now: number, id: () => string): Valid => {
     client: text("client"),
     bytesIn: count("bytesIn"),
     bytesOut: count("bytesOut"),
-    timeToFirstByte: seconds("timeToFirstByte")
+    timeToFirstByte: seconds("timeToFirstByte"),
+    estimatedInputTokens: count("estimatedInputTokens")
   }
   for (const name of Object.keys(entry)) if (!Object.hasOwn(made, name)) checker.changed.push(name)
   if (checker.changed.length === 0) return { entry, changed: [] }

@@ -10,7 +10,7 @@ export interface Column {
   readonly pg: string
   readonly sqlite: string
   /** The version of the table that brought it. */
-  readonly since: 1 | 2 | 3
+  readonly since: 1 | 2 | 3 | 4
   readonly of: (entry: Entry) => Value | undefined
 }
 
@@ -107,7 +107,8 @@ export const columns: ReadonlyArray<Column> = [
   text("client", (e) => e.client, 3),
   count("bytes_in", (e) => e.bytesIn, 3),
   count("bytes_out", (e) => e.bytesOut, 3),
-  seconds("time_to_first_byte", (e) => e.timeToFirstByte, 3)
+  seconds("time_to_first_byte", (e) => e.timeToFirstByte, 3),
+  count("estimated_input_tokens", (e) => e.estimatedInputTokens, 4)
 ]
 
 /** Names as SQL: `timestamp` is a keyword in some places. */

@@ -26,6 +26,9 @@ const migrations = (dialect: Dialect): Record<string, Effect.Effect<void, SqlErr
   }),
   "0003_llm_requests_gateway": Effect.gen(function*() {
     yield* addMissing(dialect, ofVersion(3))
+  }),
+  "0004_llm_requests_estimates": Effect.gen(function*() {
+    yield* addMissing(dialect, ofVersion(4))
   })
 })
 

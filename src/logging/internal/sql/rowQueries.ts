@@ -170,6 +170,7 @@ const entryOf = (found: Row): Entry => {
     client: text("client"),
     bytesIn: number("bytes_in"),
     bytesOut: number("bytes_out"),
-    timeToFirstByte: number("time_to_first_byte")
+    timeToFirstByte: number("time_to_first_byte"),
+    estimatedInputTokens: number("estimated_input_tokens")
   }
 }
