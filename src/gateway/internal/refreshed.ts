@@ -51,6 +51,9 @@ export class Refreshed<A, E> {
     return Effect.map(FiberSet.make(), (fibers) => new Refreshed(source, fibers))
   }
 
+  /** Whether it was found before, however long ago. */
+  readonly has = (key: string): boolean => this.found.has(key)
+
   /** None: the database says that there is none. Fails when it cannot say, and what it once said is too old. */
   readonly get = (key: string): Effect.Effect<Option.Option<A>, E> =>
     Effect.clockWith((clock) => {

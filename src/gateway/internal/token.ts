@@ -1,5 +1,5 @@
 /** Keys and tokens that the gateway gives out: a prefix, 256 random bits, a checksum that tells garbage from a key. */
-import { createHash, randomBytes } from "node:crypto"
+import * as crypto from "node:crypto"
 import { crc32 } from "../../internal/bytes/crc32.ts"
 
 /** Of a key that calls models, and of a token that administers the gateway. */
@@ -18,7 +18,7 @@ const base62 = (value: bigint, length: number): string => {
 const checksum = (text: string): string => base62(BigInt(crc32(Buffer.from(text))), checksumLength)
 
 export const make = (prefix: Prefix): string => {
-  const random = BigInt(`0x${randomBytes(32).toString("hex")}`)
+  const random = BigInt(`0x${crypto.randomBytes(32).toString("hex")}`)
   const text = prefix + base62(random, randomLength)
   return text + checksum(text)
 }
@@ -34,7 +34,11 @@ export const isWellFormed = (text: string, prefix: Prefix): boolean => {
 }
 
 /** What is stored: the SHA-256 of the whole text, in hex. 256 random bits need no salt. */
-export const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex")
+export const hashOf = (text: string): string =>
+  // Newer versions of Node have a shorter way, at a third of the time.
+  typeof crypto.hash === "function"
+    ? crypto.hash("sha256", text, "hex")
+    : crypto.createHash("sha256").update(text).digest("hex")
 
 /** What may be shown of it. */
 export const shownOf = (text: string): string => text.slice(0, 12)

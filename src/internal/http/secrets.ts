@@ -9,7 +9,17 @@ const queryName =
   /^(key|sig|auth|pwd|pass|code)$|(^|[-_.])(api[-_]?key|access[-_]?key|token|secret|passwd|password|signature|credential)s?$/i
 
 /** Whether a header's value is a secret, as far as its name says. */
-export const isSecretHeader = (name: string): boolean => secretHeaderName.test(name)
+export const isSecretHeader = (name: string): boolean => {
+  const known = judged.get(name)
+  if (known !== undefined) return known
+  const isSecret = secretHeaderName.test(name)
+  if (judged.size < maxJudged) judged.set(name, isSecret)
+  return isSecret
+}
+
+/** The same names come again and again. */
+const judged = new Map<string, boolean>()
+const maxJudged = 1000
 
 /** Whether a parameter of a URL is a secret, as far as its name says. */
 export const isSecretQuery = (name: string): boolean => queryName.test(name)

@@ -15,6 +15,7 @@ const year = 365.25 * 86_400_000
 const maxTime = 8000 * year
 const maxSeconds = 1e10
 
+const anySurrogate = /[\ud800-\udfff]/
 // oxlint-disable-next-line no-misleading-character-class -- halves of surrogate pairs are what is looked for
 const loneSurrogate = /\p{Surrogate}/gu
 const isUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -33,7 +34,8 @@ class Checker {
     if (value === undefined) return undefined
     const said = typeof value === "string" ? value : value === null ? undefined : printed(value)
     const cut = said !== undefined && said.length > limit ? `${said.slice(0, limit - 1)}…` : said
-    const whole = cut?.replace(loneSurrogate, "\ufffd")
+    // Most texts have no such half, and the rest of the question costs.
+    const whole = cut !== undefined && anySurrogate.test(cut) ? cut.replace(loneSurrogate, "\ufffd") : cut
     if (whole !== value) this.changed.push(name)
     return whole
   }

@@ -1,0 +1,194 @@
+/**
+ * CPU of a request through the gateway beside a bare relay, in one run, in turns: 1 KB of JSON, and a stream of 100 events;
+ * with the log buffered and durable. `@portkey-ai/gateway` is measured, too, where it is installed.
+ *
+ *   npm run bench -- --only gateway
+ */
+import { build } from "esbuild"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, readFileSync } from "node:fs"
+import * as http from "node:http"
+import { createRequire } from "node:module"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Agent, request } from "undici"
+import { options } from "../scripts/bundling.mjs"
+
+const rounds = 5
+const atOnce = 64
+const amounts = { json: 4000, stream: 1000 } as const
+type Kind = keyof typeof amounts
+
+const answer = JSON.stringify({
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  model: "gpt-4.1",
+  choices: [{ index: 0, message: { role: "assistant", content: "x".repeat(800) }, finish_reason: "stop" }],
+  usage: { prompt_tokens: 100, completion_tokens: 200, total_tokens: 300 }
+})
+const event = (choices: ReadonlyArray<object>, usage: object | null): string =>
+  `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", model: "gpt-4.1", choices, usage })}\n\n`
+const word = event([{ index: 0, delta: { content: "word " }, finish_reason: null }], null)
+const ending = event([{ index: 0, delta: {}, finish_reason: "stop" }], null) +
+  event([], { prompt_tokens: 100, completion_tokens: 100, total_tokens: 200 }) + "data: [DONE]\n\n"
+
+/** Four events a write. */
+const stream = (response: http.ServerResponse) => {
+  response.writeHead(200, { "content-type": "text/event-stream" })
+  let sent = 0
+  const next = () => {
+    if (sent === 100) {
+      response.end(ending)
+      return
+    }
+    sent += 4
+    response.write(word.repeat(4))
+    setImmediate(next)
+  }
+  next()
+}
+
+const upstream = http.createServer((incoming, response) => {
+  let text = ""
+  incoming.on("data", (chunk) => {
+    text += String(chunk)
+  })
+  incoming.on("end", () => {
+    if (text.includes("\"stream\":true")) return stream(response)
+    response.writeHead(200, { "content-type": "application/json", "content-length": String(Buffer.byteLength(answer)) })
+    response.end(answer)
+  })
+}).listen(0, "127.0.0.1")
+await once(upstream, "listening")
+const port = (server: { readonly address: () => unknown }): number => Number(Object(server.address()).port)
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const free = port(server)
+  server.close()
+  return free
+}
+
+interface Relay {
+  readonly name: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly child: ChildProcess
+}
+
+const folder = ".tmp/gateways"
+await build({ ...options, entryPoints: ["bench/gateways/floor.ts", "bench/gateways/ours.ts"], outdir: folder })
+
+const start = async (
+  name: string,
+  program: string,
+  env: Readonly<Record<string, string>> = {},
+  args: ReadonlyArray<string> = [],
+  more: Readonly<Record<string, string>> = {}
+): Promise<Relay> => {
+  const free = await freePort()
+  const keyFile = join(mkdtempSync(join(tmpdir(), "majordomo-bench-key-")), "key")
+  const child = spawn(
+    process.execPath,
+    ["--no-memory-reducer", program, ...args.map((arg) => arg.replace("PORT", String(free)))],
+    {
+      env: {
+        ...process.env,
+        PORT: String(free),
+        UPSTREAM: `http://127.0.0.1:${port(upstream)}`,
+        KEY_FILE: keyFile,
+        ...env
+      },
+      stdio: ["ignore", "ignore", "inherit"]
+    }
+  )
+  const url = `http://127.0.0.1:${free}/v1/chat/completions`
+  for (let i = 0; i < 200; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const isUp = await request(`http://127.0.0.1:${free}/`).then(({ body }) => body.dump(), () => "down")
+    if (isUp !== "down" && (!name.startsWith("ours") || existsSync(keyFile))) break
+  }
+  const key = existsSync(keyFile) ? { "x-majordomo-key": readFileSync(keyFile, "utf8") } : {}
+  return { name, url, child, headers: { ...more, ...key } }
+}
+
+/** User and system time of a process, µs. Source: proc(5), a tick is 10 ms. */
+const cpuOf = ({ child }: Relay): number => {
+  const fields = readFileSync(`/proc/${child.pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? []
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+const agent = new Agent({ connections: atOnce })
+const body = (kind: Kind) =>
+  JSON.stringify({
+    model: "gpt-4.1",
+    stream: kind === "stream",
+    messages: [{ role: "user", content: "Hello ".repeat(60) }]
+  })
+
+const ask = async (relay: Relay, kind: Kind): Promise<void> => {
+  const response = await request(relay.url, {
+    dispatcher: agent,
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer sk-bench", ...relay.headers },
+    body: body(kind)
+  })
+  const text = await response.body.text()
+  if (response.statusCode !== 200) throw new Error(`${relay.name}: ${response.statusCode} ${text}`)
+}
+
+const measure = async (relay: Relay, kind: Kind, amount: number): Promise<number> => {
+  const before = cpuOf(relay)
+  let left = amount
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    while (left-- > 0) await ask(relay, kind)
+  }))
+  return (cpuOf(relay) - before) / amount
+}
+
+const portkey = (() => {
+  try {
+    return createRequire(import.meta.url).resolve("@portkey-ai/gateway/build/start-server.js")
+  } catch {
+    return undefined
+  }
+})()
+
+const relays = [
+  await start("bare relay", `${folder}/floor.js`),
+  await start("ours, buffered", `${folder}/ours.js`),
+  await start("ours, durable", `${folder}/ours.js`, { DURABILITY: "durable" }),
+  ...(portkey === undefined ? [] : [
+    await start("@portkey-ai/gateway", portkey, {}, ["--port=PORT", "--headless"], {
+      "x-portkey-provider": "openai",
+      "x-portkey-custom-host": `http://127.0.0.1:${port(upstream)}/v1`
+    })
+  ])
+]
+
+const median = (values: ReadonlyArray<number>): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+
+for (const kind of ["json", "stream"] as const) {
+  const costs = new Map<string, Array<number>>(relays.map(({ name }) => [name, []]))
+  // The first round warms up.
+  for (let round = 0; round <= rounds; round++) {
+    for (const relay of relays) {
+      const cost = await measure(relay, kind, amounts[kind])
+      if (round > 0) costs.get(relay.name)?.push(cost)
+    }
+  }
+  const floor = median(costs.get("bare relay") ?? [])
+  console.log(kind === "json" ? "\n1 KB of JSON, 64 at once" : "\na stream of 100 events, 64 at once")
+  for (const [name, values] of costs) {
+    const cost = median(values)
+    console.log(`  ${name.padEnd(20)} ${cost.toFixed(0).padStart(6)} µs CPU a request  ${(cost / floor).toFixed(2)} ×`)
+  }
+}
+for (const { child } of relays) child.kill("SIGTERM")
+upstream.close()
+upstream.closeAllConnections()
+process.exit(0)
