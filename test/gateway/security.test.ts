@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, Redacted } from "effect"
+import { ConfigProvider, Effect, FastCheck as fc, Redacted } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { isInternal } from "../../src/gateway/internal/dispatchers.ts"
@@ -310,6 +310,51 @@ describe("whose key goes where", () => {
       assert.notInclude(told, canary)
       assert.notInclude(told, "canary-stored-key")
       assert.notInclude(told, gateway.key)
+    }))
+
+  it.scopedLive("what a client signed for AWS is signed anew with the gateway's own keys", () =>
+    Effect.gen(function*() {
+      const provider = yield* upstream((_, response) => {
+        response.writeHead(200, json)
+        response.end(JSON.stringify({
+          output: { message: { role: "assistant", content: [{ text: "Hi" }] } },
+          stopReason: "end_turn",
+          usage: { inputTokens: 7, outputTokens: 2, totalTokens: 9 }
+        }))
+      })
+      const gateway = yield* Effect.withConfigProvider(
+        run({ providers: { bedrock: { baseUrl: provider.url, region: "eu-west-1" } } }),
+        ConfigProvider.fromMap(
+          new Map([["AWS_ACCESS_KEY_ID", "AKIAGATEWAY"], ["AWS_SECRET_ACCESS_KEY", "canary-secret-of-aws"]])
+        )
+      )
+      const path = "/model/us.amazon.nova-2-lite-v1%3A0/converse"
+      const answer = yield* send(gateway.url + path, {
+        headers: {
+          ...json,
+          "x-majordomo-key": gateway.key,
+          authorization: "AWS4-HMAC-SHA256 Credential=AKIACLIENT/20261128/us-east-1/bedrock/aws4_request, Signature=00",
+          "x-amz-date": "20261128T000000Z",
+          "x-amz-security-token": "canary-token-of-the-client"
+        },
+        body: JSON.stringify({ messages: [{ role: "user", content: [{ text: "Hello" }] }] })
+      })
+      assert.strictEqual(answer.status, 200)
+      const [request] = provider.requests
+      assert.strictEqual(request?.url, path)
+      assert.match(
+        request?.headers.authorization ?? "",
+        /Credential=AKIAGATEWAY\/\d{8}\/eu-west-1\/bedrock\/aws4_request/
+      )
+      assert.isUndefined(request?.headers["x-amz-security-token"])
+      assert.notInclude(JSON.stringify(request?.rawHeaders), "CLIENT")
+      const [row] = yield* rowsOf(gateway, 1)
+      assert.deepStrictEqual([row?.provider, row?.model, row?.inputTokens], [
+        "bedrock",
+        "us.amazon.nova-2-lite-v1:0",
+        7
+      ])
+      assert.notInclude(JSON.stringify(row) + written(gateway.directory), "canary")
     }))
 
   it.scopedLive("files are the user's own", () =>
