@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -14,8 +15,10 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { LLM } from "../LLM.ts"
 import { ConfigurationError } from "../LLMError.ts"
 import * as Logging from "../logging/Logging.ts"
 import type * as LogReader from "../logging/LogReader.ts"
@@ -28,11 +31,13 @@ import * as cors from "./internal/cors.ts"
 import * as dispatchers from "./internal/dispatchers.ts"
 import * as exchanges from "./internal/exchange.ts"
 import * as keyring from "./internal/keyring.ts"
+import * as models from "./internal/models.ts"
 import * as prometheus from "./internal/prometheus.ts"
 import * as readiness from "./internal/readiness.ts"
 import { networksOf, remoteOf } from "./internal/remote.ts"
 import * as server from "./internal/server.ts"
 import * as storage from "./internal/storage.ts"
+import * as unstored from "./internal/unstored.ts"
 import * as upstreams from "./internal/upstreams.ts"
 import * as ProviderKeys from "./ProviderKeys.ts"
 
@@ -124,13 +129,29 @@ const checked = (options: Options) =>
  */
 export const check = (options: Options): Effect.Effect<void, ConfigurationError> => Effect.asVoid(checked(options))
 
-const make = (options: Options) =>
+const sharedOf = ({ timeouts, tls }: Options) => ({
+  headersTimeout: millis(timeouts?.requestHeaders, 30_000),
+  drain: millis(timeouts?.drain, 30_000),
+  tls
+})
+
+/** What the public address needs of what is kept. */
+interface Kept {
+  readonly apiKeys: Pick<ApiKeys.Service, "verify">
+  readonly providerKeys: Pick<ProviderKeys.Service, "get">
+  readonly logging: Pick<Logging.Service, "record">
+  readonly isReady: (draining: boolean) => Effect.Effect<object & { readonly ready: boolean }>
+  readonly names: (upstreams: ReadonlyMap<string, upstreams.Upstream>) => Effect.Effect<
+    models.Names,
+    ConfigurationError,
+    Scope.Scope
+  >
+}
+
+const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, ConfigurationError, Scope.Scope> =>
   Effect.gen(function*() {
     const { timeouts } = options
     const { known, trusted } = yield* checked(options)
-    const apiKeys = yield* ApiKeys.ApiKeys
-    const adminTokens = yield* AdminTokens.AdminTokens
-    const logging = yield* Logging.Logging
     const pricing = yield* Pricing.Pricing
     pricing.preload()
     const dispatcherOf = yield* dispatchers.make({
@@ -139,26 +160,21 @@ const make = (options: Options) =>
       answerIdle: millis(timeouts?.answerIdle, 5 * minute)
     })
     const patience = millis(timeouts?.requestIdle, 5 * minute)
-    const isReady = yield* readiness.make
-    const shared = {
-      headersTimeout: millis(timeouts?.requestHeaders, 30_000),
-      drain: millis(timeouts?.drain, 30_000),
-      tls: options.tls
-    }
     const pages = cors.of(options.cors?.origins ?? [])
     const exchange = exchanges.make({
       admission: {
         upstreams: known,
-        apiKeys,
-        providerKeys: yield* ProviderKeys.ProviderKeys,
+        apiKeys: kept.apiKeys,
+        providerKeys: kept.providerKeys,
         isKeyRequired: options.auth !== "optional",
         includesUsage: options.meter?.includeUsage !== false,
         forwardsTraces: options.traceparent === "forward",
         maxBodyBytes: options.maxBodyBytes ?? 32 * mebibyte,
         bodyIdle: patience,
-        sign: yield* signing.make
+        sign: yield* signing.make,
+        names: yield* kept.names(known)
       },
-      logging,
+      logging: kept.logging,
       pricing,
       dispatcherOf,
       isDurable: options.log?.durability !== "buffered",
@@ -170,21 +186,15 @@ const make = (options: Options) =>
       // The tracer that every program has keeps nothing.
       isTraced: (yield* Effect.tracer) !== Context.get(DefaultServices.liveServices, Tracer.Tracer)
     })
-    const admin = yield* server.listen({
-      host: options.admin?.host ?? "127.0.0.1",
-      port: options.admin?.port ?? 7681,
-      ...shared,
-      drain: 1000
-    }, () => (request, response) => answerAdmin(adminTokens, request, response))
-    const open = yield* server.listen(
-      { host: options.host ?? "127.0.0.1", port: options.port ?? 7680, ...shared },
+    return yield* server.listen(
+      { host: options.host ?? "127.0.0.1", port: options.port ?? 7680, ...sharedOf(options) },
       ({ isDraining }) => (request, response) => {
         switch (request.url) {
           case "/health":
             return Effect.sync(() => json(response, 200, { status: "ok" }))
           case "/readyz":
             return Effect.map(
-              isReady(isDraining()),
+              kept.isReady(isDraining()),
               (state) => json(response, state.ready ? 200 : 503, state)
             )
         }
@@ -192,6 +202,25 @@ const make = (options: Options) =>
         return exchange(request, response)
       }
     )
+  })
+
+const make = (options: Options) =>
+  Effect.gen(function*() {
+    const adminTokens = yield* AdminTokens.AdminTokens
+    const admin = yield* server.listen({
+      host: options.admin?.host ?? "127.0.0.1",
+      port: options.admin?.port ?? 7681,
+      ...sharedOf(options),
+      drain: 1000
+    }, () => (request, response) => answerAdmin(adminTokens, request, response))
+    const client = yield* Layer.build(NodeHttpClient.layerUndici)
+    const open = yield* opened(options, {
+      apiKeys: yield* ApiKeys.ApiKeys,
+      providerKeys: yield* ProviderKeys.ProviderKeys,
+      logging: yield* Logging.Logging,
+      isReady: yield* readiness.make,
+      names: (upstreams) => Effect.provide(models.make(options.models, upstreams), client)
+    })
     return Gateway.of({ url: open.url, adminUrl: admin.url })
   })
 
@@ -239,6 +268,63 @@ export const layer = (options: Options = {}): Layer.Layer<Provided, Configuratio
     Layer.provideMerge(keysOf(options)),
     Layer.provideMerge(storage.layer(options))
   )
+
+/**
+ * What `Gateway.serve` takes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServeOptions
+  extends Pick<Options, "host" | "port" | "tls" | "maxBodyBytes" | "timeouts" | "trustedProxies" | "cors" | "accessLog">
+{
+  /**
+   * Who may ask: each request has one of them in `X-Majordomo-Key`, or as its client's API key where it begins with
+   * `mdm_`. Default: everybody who reaches the port.
+   */
+  readonly keys?: ReadonlyArray<Redacted.Redacted> | undefined
+}
+
+/**
+ * Serves an LLM, a cascade with hooks, cache and log for example, to programs in any language: OpenAI's Chat Completions
+ * and Responses, Anthropic's Messages and Gemini's generateContent, streamed or not, with the vendors' own clients. The
+ * model that a client names is of no matter. Nothing is kept here: rows are those of the LLM's own `Logging`, with the key
+ * and the path in them, and `X-Majordomo-*` headers as labels.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { NodeHttpClient } from "@effect/platform-node"
+ * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
+ * import * as Gateway from "effect-majordomo/gateway/Gateway"
+ * import { Layer } from "effect"
+ *
+ * const served = Gateway.serve(
+ *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-5" }), OpenAI.layer({ model: "gpt-4.1" })]),
+ *   { port: 8080 }
+ * ).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * ```
+ */
+export const serve = <E, R>(
+  layer: Layer.Layer<LLM, E, R>,
+  options: ServeOptions = {}
+): Layer.Layer<Gateway, E | ConfigurationError, R> => {
+  const { keys = [], ...rest } = options
+  const own: Options = { ...rest, auth: keys.length === 0 ? "optional" : "required" }
+  const made = Effect.gen(function*() {
+    const llm = yield* LLM
+    const { url } = yield* opened(own, {
+      apiKeys: { verify: unstored.verifyOf(keys) },
+      providerKeys: { get: unstored.providerKey },
+      logging: { record: unstored.record },
+      isReady: (draining) => Effect.succeed({ ready: !draining, draining }),
+      names: () => Effect.succeed(models.ofLlm(llm))
+    })
+    return Gateway.of({ url, adminUrl: url })
+  })
+  return Layer.provide(Layer.scoped(Gateway, made), layer)
+}
 
 /**
  * The keys of a gateway without its server: for programs that administer it.

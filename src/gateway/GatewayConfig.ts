@@ -49,6 +49,22 @@ const Provider = Schema.Struct({
   )
 })
 
+const Breaker = Schema.Struct({
+  failures: Schema.optional(Schema.Int.pipe(Schema.positive())).annotations(said("In a row that open it. Default 5.")),
+  window: Schema.optional(Time).annotations(said("They count only within this time. Default 1 minute.")),
+  cooldown: Schema.optional(Time).annotations(said("Until a probe is let through. Default 30 seconds."))
+})
+
+const Model = Schema.Union(
+  Schema.String,
+  Schema.Struct({
+    cascade: Schema.NonEmptyArray(Schema.String).annotations(
+      said("Models as \"provider/model\": the next one answers where one cannot.")
+    ),
+    breaker: Schema.optional(Breaker)
+  })
+)
+
 /**
  * The file `majordomo.json`.
  *
@@ -86,6 +102,9 @@ export const File = Schema.Struct({
     said("Whether a request needs a key of the gateway. Default required.")
   ),
   providers: Schema.optional(Schema.Record({ key: Schema.String, value: Provider })),
+  models: Schema.optional(Schema.Record({ key: Schema.String, value: Model })).annotations(
+    said("Names that clients of any protocol may ask for: a \"provider/model\", or a cascade of them.")
+  ),
   meter: Schema.optional(Schema.Struct({
     includeUsage: Schema.optional(Schema.Boolean).annotations(
       said("Ask Chat Completions streams for their usage where the client has not. Default true.")

@@ -4,12 +4,14 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
 import { hosts } from "../../internal/hosts/rows.ts"
 import { formsOf } from "../../internal/http/secrets.ts"
+import type { Service } from "../../LLM.ts"
 import type { Sign } from "../../providers/internal/signing.ts"
 import type { ApiKey, Service as ApiKeys } from "../ApiKeys.ts"
 import type { Service as ProviderKeys } from "../ProviderKeys.ts"
@@ -17,16 +19,18 @@ import * as bodies from "./body.ts"
 import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
+import { type Keyed, type Names, type Route, unknownName } from "./models.ts"
 import type { Refusal } from "./refusal.ts"
 import * as scanning from "./scan.ts"
+import type { ServedWire } from "./served.ts"
 import * as targets from "./target.ts"
 import { hashOf } from "./token.ts"
 import type { Upstream } from "./upstreams.ts"
 
 export interface Settings {
   readonly upstreams: ReadonlyMap<string, Upstream>
-  readonly apiKeys: ApiKeys
-  readonly providerKeys: ProviderKeys
+  readonly apiKeys: Pick<ApiKeys, "verify">
+  readonly providerKeys: Pick<ProviderKeys, "get">
   readonly isKeyRequired: boolean
   readonly includesUsage: boolean
   readonly forwardsTraces: boolean
@@ -35,6 +39,8 @@ export interface Settings {
   readonly bodyIdle: number
   /** Signs requests to Bedrock with the gateway's own AWS keys; none where it has none. */
   readonly sign: ((upstream: Upstream) => Effect.Effect<SignNow | undefined>) | undefined
+  /** Names that an LLM answers to, in whatever protocol its client speaks. */
+  readonly names: Names
 }
 
 export type SignNow = (
@@ -58,8 +64,28 @@ export interface Known {
   body: Buffer | undefined
 }
 
-/** A request that may go on, as it goes on. */
-export interface Admitted {
+/** A request that may go on. */
+export type Admitted = Passed | Unified | Listed
+
+/** One that is answered by an LLM. */
+export interface Unified {
+  readonly _tag: "Unified"
+  readonly wire: ServedWire
+  readonly body: Buffer
+  readonly llm: Service
+  /** One provider answers, or none. */
+  readonly isSingle: boolean
+}
+
+/** One for what can be asked for. */
+export interface Listed {
+  readonly _tag: "Listed"
+  readonly models: ReadonlyArray<string>
+}
+
+/** One that is passed on, as it goes on. */
+export interface Passed {
+  readonly _tag: "Passed"
   readonly target: targets.Target
   readonly path: string
   readonly headers: Array<string>
@@ -100,6 +126,8 @@ export const admit = (
     known.model = target.model
     known.streams = target.streams
     const key = yield* identify(settings, presented, known)
+    const named = yield* byName(settings, request, target, key, known)
+    if (named._tag !== "Transparent") return named
     yield* mayCall(key, target.upstream)
     const elsewhere = credential.belongsElsewhere(presented, target.upstream, isKnown)
     if (elsewhere !== undefined) {
@@ -109,7 +137,7 @@ export const admit = (
         message: `this looks like a key of ${elsewhere}, and ${target.upstream.name} is asked: it was not sent there`
       })
     }
-    const read = yield* bodyOf(settings, request, target, known)
+    const read = named.read ?? (yield* bodyOf(settings, request, target, known))
     yield* mayAsk(key, target.upstream, known.model, method)
     const chosen = yield* keyOf(settings, request, presented, target.upstream, known)
     const outgoing = headers.outgoing(request, {
@@ -135,7 +163,7 @@ export const admit = (
       )
       for (const [name, value] of Object.entries(signed)) outgoing.push(name, value)
     }
-    return { target, path, headers: outgoing, body: read.body, withoutUsage: read.withoutUsage }
+    return { _tag: "Passed", target, path, headers: outgoing, body: read.body, withoutUsage: read.withoutUsage }
   })
 
 const isKnown = (name: string): boolean => vendors.has(name) || Object.hasOwn(hosts, name)
@@ -292,6 +320,109 @@ const bodyOf = (
 const rows: Readonly<Record<string, { readonly streamUsage?: boolean | undefined }>> = hosts
 
 const takesStreamOptions = (name: string): boolean => !Object.hasOwn(rows, name) || rows[name]?.streamUsage !== false
+
+// ── an LLM, or the provider itself ──────────────────────────────────────────────────────────────────────────────────
+
+type ByName =
+  | Unified
+  | Listed
+  /** The body, where it was looked into. */
+  | { readonly _tag: "Transparent"; readonly read: Read | undefined }
+
+const byName = (
+  settings: Settings,
+  request: IncomingMessage,
+  target: targets.Target,
+  key: ApiKey | undefined,
+  known: Known
+): Effect.Effect<ByName, Refusal> =>
+  Effect.gen(function*() {
+    const { names } = settings
+    const isOurs = names.isAll || headers.ownHeader(request, "provider")?.toLowerCase() === "majordomo"
+    const notFound = (message: string) => refuse({ status: 404, code: "not_found", message, parameter: "model" })
+    if (
+      request.method === "GET" && (names.isAll || !target.isNamed) && isList(target) &&
+      (names.list.length > 0 || isOurs)
+    ) {
+      known.target = undefined
+      const models = key?.models ?? null
+      return {
+        _tag: "Listed",
+        models: models === null ? names.list : names.list.filter((one) =>
+          models.some((pattern) => matches(pattern, one))
+        )
+      }
+    }
+    const { wire } = target
+    // Older completions and embeddings share the wire, not the request.
+    const isServed = (names.isAll || !target.isNamed) && wire !== undefined && wire !== "cohere" && wire !== "converse"
+      && (wire !== "chat-completions" || target.path.endsWith("/chat/completions"))
+    if (!isServed) {
+      return isOurs
+        ? yield* notFound("only chat/completions, responses, messages and generateContent are answered here")
+        : { _tag: "Transparent", read: undefined }
+    }
+    const read = yield* bodyOf(settings, request, target, known)
+    const route = known.model === undefined || !Buffer.isBuffer(read.body) ? undefined : names.find(known.model)
+    if (route === undefined || !Buffer.isBuffer(read.body)) {
+      if (!isOurs) return { _tag: "Transparent", read }
+      return known.model === undefined
+        ? yield* refuse({ status: 400, code: "invalid_request", message: "model is missing", parameter: "model" })
+        : yield* notFound(unknownName(known.model, names))
+    }
+    known.target = undefined
+    const body = known.body ?? read.body
+    if (route._tag === "Own") {
+      yield* mayName(key, known.model ?? "", [])
+      return { _tag: "Unified", wire, body, llm: route.llm, isSingle: false }
+    }
+    yield* mayName(key, route.name, route.members)
+    for (const { upstream } of route.members) yield* mayCall(key, upstream)
+    const members = yield* keyed(settings, request, route, known)
+    const llm = yield* Effect.mapError(names.service(route, members), ({ message }): Refusal => ({
+      ...unavailable(`${route.name} cannot be asked: ${message}`)
+    }))
+    return { _tag: "Unified", wire, body, llm, isSingle: members.length === 1 }
+  })
+
+const isList = ({ path }: targets.Target): boolean => path === "/v1/models"
+
+/** By the name that was asked for, or by each of the models behind it. */
+const mayName = (
+  key: ApiKey | undefined,
+  name: string,
+  members: ReadonlyArray<{ readonly upstream: Upstream; readonly model: string }>
+): Effect.Effect<void, Refusal> =>
+  key?.models?.some((pattern) => matches(pattern, name)) === true
+    ? Effect.void
+    : members.length === 0
+    ? key === undefined || key.models === null ? Effect.void : refuse({
+      status: 403,
+      code: "permission_denied",
+      message: `this key may not ask for the model ${name.slice(0, 200)}; it may ask for ${key.models.join(", ")}`
+    })
+    : Effect.forEach(members, ({ model, upstream }) => mayAsk(key, upstream, model, "POST"), { discard: true })
+
+/** The members whose provider's key is here: those of clients are for the provider that they ask themselves. */
+const keyed = (
+  settings: Settings,
+  request: IncomingMessage,
+  route: Extract<Route, { _tag: "Members" }>,
+  known: Known
+): Effect.Effect<readonly [Keyed, ...Array<Keyed>], Refusal> =>
+  Effect.gen(function*() {
+    const nobodys = { key: undefined, hasOwn: false, isSigned: false, query: "", credentials: [] }
+    const found: Array<Keyed> = []
+    let refusal: Refusal | undefined
+    for (const member of route.members) {
+      const chosen = yield* Effect.either(keyOf(settings, request, nobodys, member.upstream, known))
+      if (Either.isLeft(chosen)) refusal ??= chosen.left
+      else found.push({ ...member, secret: chosen.right._tag === "Stored" ? chosen.right.secret : undefined })
+    }
+    const [first, ...others] = found
+    if (first !== undefined) return [first, ...others]
+    return yield* refuse(refusal ?? unavailable("no provider's key is here"))
+  })
 
 // ── with whose key ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -16,18 +16,20 @@ import { exceptionPrefix } from "../../internal/http/eventStream.ts"
 import { encode } from "../../internal/http/eventStreamFrame.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
-import { admit, type Admitted, type Settings as Admission } from "./admit.ts"
+import { admit, type Listed, type Passed, type Settings as Admission, type Unified } from "./admit.ts"
+import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
 import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
 import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
 import { type Ending, Relay } from "./relay.ts"
 import { dialectOf } from "./target.ts"
+import * as unifying from "./unified.ts"
 import type { Upstream } from "./upstreams.ts"
 
 export interface Settings {
   readonly admission: Admission
-  readonly logging: Logging.Service
+  readonly logging: Pick<Logging.Service, "record">
   readonly pricing: Pricing
   readonly dispatcherOf: (upstream: Upstream) => Dispatcher
   readonly isDurable: boolean
@@ -77,7 +79,15 @@ export const make = (
         return yield* Exit.isInterrupted(admitted) ? Effect.void : Effect.logError("the gateway failed", admitted.cause)
       }
       if (Either.isLeft(admitted.value)) return yield* one.refuse(admitted.value.left)
-      yield* one.relay(admitted.value.right, restore)
+      const allowed = admitted.value.right
+      switch (allowed._tag) {
+        case "Passed":
+          return yield* one.relay(allowed, restore)
+        case "Unified":
+          return yield* one.serve(allowed, restore)
+        case "Listed":
+          return yield* one.list(allowed)
+      }
     })
   )
   if (!settings.isTraced) return handled
@@ -145,7 +155,7 @@ class One {
     response.end(request.method === "HEAD" ? undefined : body)
   }
 
-  relay(admitted: Admitted, restore: Restore): Effect.Effect<void> {
+  relay(admitted: Passed, restore: Restore): Effect.Effect<void> {
     const { exchange, response, settings } = this
     const { body, headers, path, target, withoutUsage } = admitted
     const { upstream } = target
@@ -187,7 +197,7 @@ class One {
   }
 
   /** What a client of this protocol understands as the end of a stream that failed. */
-  private lastEvent({ target }: Admitted, { meter, upstreamHeaders }: Relay, refusal: Refusal): Uint8Array | undefined {
+  private lastEvent({ target }: Passed, { meter, upstreamHeaders }: Relay, refusal: Refusal): Uint8Array | undefined {
     // Who has the whole answer needs no error behind it.
     if (meter === undefined || !meter.isStream || meter.isDone) return undefined
     if (String(upstreamHeaders["content-type"]).includes("vnd.amazon.eventstream")) {
@@ -197,13 +207,42 @@ class One {
     return Buffer.from(eventOf(target.wire, target.dialect, refusal, this.exchange.id))
   }
 
+  /** An LLM answers. */
+  serve(unified: Unified, restore: Restore): Effect.Effect<void> {
+    const { exchange, response, settings } = this
+    return unifying.answer({
+      exchange,
+      response,
+      unified,
+      patience: settings.patience,
+      headers: this.headers,
+      refuse: (refusal) => this.refuse(refusal),
+      broken,
+      record: (end, statusCode) => Effect.asVoid(this.recorded(end, statusCode)),
+      restore
+    })
+  }
+
+  list({ models }: Listed): Effect.Effect<void> {
+    const { exchange, response } = this
+    const body = JSON.stringify(listing.of(models, exchange.startedAt))
+    return Effect.zipRight(
+      this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
+      Effect.sync(() => {
+        if (response.destroyed) return
+        response.writeHead(200, { "content-type": "application/json", ...this.headers() })
+        response.end(body)
+      })
+    )
+  }
+
   /** Writes the row; gives the headers that tell of it. */
   private recorded(end: End, statusCode: number): Effect.Effect<Readonly<Record<string, string>>> {
     const { clock, exchange, settings } = this
     const now = performance.now()
     return Effect.flatMap(entryOf(exchange, end, { pricing: settings.pricing, clock, now, statusCode }), (entry) => {
       const bodies = settings.keepsBodies
-        ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay : undefined)
+        ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay.copy : [])
         : undefined
       const counted = metrics.count({
         provider: entry.provider,
@@ -213,7 +252,8 @@ class One {
         inputTokens: entry.inputTokens ?? 0,
         outputTokens: entry.outputTokens ?? 0,
         costUsd: entry.totalCost === undefined ? undefined : Number(entry.totalCost),
-        upstreamError: end._tag === "Relayed" && entry.status === "error" ? entry.errorType : undefined
+        upstreamError: (end._tag === "Relayed" || end._tag === "Served") && entry.status === "error" ? entry.errorType
+          : undefined
       })
       settings.accessLog?.(lineOf(entry, settings.remoteOf(exchange.request)))
       return Effect.as(

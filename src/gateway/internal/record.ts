@@ -10,6 +10,7 @@ import { finishReasonOf, verdictOn } from "../../internal/call/settle.ts"
 import { requestIdOf, toLLMError } from "../../internal/http/errors.ts"
 import { scrub } from "../../internal/http/secrets.ts"
 import * as LLMError from "../../LLMError.ts"
+import { ofEnd } from "../../logging/internal/rows.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import * as Output from "../../Output.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
@@ -18,6 +19,7 @@ import * as headers from "./headers.ts"
 import type { Meter } from "./meter.ts"
 import { errorTypes, type Refusal } from "./refusal.ts"
 import type { Ending, Relay } from "./relay.ts"
+import type { Served } from "./unified.ts"
 
 export interface Exchange {
   readonly id: string
@@ -33,6 +35,10 @@ export interface Exchange {
 export type End =
   /** The gateway itself answered. */
   | { readonly _tag: "Refused"; readonly refusal: Refusal }
+  /** What can be asked for was told. */
+  | { readonly _tag: "Listed"; readonly bytesOut: number }
+  /** An LLM answered. */
+  | Served
   | { readonly _tag: "Relayed"; readonly relay: Relay; readonly ending: Ending; readonly refusal: Refusal | undefined }
 
 interface Outcome {
@@ -89,6 +95,7 @@ const askedForText = { prompt: "", output: Output.text }
 
 const outcomeOf = (exchange: Exchange, end: End): Outcome => {
   if (end._tag === "Refused") return refusedBy(end.refusal)
+  if (end._tag !== "Relayed") return { status: "success" }
   const { ending, refusal, relay } = end
   const { meter, status } = relay
   // Who has the last event, with everything in it, need not wait for the end.
@@ -100,7 +107,7 @@ const outcomeOf = (exchange: Exchange, end: End): Outcome => {
 
 /** Whether a model may have been paid for more than what is known. */
 const isPartial = (exchange: Exchange, end: End, outcome: Outcome): boolean => {
-  if (end._tag === "Refused") return false
+  if (end._tag !== "Relayed") return false
   const { meter, status } = end.relay
   const { method } = exchange.request
   if (status !== undefined && status >= 400) return false
@@ -122,6 +129,7 @@ export const entryOf = (
   end: End,
   at: { readonly pricing: Pricing; readonly clock: Clock.Clock; readonly now: number; readonly statusCode: number }
 ): Effect.Effect<Logging.Recorded> => {
+  if (end._tag === "Served") return Effect.sync(() => servedEntryOf(exchange, end, at))
   const { id, known, request, startedAt } = exchange
   const { model, target } = known
   const relay = end._tag === "Relayed" ? end.relay : undefined
@@ -192,14 +200,50 @@ export const entryOf = (
       spanName: clean(headers.ownHeader(request, "span-name")),
       client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
       bytesIn: known.bytesIn,
-      bytesOut: relay?.bytesOut ?? 0,
+      bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
       estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
     }
   })
 }
 
+/** The row of a call, with what the gateway knows of who asked for it. */
+const servedEntryOf = (
+  exchange: Exchange,
+  { bytesOut, end, firstByteAt, streams }: Served,
+  at: { readonly now: number; readonly statusCode: number }
+): Logging.Recorded => {
+  const { id, known, request, startedAt } = exchange
+  const clean = (text: string | undefined) => text === undefined ? undefined : scrub(text, known.secrets)
+  const call = end === undefined ? undefined : ofEnd(end, {})
+  const labels = call?.metadata ?? headers.labelsOf(request)
+  const asked = clean(known.model) ?? "unknown"
+  return {
+    ...(call ?? { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }),
+    requestId: id,
+    requestedModel: asked,
+    timestamp: startedAt,
+    responseTime: (at.now - exchange.start) / 1000,
+    timeToFirstByte: seconds(exchange, firstByteAt),
+    streamed: streams,
+    errorMessage: clean(call?.errorMessage),
+    apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
+    apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
+    metadata: Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
+    majordomoApiKeyId: known.key?.id,
+    requestPath: clean((request.url ?? "").split("?", 1)[0]),
+    requestMethod: request.method,
+    statusCode: at.statusCode,
+    traceId: clean(headers.ownHeader(request, "trace-id")),
+    spanPath: clean(headers.ownHeader(request, "span-path")),
+    spanName: clean(headers.ownHeader(request, "span-name")),
+    client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
+    bytesIn: known.bytesIn,
+    bytesOut
+  }
+}
+
 /** The bodies as they are stored: JSON, or a text with what is none. */
-export const bodiesOf = (exchange: Exchange, relay: Relay | undefined): Logging.RecordedBodies => {
+export const bodiesOf = (exchange: Exchange, copy: ReadonlyArray<Buffer>): Logging.RecordedBodies => {
   const { known } = exchange
   const asJson = (bytes: Buffer | undefined): string => {
     const text = scrub((bytes ?? Buffer.alloc(0)).toString("utf8"), known.secrets)
@@ -212,6 +256,6 @@ export const bodiesOf = (exchange: Exchange, relay: Relay | undefined): Logging.
   }
   return {
     request: asJson(known.body),
-    response: relay === undefined || relay.copy.length === 0 ? undefined : asJson(Buffer.concat(relay.copy))
+    response: copy.length === 0 ? undefined : asJson(Buffer.concat(copy))
   }
 }

@@ -21,6 +21,8 @@ export interface Refusal {
   /** What happened, where, and what to do; without a secret. */
   readonly message: string
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The field of the body that is wrong. */
+  readonly parameter?: string | undefined
 }
 
 /** What a row calls it: the names that errors of calls have. */
@@ -82,14 +84,14 @@ const amazonTypes: Readonly<Record<number, string>> = {
 }
 
 /** The object that a client's library finds in an error. */
-const bodyOf = (dialect: Dialect, { code, message, status }: Refusal, requestId: string): object => {
+const bodyOf = (dialect: Dialect, { code, message, parameter, status }: Refusal, requestId: string): object => {
   switch (dialect) {
     case "openai":
       return {
         error: {
           message,
           type: openAITypes[status] ?? (status < 500 ? "invalid_request_error" : "server_error"),
-          param: null,
+          param: parameter ?? null,
           code
         }
       }

@@ -24,6 +24,8 @@ export interface Target {
   readonly model: string | undefined
   /** The answer is a stream, where the path says so. */
   readonly streams: boolean
+  /** The request says by its path or a header which provider it is for. */
+  readonly isNamed: boolean
 }
 
 export type Found =
@@ -76,7 +78,9 @@ export const find = (asked: Asked, upstreams: ReadonlyMap<string, Upstream>): Fo
     return refused(400, dialect, "the path has an empty, relative or encoded segment; write it plainly")
   }
   const [, first = ""] = whole.split("/", 2)
-  const named = asked.provider?.trim().toLowerCase()
+  const given = asked.provider?.trim().toLowerCase()
+  // The gateway's own name: who answers is a matter of the model's.
+  const named = given === "majordomo" ? undefined : given
   const byPath = upstreams.get(first)
   const rest = byPath === undefined ? whole : whole.slice(first.length + 1)
   if (named !== undefined && !upstreams.has(named)) {
@@ -93,7 +97,8 @@ export const find = (asked: Asked, upstreams: ReadonlyMap<string, Upstream>): Fo
         + "or under its name, /groq/v1/chat/completions"
     )
   }
-  return { _tag: "Target", target: targetOf(asked.method, upstream, rest, query) }
+  const isNamed = named !== undefined || byPath !== undefined
+  return { _tag: "Target", target: { ...targetOf(asked.method, upstream, rest, query), isNamed } }
 }
 
 const openAI =
@@ -117,12 +122,12 @@ const pathAt = ({ native, prefix }: Upstream, path: string): string => {
   return begins(path, "/v1") ? prefix + path.slice("/v1".length) : prefix + path
 }
 
-const targetOf = (method: string, upstream: Upstream, rest: string, query: string): Target => {
+const targetOf = (method: string, upstream: Upstream, rest: string, query: string): Omit<Target, "isNamed"> => {
   const path = pathAt(upstream, rest)
   const common = { upstream, path, query }
   const isPost = method === "POST"
   const { family } = upstream
-  const gemini = family === "gemini" ? /\/(?:models|tunedModels)\/([^/:]+):([a-zA-Z]+)$/.exec(path) : null
+  const gemini = family === "gemini" ? /\/(?:models|tunedModels)\/(.+):([a-zA-Z]+)$/.exec(path) : null
   if (gemini !== null) {
     const [, model = "", action = ""] = gemini
     const reads = isPost && (action === "generateContent" || action === "streamGenerateContent")

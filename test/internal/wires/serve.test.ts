@@ -105,7 +105,10 @@ const simple = fc.tuple(fc.option(reasoning), fc.option(text), fc.array(call, { 
 ) => numbered([...(thought === null ? [] : [thought]), ...(said === null ? [] : [said]), ...calls]))
   .filter((content) => content.length > 0)
 /** As models that think between their calls answer. */
-const mixed = fc.array(fc.oneof(reasoning, text, call), { minLength: 1, maxLength: 6 }).map(numbered)
+const mixed = fc.array(fc.oneof(reasoning, text, call), { minLength: 1, maxLength: 6 }).map((parts) =>
+  // Texts side by side are one.
+  numbered(parts.filter((part, i) => part.type === "tool-call" || parts[i - 1]?.type !== part.type))
+)
 
 const cut = (text: string, sizes: ReadonlyArray<number>): ReadonlyArray<string> => {
   const pieces: Array<string> = []

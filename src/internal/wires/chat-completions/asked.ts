@@ -2,7 +2,7 @@
 import type { Request } from "../../../LLM.ts"
 import * as Output from "../../../Output.ts"
 import * as Prompt from "../../../Prompt.ts"
-import { asArray, asJsonObject, asNumber, asObject, isObject, parseArguments } from "../../json/values.ts"
+import { asArray, asJsonObject, asNumber, asObject, asText, isObject, parseArguments } from "../../json/values.ts"
 import { metadataIn } from "../carried.ts"
 import {
   cacheOf,
@@ -215,7 +215,7 @@ const readAssistant = (message: Fields, source: Source): ReadonlyArray<Prompt.As
     )
   })
   const details = message.list("reasoning_details").map(asJsonObject)
-  const kept = placed(message.value["majordomo"], thought, text, calls)
+  const kept = placed(message.take("majordomo"), text, calls)
   if (kept !== undefined) return kept
   return [
     ...(thought === "" && details.length === 0 ? [] : [{
@@ -233,26 +233,25 @@ const readAssistant = (message: Fields, source: Source): ReadonlyArray<Prompt.As
 /** The parts of an answer as they were, by what was sent along with it; undefined when somebody has changed them. */
 const placed = (
   extension: unknown,
-  thought: string,
   text: string,
   calls: ReadonlyArray<Prompt.ToolCallPart>
 ): ReadonlyArray<Prompt.AssistantPart> | undefined => {
   if (!isObject(extension)) return undefined
   const listed = asArray(extension["content"]).map(asObject)
   if (listed.length === 0) return undefined
-  const at = { text: 0, reasoning: 0 }
-  const whole = { text, reasoning: thought }
+  let at = 0
   let used = 0
   const parts: Array<Prompt.AssistantPart> = []
   for (const item of listed) {
-    const { length, type, value, wire } = item
+    const { length, text: thought, type, value, wire } = item
     const providerMetadata = metadataIn(item)
     const own = providerMetadata === undefined ? {} : { providerMetadata }
-    if (type === "text" || type === "reasoning") {
-      const end = at[type] + (asNumber(length) ?? 0)
-      parts.push({ type, text: whole[type].slice(at[type], end), ...own })
-      at[type] = end
-    } else if (type === "tool-call") {
+    if (type === "text") {
+      const end = at + (asNumber(length) ?? 0)
+      parts.push({ type, text: text.slice(at, end), ...own })
+      at = end
+    } else if (type === "reasoning") parts.push({ type, text: asText(thought), ...own })
+    else if (type === "tool-call") {
       const call = calls[used++]
       if (call === undefined) return undefined
       parts.push({ ...call, ...own })
@@ -260,5 +259,5 @@ const placed = (
       parts.push({ type, wire, value: asJsonObject(value) })
     }
   }
-  return at.text === text.length && at.reasoning === thought.length && used === calls.length ? parts : undefined
+  return at === text.length && used === calls.length ? parts : undefined
 }

@@ -81,8 +81,10 @@ const placesOf = (content: ReadonlyArray<AssistantPart>): ReadonlyArray<JsonObje
       case "tool-call":
         return { type: part.type }
       case "text":
-      case "reasoning":
         return { type: part.type, length: part.text.length, ...carried.field(part.providerMetadata) }
+      case "reasoning":
+        // OpenAI's own client keeps only the last piece of a thought that it does not know.
+        return { type: part.type, text: part.text, ...carried.field(part.providerMetadata) }
     }
   })
 }
