@@ -2,7 +2,7 @@
  * Names that a request may ask for: a provider's model, an alias, a cascade of the configuration; and the LLM that answers
  * to one, made of the providers' keys that the gate has chosen.
  */
-import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -122,7 +122,7 @@ export const make = (
         const member = memberOf(upstreams, name)
         return member === undefined ? undefined : routeOf(name, [member], undefined)
       },
-      list: [...Object.keys(models ?? {})],
+      list: Object.keys(models ?? {}),
       isAll: false,
       service: yield* services
     }

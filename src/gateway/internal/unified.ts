@@ -98,6 +98,7 @@ class Conversation {
       id: exchange.id.replaceAll("-", ""),
       created: Math.floor(exchange.startedAt / 1000),
       model: asked.model,
+      hasUsage: true,
       includeUsage: asked.includeUsage
     }
     this.writer = serve.writer(this.envelope)

@@ -43,6 +43,8 @@ export interface Envelope {
   readonly model: string
   /** Where it is known from the start. */
   readonly usage?: Usage | undefined
+  /** False: nobody will ever know. */
+  readonly hasUsage: boolean
   readonly includeUsage: boolean
 }
 

@@ -60,7 +60,7 @@ const usage = {
   reasoningTokens: 2,
   totalTokens: 29
 }
-const envelope = { id: "abc", created: 1_750_000_000, model: "m", includeUsage: true }
+const envelope = { id: "abc", created: 1_750_000_000, model: "m", hasUsage: true, includeUsage: true }
 
 // ── generators ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

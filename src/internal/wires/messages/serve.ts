@@ -142,7 +142,7 @@ class MessagesWriter implements Writer {
   }
 
   start(): Frames {
-    const { usage } = this.envelope
+    const { hasUsage, usage } = this.envelope
     const known = usage === undefined ? { input_tokens: 0, output_tokens: 0 } : { ...inputOf(usage), output_tokens: 1 }
     return [this.frame("message_start", {
       message: {
@@ -150,7 +150,7 @@ class MessagesWriter implements Writer {
         content: [],
         stop_reason: null,
         stop_sequence: null,
-        usage: { ...known, ...tier }
+        ...(hasUsage ? { usage: { ...known, ...tier } } : {})
       }
     })]
   }
@@ -266,7 +266,9 @@ class MessagesWriter implements Writer {
       ]),
       this.frame("message_delta", {
         delta: stopFields(end, this.hasCalls),
-        usage: usage === undefined ? { output_tokens: 0 } : { ...inputOf(usage), ...outputOf(usage) },
+        ...(this.envelope.hasUsage
+          ? { usage: usage === undefined ? { output_tokens: 0 } : { ...inputOf(usage), ...outputOf(usage) } }
+          : {}),
         ...extended(end)
       }),
       this.frame("message_stop", {})

@@ -2,6 +2,7 @@
 import type { AssistantPart, Citation, JsonObject, ProviderMetadata } from "../../../Prompt.ts"
 import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
+import { asObject } from "../../json/values.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, Serve, Writer } from "../serving.ts"
@@ -98,9 +99,15 @@ const messageItem = (id: string, status: Status, content: ReadonlyArray<JsonObje
   ...more
 })
 
-/** What comes back says whose it is, which an item of the provider does not. */
-const encryptedOf = (metadata: ProviderMetadata | undefined): JsonObject =>
-  metadata === undefined ? {} : { encrypted_content: carried.pack(metadata) }
+/** What comes back must say whose it is; an item of the provider itself does not, and needs not. */
+const encryptedOf = (metadata: ProviderMetadata | undefined): JsonObject => {
+  if (metadata === undefined) return {}
+  const own = carried.onlyOwn(metadata, wireName)
+  const encrypted = asObject(own?.["item"])["encrypted_content"]
+  return typeof encrypted === "string" && own?.["provider"] === undefined
+    ? { encrypted_content: encrypted }
+    : { encrypted_content: carried.pack(metadata) }
+}
 
 const reasoningItem = (id: string, part: Extract<AssistantPart, { type: "reasoning" }>): JsonObject => ({
   id,

@@ -1,8 +1,9 @@
 /** Anthropic's Messages API as the provider speaks it. Source: platform.claude.com/docs and recorded traffic, 2026-11. */
 import { asArray, asObject, asString, type Loose } from "../../../internal/json/values.ts"
-import type { JsonObject } from "../../../Prompt.ts"
-import { type Answer, type Asked, asSchema, type Dialect, type Frame, pieces, textOf } from "../dialect.ts"
+import { serve } from "../../../internal/wires/messages/serve.ts"
+import { type Answer, type Asked, asSchema, type Dialect, type Frame, textOf } from "../dialect.ts"
 import type { ErrorKind } from "../reply.ts"
+import { writing } from "./answered.ts"
 
 const ask = (body: Loose): Asked => {
   const messages = asArray(body["messages"]).map(asObject)
@@ -33,125 +34,35 @@ const ask = (body: Loose): Asked => {
   }
 }
 
-const stopOf = (answer: Answer): string =>
-  answer.refusal !== undefined
-    ? "refusal"
-    : answer.truncated
-    ? "max_tokens"
-    : answer.toolCalls.length > 0
-    ? "tool_use"
-    : "end_turn"
+const texts: Readonly<Record<ErrorKind, string>> = {
+  invalid: "temperature: range: 0..1",
+  "context-length": "prompt is too long: 212345 tokens > 200000 maximum",
+  authentication: "invalid x-api-key",
+  quota: "Your credit balance is too low to access the Anthropic API.",
+  permission: "Your API key does not have permission to use the specified resource.",
+  "not-found": "model: claude-unknown",
+  "rate-limited": "This request would exceed your organization's rate limit.",
+  timeout: "Request timed out.",
+  server: "Internal server error",
+  overloaded: "Overloaded"
+}
 
-const inputOf = ({ usage }: Answer): JsonObject =>
-  usage === undefined ? {} : {
-    input_tokens: usage.inputTokens - usage.cachedInputTokens - usage.cacheCreationTokens,
-    cache_creation_input_tokens: usage.cacheCreationTokens,
-    cache_read_input_tokens: usage.cachedInputTokens,
-    cache_creation: { ephemeral_5m_input_tokens: usage.cacheCreationTokens, ephemeral_1h_input_tokens: 0 }
-  }
-
-const tier = { service_tier: "standard", inference_geo: "not_available" }
-
-const signature = (answer: Answer) => `fake-signature-${answer.number}`
-
-const envelope = (answer: Answer) => ({
-  id: `msg_fake_${answer.number}`,
-  type: "message",
-  role: "assistant",
-  model: answer.model
+const written = writing({
+  serve,
+  id: (number) => `fake_${number}`,
+  thought: (number) => ({ messages: { signature: `fake-signature-${number}` } }),
+  messages: texts
 })
 
-interface Block {
-  readonly start: JsonObject
-  readonly done: JsonObject
-  readonly deltas: ReadonlyArray<JsonObject>
-}
-
-const blocks = (answer: Answer): ReadonlyArray<Block> => {
-  const { reasoning } = answer
-  const text = answer.refusal ?? answer.text
-  const texts = answer.refusal === undefined ? answer.pieces : pieces(answer.refusal)
-  return [
-    ...(reasoning === undefined ? [] : [{
-      start: { type: "thinking", thinking: "", signature: "" },
-      done: { type: "thinking", thinking: reasoning, signature: signature(answer) },
-      deltas: [
-        ...pieces(reasoning).map((thinking) => ({ type: "thinking_delta", thinking })),
-        { type: "signature_delta", signature: signature(answer) }
-      ]
-    }]),
-    ...(text === "" ? [] : [{
-      start: { type: "text", text: "" },
-      done: { type: "text", text },
-      deltas: texts.map((piece) => ({ type: "text_delta", text: piece }))
-    }]),
-    ...answer.toolCalls.map((call) => {
-      const base = { type: "tool_use", id: call.id, name: call.name }
-      return {
-        start: { ...base, input: {} },
-        done: { ...base, input: call.arguments },
-        deltas: ["", ...call.pieces].map((partial_json) => ({ type: "input_json_delta", partial_json }))
-      }
-    })
-  ]
-}
-
-const whole = (answer: Answer): JsonObject => ({
-  ...envelope(answer),
-  content: blocks(answer).map((block) => block.done),
-  stop_reason: stopOf(answer),
-  stop_sequence: null,
-  ...(answer.usage === undefined
-    ? {}
-    : { usage: { ...inputOf(answer), output_tokens: answer.usage.outputTokens, ...tier } })
-})
-
-function* frames(answer: Answer): Generator<Frame> {
-  const frame = (type: string, data: JsonObject, content = false): Frame => ({
-    event: type,
-    data: { type, ...data },
-    content
-  })
-  yield frame("message_start", {
-    message: {
-      ...envelope(answer),
-      content: [],
-      stop_reason: null,
-      stop_sequence: null,
-      ...(answer.usage === undefined ? {} : { usage: { ...inputOf(answer), output_tokens: 1, ...tier } })
-    }
-  })
-  for (const [index, block] of blocks(answer).entries()) {
-    yield frame("content_block_start", { index, content_block: block.start })
-    if (index === 0) yield frame("ping", {})
-    for (const delta of block.deltas) {
-      yield frame("content_block_delta", { index, delta }, delta["partial_json"] !== "" && !("signature" in delta))
-    }
-    yield frame("content_block_stop", { index })
+/** The provider says between its blocks that it is there. */
+function* frames(answer: Answer, body: Loose): Generator<Frame> {
+  let isSaid = false
+  for (const frame of written.frames(answer, body)) {
+    yield frame
+    if (isSaid || frame.event !== "content_block_start") continue
+    isSaid = true
+    yield { event: "ping", data: { type: "ping" } }
   }
-  yield frame("message_delta", {
-    delta: { stop_reason: stopOf(answer), stop_sequence: null },
-    ...(answer.usage === undefined ? {} : { usage: { ...inputOf(answer), output_tokens: answer.usage.outputTokens } })
-  })
-  yield frame("message_stop", {})
-}
-
-const rows: Readonly<Record<ErrorKind, readonly [type: string, message: string]>> = {
-  invalid: ["invalid_request_error", "temperature: range: 0..1"],
-  "context-length": ["invalid_request_error", "prompt is too long: 212345 tokens > 200000 maximum"],
-  authentication: ["authentication_error", "invalid x-api-key"],
-  quota: ["invalid_request_error", "Your credit balance is too low to access the Anthropic API."],
-  permission: ["permission_error", "Your API key does not have permission to use the specified resource."],
-  "not-found": ["not_found_error", "model: claude-unknown"],
-  "rate-limited": ["rate_limit_error", "This request would exceed your organization's rate limit."],
-  timeout: ["timeout_error", "Request timed out."],
-  server: ["api_error", "Internal server error"],
-  overloaded: ["overloaded_error", "Overloaded"]
-}
-
-const error: Dialect["error"] = (kind) => {
-  const [type, message] = rows[kind]
-  return { type: "error", error: { type, message }, request_id: "req_fake" }
 }
 
 export const messages: Dialect = {
@@ -160,8 +71,6 @@ export const messages: Dialect = {
   newline: "\n",
   headers: (number) => ({ "request-id": `req_fake_${number}`, "anthropic-organization-id": "fake" }),
   ask,
-  whole,
-  frames,
-  error,
-  errorFrames: (kind) => [{ event: "error", data: error(kind) }]
+  ...written,
+  frames
 }
