@@ -3,7 +3,7 @@ import Anthropic from "@anthropic-ai/sdk"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { GoogleGenAI } from "@google/genai"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Option, Redacted } from "effect"
 import * as Providers from "effect-majordomo"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
 import { FakeProvider, TestLLM } from "effect-majordomo/testing"
@@ -441,6 +441,53 @@ describe("Gateway.serve", () => {
         fetch(`${url}/v1/models`, { headers: { authorization: "Bearer mdm_sk_shared" } })
       )
       assert.deepInclude(yield* promise(() => models.json()), { object: "list", first_id: "test-model" })
+    }))
+
+  it.scopedLive("failover is invisible to a stream, limits are told with their wait, a list is a list", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeProvider.make()
+      const url = yield* serve(
+        Providers.Cascade.layer([providers.anthropic(fake.url), providers.openai(fake.url)]).pipe(
+          Layer.provide(NodeHttpClient.layerUndici)
+        )
+      )
+      yield* fake.script(FakeProvider.cut({ afterEvents: 0 }))
+      assert.strictEqual(yield* promise(() => chat.stream(url)), "You said: Hello")
+      yield* fake.script(...[1, 2, 3, 4].map(() => FakeProvider.status(429, { retryAfter: 120 })))
+      const limited = yield* promise(() => fetch(`${url}/v1/messages`, { method: "POST", body: JSON.stringify(ask) }))
+      assert.deepStrictEqual([limited.status, limited.headers.get("retry-after")], [429, "120"])
+      assert.strictEqual((yield* promise(() => limited.json())).error.type, "rate_limit_error")
+      yield* fake.reset
+      yield* fake.script(FakeProvider.status(529), FakeProvider.json({ value: ["Paris"] }))
+      const listed = yield* promise(async () => {
+        const stream = await openai(url).chat.completions.create({
+          model: "any",
+          messages: [user],
+          stream: true,
+          response_format: {
+            type: "json_schema",
+            json_schema: { name: "places", schema: { type: "array", items: { type: "string" } } }
+          }
+        })
+        let text = ""
+        for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ""
+        return text
+      })
+      assert.deepStrictEqual(JSON.parse(listed), ["Paris"])
+    }))
+
+  it.scopedLive("our own library is a client, too", () =>
+    Effect.gen(function*() {
+      const { url } = yield* overFake("anthropic")
+      const response = yield* Providers.LLM.generateText({ prompt: "Hello" }).pipe(
+        Effect.provide(
+          Providers.Majordomo.layer({ model: "any", apiKey, baseUrl: url }).pipe(
+            Layer.provide(NodeHttpClient.layerUndici)
+          )
+        )
+      )
+      assert.strictEqual(response.text, "You said: Hello")
+      assert.deepStrictEqual(response.routed, Option.some({ provider: "anthropic", model: "claude-sonnet-4-5" }))
     }))
 
   it.scopedLive("a client that leaves ends the call", () =>

@@ -26,7 +26,7 @@ import * as LLM from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Logging from "../../logging/Logging.ts"
 import type { JsonObject } from "../../Prompt.ts"
-import type { StreamPart } from "../../Response.ts"
+import type { ContentPart, Response, StreamPart } from "../../Response.ts"
 import type { Unified } from "./admit.ts"
 import * as headers from "./headers.ts"
 import type { Exchange } from "./record.ts"
@@ -238,17 +238,38 @@ class Conversation {
   private came(chunk: Chunk.Chunk<StreamPart<string>>): Effect.Effect<void> {
     this.open()
     const frames: Array<Frames[number]> = []
-    let response: Extract<StreamPart<string>, { _tag: "Finish" }>["response"] | undefined
+    let response: Response<string> | undefined
     for (const part of chunk) {
       if (part._tag === "Finish") response = part.response
-      else if (part._tag !== "Seam") frames.push(...this.writer.part(part))
+      else if (part._tag !== "Seam" && !(this.waits && isOfText(part))) frames.push(...this.writer.part(part))
     }
     if (response === undefined) return this.write(frames)
+    if (this.waits && response.content !== "") frames.push(...this.value(response))
     const end = endOf(response, {
       ...this.extension,
       ...(response.warnings.length === 0 ? {} : { warnings: response.warnings.map(({ message }) => message) })
     })
     return this.finish(frames, end)
+  }
+
+  /**
+   * A value that is no object is asked for inside of one, which the client has not asked for: it goes out when it is
+   * whole.
+   */
+  private get waits(): boolean {
+    const { format } = this.asked.request.output
+    if (format.type !== "schema") return false
+    const { type } = format.schema
+    return type !== "object" && !(type === undefined && format.schema["properties"] !== undefined)
+  }
+
+  private value({ content, message }: Response<string>): Frames {
+    // Behind the places of all other parts.
+    const index = message.content.length
+    return [
+      ...this.writer.part({ _tag: "TextDelta", index, delta: content }),
+      ...this.writer.part({ _tag: "BlockEnd", index, part: { type: "text", text: content } })
+    ]
   }
 
   private finish(frames: Frames, end: End): Effect.Effect<void> {
@@ -344,6 +365,9 @@ const contentOf = (content: ReadonlyArray<JsonPart> | string): ReadonlyArray<Jso
   typeof content === "string" ? [{ type: "text", text: content }] : content
 
 type JsonPart = Parameters<Serve["whole"]>[1]["content"][number]
+
+const isOfText = (part: ContentPart): boolean =>
+  part._tag === "TextDelta" || (part._tag === "BlockEnd" && part.part.type === "text")
 
 const placeHeaders = (provider: string, model: string): Readonly<Record<string, string>> => ({
   "x-majordomo-provider": plain(provider),
