@@ -9,6 +9,7 @@ import type { ServerResponse } from "node:http"
 import * as Cost from "../../Cost.ts"
 import * as onEnd from "../../internal/call/onEnd.ts"
 import { parse } from "../../internal/json/values.ts"
+import { isPlainObject } from "../../internal/schema/codec.ts"
 import {
   answerOfError,
   type Asked,
@@ -258,9 +259,7 @@ class Conversation {
    */
   private get waits(): boolean {
     const { format } = this.asked.request.output
-    if (format.type !== "schema") return false
-    const { type } = format.schema
-    return type !== "object" && !(type === undefined && format.schema["properties"] !== undefined)
+    return format.type === "schema" && !isPlainObject(format.schema)
   }
 
   private value({ content, message }: Response<string>): Frames {

@@ -76,7 +76,8 @@ const isWrapper = (original: JsonObject, value: JsonValue): value is JsonObject 
   isJsonObject(value) && Object.hasOwn(value, "value") &&
   (Object.keys(value).length === 1 || !fits(original, original, value))
 
-const isPlainObject = (schema: JsonObject): boolean => schema["type"] === "object" && membersOf(schema).length === 0
+export const isPlainObject = (schema: JsonObject): boolean =>
+  schema["type"] === "object" && membersOf(schema).length === 0
 
 /** Keywords whose meaning is told in the description where they cannot be sent. */
 const telling: ReadonlyArray<string> = [

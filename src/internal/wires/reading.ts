@@ -188,22 +188,35 @@ type UserPart = Exclude<Prompt.UserMessage["content"], string>[number]
 export class Conversation {
   readonly messages: Array<Prompt.Message> = []
   private readonly names = new Map<string, string>()
+  /** The parts of the last message, while more of its kind may follow. */
+  private answer: Array<Prompt.AssistantPart> | undefined
+  private results: Array<Prompt.ToolResultPart> | undefined
+
+  private add(message: Prompt.Message): void {
+    this.answer = undefined
+    this.results = undefined
+    this.messages.push(message)
+  }
 
   system(content: Prompt.SystemMessage["content"]): void {
-    if (content.length > 0) this.messages.push({ role: "system", content })
+    if (content.length > 0) this.add({ role: "system", content })
   }
 
   user(content: string | ReadonlyArray<UserPart>): void {
-    if (content.length > 0) this.messages.push({ role: "user", content })
+    if (content.length > 0) this.add({ role: "user", content })
   }
 
   assistant(parts: ReadonlyArray<Prompt.AssistantPart>): void {
-    for (const part of parts) if (part.type === "tool-call") this.names.set(part.id, part.name)
-    const last = this.messages.at(-1)
     if (parts.length === 0) return
-    if (last?.role !== "assistant" || typeof last.content === "string") {
-      this.messages.push({ role: "assistant", content: parts })
-    } else this.messages[this.messages.length - 1] = { role: "assistant", content: [...last.content, ...parts] }
+    if (this.answer === undefined) {
+      const content: Array<Prompt.AssistantPart> = []
+      this.add({ role: "assistant", content })
+      this.answer = content
+    }
+    for (const part of parts) {
+      if (part.type === "tool-call") this.names.set(part.id, part.name)
+      this.answer.push(part)
+    }
   }
 
   result(result: Omit<Prompt.ToolResultPart, "type" | "name">, at: string): void {
@@ -213,9 +226,12 @@ export class Conversation {
   }
 
   named(result: Prompt.ToolResultPart): void {
-    const last = this.messages.at(-1)
-    if (last?.role !== "tool") this.messages.push({ role: "tool", content: [result] })
-    else this.messages[this.messages.length - 1] = { role: "tool", content: [...last.content, result] }
+    if (this.results === undefined) {
+      const content: Array<Prompt.ToolResultPart> = []
+      this.add({ role: "tool", content })
+      this.results = content
+    }
+    this.results.push(result)
   }
 }
 

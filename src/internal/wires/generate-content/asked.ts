@@ -175,21 +175,23 @@ const isSigned = ({ providerMetadata }: Prompt.TextPart | Prompt.ReasoningPart):
 /** Calls may come without ids: then a result is for the first call of its name that has none. */
 class Calls {
   private count = 0
-  private readonly waiting = new Map<string, Array<string>>()
+  private readonly waiting = new Map<string, Set<string>>()
 
   called(name: string, given: string | undefined): string {
     const id = given ?? `call_${++this.count}`
-    const waiting = this.waiting.get(name) ?? []
-    waiting.push(id)
+    const waiting = this.waiting.get(name) ?? new Set()
+    waiting.add(id)
     this.waiting.set(name, waiting)
     return id
   }
 
   answered(name: string, given: string | undefined, at: string): string {
-    const waiting = this.waiting.get(name) ?? []
-    const place = given === undefined ? 0 : waiting.indexOf(given)
-    const [id] = place < 0 ? [] : waiting.splice(place, 1)
-    return id ?? reject(`${at}: there is no call of ${JSON.stringify(name)} before it that waits for an answer`, at)
+    const waiting = this.waiting.get(name) ?? new Set()
+    const [first] = waiting
+    const id = given ?? first
+    return id !== undefined && waiting.delete(id)
+      ? id
+      : reject(`${at}: there is no call of ${JSON.stringify(name)} before it that waits for an answer`, at)
   }
 }
 
