@@ -94,6 +94,29 @@ describe("names of models", () => {
       )
     }))
 
+  it.scopedLive("a client that leaves, a provider that breaks off: each is a row that says so", () =>
+    Effect.gen(function*() {
+      const { fake, gateway } = yield* running
+      yield* fake.script(FakeProvider.stall({ afterEvents: 1 }), FakeProvider.cut({ afterEvents: 1 }))
+      yield* Effect.promise(async () => {
+        const stream = new Anthropic({ baseURL: gateway.url, apiKey: gateway.key, maxRetries: 0 }).messages
+          .stream({ model: "acme/some-model", max_tokens: 10, messages: [{ role: "user", content: "Hello" }] })
+        await new Promise<void>((resolve) =>
+          stream.on("text", () => resolve()).on("error", () => {}).on("abort", () => {})
+        )
+        stream.abort()
+      })
+      yield* rowsOf(gateway, 1)
+      const broken = yield* ask(gateway, "acme/some-model", { stream: true })
+      assert.isFalse(broken.isWhole)
+      assert.include(broken.text, "the stream ended before the answer was complete")
+      const rows = yield* rowsOf(gateway, 2)
+      assert.deepStrictEqual(rows.map(({ errorType, status, usagePartial }) => [status, errorType, usagePartial]), [
+        ["cancelled", undefined, true],
+        ["error", "Transport", true]
+      ])
+    }))
+
   it.scopedLive("everything else goes as it came", () =>
     Effect.gen(function*() {
       const { fake, gateway } = yield* running
