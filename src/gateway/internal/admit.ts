@@ -20,6 +20,7 @@ import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
 import { type Keyed, type Names, type Route, unknownName } from "./models.ts"
+import { matches } from "./pattern.ts"
 import type { Refusal } from "./refusal.ts"
 import * as scanning from "./scan.ts"
 import type { ServedWire } from "./served.ts"
@@ -230,22 +231,6 @@ const mayCall = (key: ApiKey | undefined, { name, provider }: Upstream): Effect.
     code: "permission_denied",
     message: `this key may not call ${name}; it may call ${key.providers.join(", ")}`
   })
-}
-
-const matches = (pattern: string, text: string): boolean => {
-  // Piece by piece: what a stranger sends is no input for a regular expression made of stars.
-  const pieces = pattern.split("*")
-  const [first = "", ...others] = pieces
-  if (others.length === 0) return pattern === text
-  if (!text.startsWith(first)) return false
-  let at = first.length
-  const last = others.pop() ?? ""
-  for (const piece of others) {
-    const found = text.indexOf(piece, at)
-    if (found < 0) return false
-    at = found + piece.length
-  }
-  return text.length - last.length >= at && text.endsWith(last)
 }
 
 const mayAsk = (

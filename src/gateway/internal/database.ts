@@ -1,4 +1,4 @@
-/** The tables of the gateway: its keys, sealed keys of providers, tokens of administrators. SQLite and PostgreSQL alike. */
+/** The tables of the gateway: keys, tokens, limits, what administrators did. SQLite and PostgreSQL alike. */
 import type * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
@@ -20,11 +20,32 @@ const tables = [
     created_at BIGINT NOT NULL, revoked_at BIGINT)`
 ]
 
-const migrations = {
-  "0001_gateway_keys": Effect.gen(function*() {
+/** Amounts are whole numbers: requests, tokens, or millionths of a millionth of a dollar. */
+const limits = [
+  `CREATE TABLE gateway_limit_windows (account TEXT NOT NULL, starts BIGINT NOT NULL, ends BIGINT NOT NULL,
+    used NUMERIC(38, 0) NOT NULL, PRIMARY KEY (account, starts))`,
+  `CREATE TABLE gateway_limit_leases (account TEXT NOT NULL, starts BIGINT NOT NULL, holder TEXT NOT NULL,
+    told NUMERIC(38, 0) NOT NULL, granted NUMERIC(38, 0) NOT NULL, valid_until BIGINT NOT NULL,
+    PRIMARY KEY (account, starts, holder))`,
+  `CREATE TABLE gateway_limit_alerts (account TEXT NOT NULL, starts BIGINT NOT NULL, threshold TEXT NOT NULL,
+    ends BIGINT NOT NULL, PRIMARY KEY (account, starts, threshold))`
+]
+
+const audit = [
+  `CREATE TABLE gateway_audit (id TEXT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+    subject TEXT NOT NULL, before TEXT, after TEXT)`
+]
+
+const created = (statements: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    for (const statement of tables) yield* sql.unsafe(statement)
+    for (const statement of statements) yield* sql.unsafe(statement)
   })
+
+const migrations = {
+  "0001_gateway_keys": created(tables),
+  "0002_gateway_limits": created(limits),
+  "0003_gateway_audit": created(audit)
 }
 
 export const migrate: Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> = migrated({

@@ -1,0 +1,441 @@
+/**
+ * Admits calls under all rules at once and books what they took. A call holds an estimate from the moment it is admitted
+ * until it is settled, however it ends; what it is granted comes from a slice at hand, so that the store is asked seldom.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as FiberSet from "effect/FiberSet"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { uuidv7 } from "../../../internal/call/uuid.ts"
+import { Account } from "./account.ts"
+import { accountPrefix, compile, type Dimension, type Facts, type Limit, type Rule } from "./rule.ts"
+import type { Store } from "./store.ts"
+import type { Window } from "./window.ts"
+
+/** What a call is expected to take at most, or at least. */
+export interface Estimate {
+  readonly tokens: bigint
+  /** Millionths of a millionth of a dollar; 0n where no price is known. */
+  readonly usd: bigint
+}
+
+/** What it took, as far as it is known. */
+export interface Real {
+  readonly tokens: bigint
+  /** Undefined: not known. */
+  readonly usd: bigint | undefined
+  /** More may be billed than is known. */
+  readonly isPartial: boolean
+}
+
+export interface Refused {
+  readonly _tag: "Refused"
+  readonly rule: string
+  readonly dimension: Dimension
+  readonly reason: "spent" | "tooLarge" | "storeAway"
+  readonly limit: bigint
+  readonly remaining: bigint
+  readonly window: Window
+  /** Ms until another try may go well; undefined: none will. */
+  readonly retryAfter: number | undefined
+  /** Of the nearest limits. */
+  readonly nearest: ReadonlyArray<Standing>
+}
+
+/** How a caller stands with a limit. */
+export interface Standing {
+  readonly dimension: Dimension
+  readonly limit: bigint
+  readonly remaining: bigint
+  /** Ms. */
+  readonly reset: number
+}
+
+export interface Lease {
+  readonly _tag: "Lease"
+  readonly nearest: ReadonlyArray<Standing>
+  /** Rules that would have refused it, were they not on trial. */
+  readonly shadowed: ReadonlyArray<string>
+  /** Once, however often it is said. Undefined: nothing was sent. */
+  readonly settle: (real: Real | undefined) => Effect.Effect<void>
+}
+
+/** A part of a budget is spent. */
+export interface Passed {
+  readonly rule: Rule
+  readonly scope: string
+  readonly threshold: number
+  readonly used: bigint
+  readonly limit: bigint
+  readonly window: Window
+}
+
+export interface Usage {
+  readonly rule: Rule
+  readonly dimension: Dimension
+  readonly limit: bigint
+  readonly window: Window
+  readonly scopes: ReadonlyArray<{ readonly scope: string; readonly used: bigint }>
+}
+
+export interface Hooks {
+  readonly passed?: ((passed: Passed) => Effect.Effect<void>) | undefined
+  /** A rule refused a call, or would have. */
+  readonly exceeded?: ((rule: string, dimension: Dimension, mode: "enforce" | "shadow") => void) | undefined
+}
+
+interface Entry {
+  readonly account: Account
+  readonly limit: Limit
+  readonly scope: string
+  readonly holder: string
+  /** The store is being asked about it. */
+  asking: Deferred.Deferred<void> | undefined
+}
+
+interface Charge {
+  readonly entry: Entry
+  readonly amount: bigint
+}
+
+/** Grants are renewed, and those that nobody needs given back, ms. */
+const every = 1000
+/** After the store had too little it is left alone, ms. */
+const pause = 250
+const storeLimit = "2 seconds"
+const forgetAfter = 60_000
+const batch = 100
+const defaultThresholds: ReadonlyArray<number> = [0.5, 0.8, 1]
+
+export class Limiter {
+  private readonly compiled: ReadonlyArray<ReturnType<typeof compile>>
+  private readonly current = new Map<string, Entry>()
+  private readonly all = new Set<Entry>()
+  private awayUntil = 0
+  private serial = 0
+  private readonly store: Store
+  private readonly hooks: Hooks
+  private readonly replica: string
+  private readonly fibers: FiberSet.FiberSet
+
+  private constructor(
+    rules: ReadonlyArray<Rule>,
+    store: Store,
+    hooks: Hooks,
+    replica: string,
+    fibers: FiberSet.FiberSet
+  ) {
+    this.compiled = rules.map(compile)
+    this.store = store
+    this.hooks = hooks
+    this.replica = replica
+    this.fibers = fibers
+  }
+
+  static make(
+    rules: ReadonlyArray<Rule>,
+    store: Store,
+    hooks: Hooks = {}
+  ): Effect.Effect<Limiter, never, Scope.Scope> {
+    return Effect.gen(function*() {
+      const fibers = yield* FiberSet.make()
+      const limiter = new Limiter(rules, store, hooks, uuidv7(yield* Clock.currentTimeMillis), fibers)
+      if (rules.length === 0) return limiter
+      // What was spent last is told when the process ends.
+      yield* Effect.addFinalizer(() => Effect.interruptible(limiter.synchronize(true)))
+      yield* Effect.forkScoped(Effect.repeat(limiter.synchronize(), Schedule.spaced(every)))
+      return limiter
+    })
+  }
+
+  get isEmpty(): boolean {
+    return this.compiled.length === 0
+  }
+
+  /** Whether money decides about such a call: its price is looked up only then. */
+  needsPrice(facts: Facts): boolean {
+    return this.compiled.some(({ limits, scopeOf }) =>
+      limits.some(({ dimension }) => dimension === "usd") && scopeOf(facts) !== undefined
+    )
+  }
+
+  /** `onHeld` gets the lease in the step in which it comes to be: an interruption behind it loses nothing. */
+  admit(facts: Facts, estimate: Estimate, onHeld: (lease: Lease) => void): Effect.Effect<Lease | undefined, Refused> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const charges = this.chargesOf(facts, estimate, now)
+      return charges.length === 0 ? Effect.succeed(undefined) : this.attempt(charges, onHeld, now, 0)
+    })
+  }
+
+  private attempt(
+    charges: ReadonlyArray<Charge>,
+    onHeld: (lease: Lease) => void,
+    now: number,
+    tries: number
+  ): Effect.Effect<Lease, Refused> {
+    const short = charges.filter(({ amount, entry }) => !entry.account.fits(amount, now))
+    const asked = tries >= 5 ? [] :
+      short.filter(({ amount, entry: { account } }) =>
+        !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now
+      )
+    if (asked.length === 0) return this.decide(charges, short, onHeld, now)
+    return Effect.flatMap(
+      Effect.zipRight(
+        Effect.forEach(asked, (charge) => this.ask(charge, now), { discard: true }),
+        Clock.currentTimeMillis
+      ),
+      (later) => this.attempt(charges, onHeld, later, tries + 1)
+    )
+  }
+
+  private decide(
+    charges: ReadonlyArray<Charge>,
+    short: ReadonlyArray<Charge>,
+    onHeld: (lease: Lease) => void,
+    now: number
+  ): Effect.Effect<Lease, Refused> {
+    const isAway = this.awayUntil > now
+    const shadowed = new Set<string>()
+    for (const { amount, entry: { account, limit: { dimension, rule } } } of short) {
+      const policy = rule.storeAway ?? "count"
+      if (isAway && !account.neverFits(amount)) {
+        if (policy === "allow" || (policy === "count" && account.fitsAlone(amount))) continue
+      }
+      const mode = rule.mode ?? "enforce"
+      this.hooks.exceeded?.(rule.name, dimension, mode)
+      if (mode === "enforce") {
+        return Effect.fail({
+          _tag: "Refused",
+          rule: rule.name,
+          dimension,
+          reason: account.neverFits(amount) ? "tooLarge" : isAway && policy === "refuse" ? "storeAway" : "spent",
+          limit: account.limit,
+          remaining: account.remaining,
+          window: account.window,
+          retryAfter: dimension === "concurrent" ? every : account.window.ends - now,
+          nearest: nearestOf(charges, now)
+        })
+      }
+      shadowed.add(rule.name)
+    }
+    for (const { amount, entry } of charges) entry.account.hold(amount, now)
+    const lease = this.leaseOf(charges, [...shadowed], now)
+    onHeld(lease)
+    return Effect.succeed(lease)
+  }
+
+  private leaseOf(charges: ReadonlyArray<Charge>, shadowed: ReadonlyArray<string>, at: number): Lease {
+    let isSettled = false
+    return {
+      _tag: "Lease",
+      nearest: nearestOf(charges, at),
+      shadowed,
+      settle: (real) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (isSettled) return Effect.void
+          isSettled = true
+          for (const charge of charges) this.settle(charge, real, now)
+          return this.alerted(charges.map(({ entry }) => entry))
+        })
+    }
+  }
+
+  private settle({ amount, entry }: Charge, real: Real | undefined, now: number): void {
+    const { account, limit, scope } = entry
+    const took = real === undefined ? 0n : tookOf(limit.dimension, amount, real)
+    if (limit.dimension === "tokens" && took > amount && now >= account.window.ends) {
+      // A rate is about when tokens flow: what nobody foresaw counts in the minute in which it is known.
+      account.settle(amount, amount)
+      this.entryOf(limit, scope, now).account.settle(0n, took - amount)
+    } else {
+      account.settle(amount, took)
+    }
+  }
+
+  // ── thresholds ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private alerted(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
+    const { passed } = this.hooks
+    if (passed === undefined) return Effect.void
+    const found: Array<Effect.Effect<void>> = []
+    for (const { account, limit: { dimension, rule }, scope } of entries) {
+      if (dimension !== "usd") continue
+      const thresholds = [...rule.thresholds ?? defaultThresholds].sort((a, b) => a - b)
+      for (; account.alerted < thresholds.length; account.alerted++) {
+        const threshold = thresholds[account.alerted] ?? 1
+        const { limit, name, used, window } = account
+        if (used * million < limit * BigInt(Math.round(threshold * Number(million)))) break
+        // Told twice is better than not at all.
+        found.push(Effect.flatMap(
+          Effect.orElseSucceed(this.store.claim(name, window, threshold), () => true),
+          (isFirst) => isFirst ? passed({ rule, scope, threshold, used, limit, window }) : Effect.void
+        ))
+      }
+    }
+    return Effect.forEach(found, (tell) => FiberSet.run(this.fibers, tell), { discard: true })
+  }
+
+  // ── accounts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private chargesOf(facts: Facts, estimate: Estimate, now: number): ReadonlyArray<Charge> {
+    const charges: Array<Charge> = []
+    for (const { limits, scopeOf } of this.compiled) {
+      const scope = scopeOf(facts)
+      if (scope === undefined) continue
+      for (const limit of limits) {
+        const { dimension } = limit
+        if (!facts.isPaid && (dimension === "tokens" || dimension === "usd")) continue
+        const amount = dimension === "tokens" ? estimate.tokens : dimension === "usd" ? estimate.usd : 1n
+        charges.push({ entry: this.entryOf(limit, scope, now), amount })
+      }
+    }
+    return charges
+  }
+
+  private entryOf(limit: Limit, scope: string, now: number): Entry {
+    const name = accountPrefix(limit) + scope
+    const known = this.current.get(name)
+    if (known !== undefined && now >= known.account.window.starts && now < known.account.window.ends) return known
+    const entry: Entry = {
+      account: new Account(name, limit.amount, limit.windowAt(now)),
+      limit,
+      scope,
+      holder: `${this.replica}/${(this.serial++).toString(36)}`,
+      asking: undefined
+    }
+    entry.account.usedAt = now
+    this.current.set(name, entry)
+    this.all.add(entry)
+    return entry
+  }
+
+  // ── the store ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** One question about an account at a time: who comes meanwhile waits for its answer. */
+  private ask({ amount, entry }: Charge, now: number): Effect.Effect<void> {
+    if (entry.asking !== undefined) return Deferred.await(entry.asking)
+    return this.tell([{ entry, needs: amount > 0n ? amount : 1n, isIdle: false }], now)
+  }
+
+  private tell(
+    asks: ReadonlyArray<{ readonly entry: Entry; readonly needs: bigint; readonly isIdle: boolean }>,
+    now: number
+  ): Effect.Effect<void> {
+    return Effect.uninterruptibleMask((restore) => {
+      const done = Deferred.unsafeMake<void>(FiberId.none)
+      const told = asks.map(({ entry, isIdle, needs }) => {
+        entry.asking = done
+        return { entry, needs, report: entry.account.report(needs, isIdle, now) }
+      })
+      const question = this.store.report(
+        told.map(({ entry: { account: { name, window }, holder }, report }) => ({
+          account: name,
+          window,
+          holder,
+          report
+        })),
+        now
+      )
+      return restore(Effect.timeout(question, storeLimit)).pipe(
+        Effect.flatMap((answers) => {
+          this.awayUntil = 0
+          told.forEach(({ entry: { account }, needs, report }, at) => {
+            const answer = answers[at]
+            if (answer === undefined) return
+            account.learn(report, answer, now + this.store.lifetime)
+            if (report.wants > 0n && answer.granted === report.keeps) account.pause(needs, now + pause)
+          })
+          return this.alerted(told.map(({ entry }) => entry))
+        }),
+        Effect.catchAll(() =>
+          Effect.sync(() => {
+            this.awayUntil = now + every
+          })
+        ),
+        Effect.ensuring(Effect.sync(() => {
+          for (const { entry } of told) entry.asking = undefined
+          Deferred.unsafeDone(done, Effect.void)
+        }))
+      )
+    })
+  }
+
+  /** Tells the store what calls took, renews what is needed, gives back what is not. */
+  readonly synchronize = (isLast = false): Effect.Effect<void> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const open: Array<Entry> = []
+      for (const entry of this.all) {
+        const { account } = entry
+        if (entry.asking !== undefined) continue
+        if (account.isOpen) open.push(entry)
+        else if (now >= account.window.ends || now - account.usedAt > forgetAfter) {
+          this.all.delete(entry)
+          if (this.current.get(account.name) === entry) this.current.delete(account.name)
+        }
+      }
+      const batches = Array.from(
+        { length: Math.ceil(open.length / batch) },
+        (_, at) => open.slice(at * batch, (at + 1) * batch)
+      )
+      return Effect.forEach(batches, (entries) =>
+        this.awayUntil > now ? Effect.void : this.tell(
+          entries.filter(({ asking }) => asking === undefined).map((entry) => ({
+            entry,
+            needs: 0n,
+            isIdle: isLast || now >= entry.account.window.ends || now - entry.account.usedAt >= every
+          })),
+          now
+        ), { discard: true })
+    })
+
+  /** What was spent under each rule, by scope. */
+  readonly usage = Effect.flatMap(
+    Effect.zipRight(Effect.suspend(() => this.synchronize()), Clock.currentTimeMillis),
+    (now) =>
+      Effect.forEach(this.compiled.flatMap(({ limits }) => limits), (limit) => {
+        const prefix = accountPrefix(limit)
+        return Effect.map(this.store.usage(prefix, now), (found): Usage => ({
+          rule: limit.rule,
+          dimension: limit.dimension,
+          limit: limit.amount,
+          window: limit.windowAt(now),
+          scopes: found.map(({ account, used }) => ({
+            scope: account.slice(prefix.length),
+            // Nothing is spent of slots: they are in use.
+            used: limit.dimension === "concurrent" ? this.current.get(account)?.account.held ?? 0n : used
+          }))
+        }))
+      })
+  )
+}
+
+const million = 1_000_000n
+
+const tookOf = (dimension: Dimension, held: bigint, real: Real): bigint => {
+  switch (dimension) {
+    case "requests":
+      return 1n
+    case "concurrent":
+      return 0n
+    case "tokens":
+      return real.isPartial && held > real.tokens ? held : real.tokens
+    case "usd":
+      // What is not known is not free: the estimate stands for it.
+      if (real.usd === undefined) return real.isPartial || real.tokens > 0n ? held : 0n
+      return real.isPartial && held > real.usd ? held : real.usd
+  }
+}
+
+const nearestOf = (charges: ReadonlyArray<Charge>, now: number): ReadonlyArray<Standing> => {
+  const nearest = new Map<Dimension, Standing>()
+  for (const { entry: { account, limit: { dimension, rule } } } of charges) {
+    if (rule.mode === "shadow" || dimension === "usd" || dimension === "concurrent") continue
+    const standing = { dimension, limit: account.limit, remaining: account.remaining, reset: account.window.ends - now }
+    const known = nearest.get(dimension)
+    if (known === undefined || standing.remaining < known.remaining) nearest.set(dimension, standing)
+  }
+  return [...nearest.values()]
+}

@@ -1,0 +1,122 @@
+/**
+ * What replicas share in tables of SQLite or PostgreSQL. A question is one transaction that locks the account it is about, and
+ * a process asks when its slice is used up, not for every call.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Millis } from "../database.ts"
+import { settle } from "./ledger.ts"
+import { type Answer, type Ask, type Store, StoreError } from "./store.ts"
+
+/** SQLite has no decimals and its driver no integers beyond 2^53: amounts go there and back as text. */
+const Amount = Schema.BigInt
+const rowsOf = <A, I>(fields: Schema.Schema<A, I>) => Schema.decodeUnknown(Schema.Array(fields))
+const decodeUsed = rowsOf(Schema.Struct({ used: Amount }))
+const decodeLeases = rowsOf(Schema.Struct({ holder: Schema.String, told: Amount, granted: Amount, until: Millis }))
+const decodeUsage = rowsOf(Schema.Struct({ account: Schema.String, used: Amount }))
+
+const away = () => new StoreError({ description: "the database does not answer" })
+
+/** A grant is renewed every second, and outlives a pause of the process or of the database that is shorter, ms. */
+const lifetime = 15_000
+const share = 4n
+
+export const make = (
+  options: { readonly lifetime?: number | undefined; readonly share?: bigint | undefined } = {}
+): Effect.Effect<Store, never, SqlClient.SqlClient> =>
+  Effect.map(SqlClient.SqlClient, (sql): Store => {
+    const lives = options.lifetime ?? lifetime
+    const integer = sql.onDialectOrElse({
+      pg: () => (amount: bigint) => sql`CAST(${String(amount)} AS NUMERIC)`,
+      orElse: () => (amount: bigint) => sql`CAST(${String(amount)} AS INTEGER)`
+    })
+
+    const one = ({ account, holder, report, window }: Ask, now: number) =>
+      Effect.gen(function*() {
+        // Writing first takes the lock, in either database.
+        const [row] = yield* Effect.flatMap(
+          sql`INSERT INTO gateway_limit_windows (account, starts, ends, used)
+            VALUES (${account}, ${window.starts}, ${window.ends}, 0)
+            ON CONFLICT (account, starts) DO UPDATE SET ends = excluded.ends
+            RETURNING CAST(used AS TEXT) AS used`,
+          decodeUsed
+        )
+        const leases = yield* Effect.flatMap(
+          sql`SELECT holder, CAST(told AS TEXT) AS told, CAST(granted AS TEXT) AS granted, valid_until AS "until"
+            FROM gateway_limit_leases WHERE account = ${account} AND starts = ${window.starts}`,
+          decodeLeases
+        )
+        const used = row?.used ?? 0n
+        const granted = leases.reduce(
+          (sum, lease) => lease.holder !== holder && lease.until > now ? sum + lease.granted : sum,
+          0n
+        )
+        const own = leases.find((lease) => lease.holder === holder)
+        const entry = settle({ used, granted, own }, report, options.share ?? share)
+        if (entry.used !== used) {
+          yield* sql`UPDATE gateway_limit_windows SET used = ${integer(entry.used)}
+            WHERE account = ${account} AND starts = ${window.starts}`
+        }
+        yield* sql`INSERT INTO gateway_limit_leases (account, starts, holder, told, granted, valid_until)
+          VALUES (${account}, ${window.starts}, ${holder}, ${integer(entry.told)}, ${integer(entry.granted)},
+            ${now + lives})
+          ON CONFLICT (account, starts, holder) DO UPDATE SET told = excluded.told, granted = excluded.granted,
+            valid_until = excluded.valid_until`
+        return { used: entry.used, granted: entry.granted }
+      })
+
+    const guarded = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, StoreError> =>
+      // A connection that fails in the middle is a defect of some drivers.
+      Effect.mapError(Effect.catchAllDefect(effect, away), away)
+
+    let sweptAt = 0
+    /** Windows that have passed, and what processes that are no more once said. */
+    const sweep = (now: number) =>
+      Effect.suspend(() => {
+        if (now - sweptAt < 3_600_000) return Effect.void
+        sweptAt = now
+        return Effect.zipRight(
+          Effect.zipRight(
+            sql`DELETE FROM gateway_limit_leases WHERE valid_until < ${now - 86_400_000}`,
+            sql`DELETE FROM gateway_limit_alerts WHERE ends < ${now - 3_600_000}`
+          ),
+          sql`DELETE FROM gateway_limit_windows WHERE ends < ${now - 3_600_000}`
+        )
+      })
+
+    return {
+      lifetime: lives,
+      report: (asks, now) => {
+        // In one order, so that two transactions do not wait for each other.
+        const ordered = asks.map((ask, index) => ({ ask, index })).sort((a, b) =>
+          a.ask.account < b.ask.account ? -1
+            : a.ask.account > b.ask.account ? 1 : a.ask.window.starts - b.ask.window.starts
+        )
+        const answers: Array<Answer> = Array.from({ length: asks.length }, () => ({ used: 0n, granted: 0n }))
+        return guarded(
+          Effect.zipRight(
+            sweep(now),
+            sql.withTransaction(Effect.forEach(ordered, ({ ask, index }) =>
+              Effect.map(one(ask, now), (answer) => {
+                answers[index] = answer
+              }), { discard: true }))
+          )
+        ).pipe(Effect.as(answers))
+      },
+      claim: (account, window, threshold) =>
+        guarded(Effect.map(
+          sql`INSERT INTO gateway_limit_alerts (account, starts, threshold, ends)
+            VALUES (${account}, ${window.starts}, ${String(threshold)}, ${window.ends})
+            ON CONFLICT (account, starts, threshold) DO NOTHING RETURNING account`,
+          (rows) => rows.length === 1
+        )),
+      usage: (prefix, now) =>
+        guarded(Effect.flatMap(
+          sql`SELECT account, CAST(used AS TEXT) AS used FROM gateway_limit_windows
+            WHERE starts <= ${now} AND ends > ${now} AND SUBSTR(account, 1, ${prefix.length}) = ${prefix}
+            ORDER BY gateway_limit_windows.used DESC LIMIT 1000`,
+          decodeUsage
+        ))
+    }
+  })
