@@ -31,6 +31,9 @@ import * as cors from "./internal/cors.ts"
 import * as dispatchers from "./internal/dispatchers.ts"
 import * as exchanges from "./internal/exchange.ts"
 import * as keyring from "./internal/keyring.ts"
+import * as limiting from "./internal/limits/gate.ts"
+import type { Limiter } from "./internal/limits/limiter.ts"
+import * as limits from "./internal/limits/open.ts"
 import * as models from "./internal/models.ts"
 import * as prometheus from "./internal/prometheus.ts"
 import * as readiness from "./internal/readiness.ts"
@@ -118,6 +121,7 @@ const checked = (options: Options) =>
       })
     }
     yield* ringOf(options.encryptionKey)
+    yield* limits.check(options)
     return { trusted, known: yield* upstreams.make(options) }
   })
 
@@ -139,6 +143,7 @@ const sharedOf = ({ timeouts, tls }: Options) => ({
 interface Kept {
   readonly apiKeys: Pick<ApiKeys.Service, "verify">
   readonly providerKeys: Pick<ProviderKeys.Service, "get">
+  readonly limiter: Limiter
   readonly logging: Pick<Logging.Service, "record">
   readonly isReady: (draining: boolean) => Effect.Effect<object & { readonly ready: boolean }>
   readonly names: (upstreams: ReadonlyMap<string, upstreams.Upstream>) => Effect.Effect<
@@ -174,6 +179,7 @@ const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, Conf
         sign: yield* signing.make,
         names: yield* kept.names(known)
       },
+      limits: limiting.make(kept.limiter, pricing),
       logging: kept.logging,
       pricing,
       dispatcherOf,
@@ -207,6 +213,7 @@ const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, Conf
 const make = (options: Options) =>
   Effect.gen(function*() {
     const adminTokens = yield* AdminTokens.AdminTokens
+    const limiter = yield* limits.open(options)
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",
       port: options.admin?.port ?? 7681,
@@ -217,6 +224,7 @@ const make = (options: Options) =>
     const open = yield* opened(options, {
       apiKeys: yield* ApiKeys.ApiKeys,
       providerKeys: yield* ProviderKeys.ProviderKeys,
+      limiter,
       logging: yield* Logging.Logging,
       isReady: yield* readiness.make,
       names: (upstreams) => Effect.provide(models.make(options.models, upstreams), client)
@@ -317,6 +325,7 @@ export const serve = <E, R>(
     const { url } = yield* opened(own, {
       apiKeys: { verify: unstored.verifyOf(keys) },
       providerKeys: { get: unstored.providerKey },
+      limiter: yield* limits.none,
       logging: { record: unstored.record },
       isReady: (draining) => Effect.succeed({ ready: !draining, draining }),
       names: () => Effect.succeed(models.ofLlm(llm))

@@ -17,6 +17,7 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../LLMError.ts"
+import { Rules } from "./internal/limits/rule.ts"
 
 const said = (description: string) => ({ description })
 
@@ -124,6 +125,15 @@ export const File = Schema.Struct({
     answerIdle: Schema.optional(Time).annotations(said("Between bytes of an answer. Default 5 minutes.")),
     drain: Schema.optional(Time).annotations(said("For running requests when the gateway ends. Default 30 seconds."))
   })),
+  limits: Schema.optional(Rules).annotations(
+    said("Rates, concurrent requests and budgets. All rules that are about a request apply to it. Default none.")
+  ),
+  webhook: Schema.optional(Schema.Struct({
+    url: Schema.String,
+    secret: Schema.Struct({ env: Schema.String }).annotations(
+      said("The environment variable of the secret that signs what is sent.")
+    )
+  })).annotations(said("Is told when parts of a budget are spent.")),
   trustedProxies: Schema.optional(Schema.Array(Schema.String)).annotations(
     said("Networks (10.0.0.0/8) whose X-Forwarded-For is believed. Default none.")
   ),
@@ -161,8 +171,13 @@ export interface ProviderOptions extends Omit<Schema.Schema.Type<typeof Provider
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Omit<File, "$schema" | "providers" | "accessLog"> {
+export interface Options extends Omit<File, "$schema" | "providers" | "accessLog" | "webhook"> {
   readonly providers?: Readonly<Record<string, ProviderOptions>> | undefined
+  /** Is told when parts of a budget are spent; what it gets is signed with the secret. */
+  readonly webhook?: {
+    readonly url: string
+    readonly secret: Redacted.Redacted | { readonly env: string }
+  } | undefined
   /** Gets a line of JSON for each request. Default: none. */
   readonly accessLog?: ((line: string) => void) | undefined
   /** Seals the providers' keys: 32 bytes in hex or base64. Default: `MAJORDOMO_ENCRYPTION_KEY`, where it is set. */

@@ -19,6 +19,7 @@ import * as bodies from "./body.ts"
 import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
+import type { Lease } from "./limits/limiter.ts"
 import { type Keyed, type Names, type Route, unknownName } from "./models.ts"
 import { matches } from "./pattern.ts"
 import type { Refusal } from "./refusal.ts"
@@ -63,6 +64,8 @@ export interface Known {
   secrets: ReadonlyArray<string>
   bytesIn: number | undefined
   body: Buffer | undefined
+  /** What it holds of limits. */
+  lease: Lease | undefined
 }
 
 /** A request that may go on. */

@@ -17,6 +17,7 @@ import { encode } from "../../internal/http/eventStreamFrame.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
 import { admit, type Listed, type Passed, type Settings as Admission, type Unified } from "./admit.ts"
+import * as gate from "./limits/gate.ts"
 import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
@@ -29,6 +30,7 @@ import type { Upstream } from "./upstreams.ts"
 
 export interface Settings {
   readonly admission: Admission
+  readonly limits: gate.Gate
   readonly logging: Pick<Logging.Service, "record">
   readonly pricing: Pricing
   readonly dispatcherOf: (upstream: Upstream) => Dispatcher
@@ -69,11 +71,16 @@ export const make = (
           credentialAlias: undefined,
           secrets: [],
           bytesIn: undefined,
-          body: undefined
+          body: undefined,
+          lease: undefined
         }
       }
       const one = new One(settings, exchange, response, clock)
-      const admitted = yield* Effect.exit(restore(Effect.either(admit(settings.admission, request, exchange.known))))
+      const mayGo = Effect.tap(
+        admit(settings.admission, request, exchange.known),
+        () => settings.limits.admit(exchange)
+      )
+      const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
       if (Exit.isFailure(admitted)) {
         yield* one.refuse(Exit.isInterrupted(admitted) ? stopping : broken)
         return yield* Exit.isInterrupted(admitted) ? Effect.void : Effect.logError("the gateway failed", admitted.cause)
@@ -132,6 +139,7 @@ class One {
 
   private readonly headers = (): Readonly<Record<string, string>> => ({
     "x-majordomo-request-id": this.exchange.id,
+    ...gate.headersOf(this.exchange.known.lease, this.exchange.known.dialect, this.clock.unsafeCurrentTimeMillis()),
     ...this.settings.headersOf(this.exchange.request)
   })
 
@@ -259,7 +267,10 @@ class One {
       return Effect.as(
         Effect.zipRight(
           settings.isTraced ? Effect.annotateCurrentSpan(attributesOf(entry)) : Effect.void,
-          Effect.zipRight(counted, settings.logging.record(entry, bodies))
+          Effect.zipRight(
+            Effect.zipRight(settings.limits.settle(exchange, end, entry), counted),
+            settings.logging.record(entry, bodies)
+          )
         ),
         entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }
       )

@@ -79,3 +79,9 @@ export const count = (ended: Ended): Effect.Effect<void> =>
       counts(upstreamErrors, { provider: ended.provider, error: ended.upstreamError }).unsafeUpdate(1, [])
     }
   })
+
+const limited = counter("majordomo_gateway_limited", "Requests that a limit refused, or would have (mode shadow).")
+
+/** Names of limits are those of the configuration. */
+export const countLimited = (limit: string, dimension: string, mode: string): void =>
+  counts(limited, { limit, dimension, mode }).unsafeUpdate(1, [])

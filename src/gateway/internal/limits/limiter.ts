@@ -39,6 +39,8 @@ export interface Refused {
   readonly limit: bigint
   readonly remaining: bigint
   readonly window: Window
+  /** Ms since the epoch. */
+  readonly at: number
   /** Ms until another try may go well; undefined: none will. */
   readonly retryAfter: number | undefined
   /** Of the nearest limits. */
@@ -57,6 +59,8 @@ export interface Standing {
 export interface Lease {
   readonly _tag: "Lease"
   readonly nearest: ReadonlyArray<Standing>
+  /** Budgets of which more than the first threshold is spent, and how much of them: 0.83. */
+  readonly budgets: ReadonlyArray<{ readonly rule: string; readonly part: number }>
   /** Rules that would have refused it, were they not on trial. */
   readonly shadowed: ReadonlyArray<string>
   /** Once, however often it is said. Undefined: nothing was sent. */
@@ -215,6 +219,7 @@ export class Limiter {
           limit: account.limit,
           remaining: account.remaining,
           window: account.window,
+          at: now,
           retryAfter: dimension === "concurrent" ? every : account.window.ends - now,
           nearest: nearestOf(charges, now)
         })
@@ -232,6 +237,7 @@ export class Limiter {
     return {
       _tag: "Lease",
       nearest: nearestOf(charges, at),
+      budgets: budgetsOf(charges),
       shadowed,
       settle: (real) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -427,6 +433,18 @@ const tookOf = (dimension: Dimension, held: bigint, real: Real): bigint => {
       if (real.usd === undefined) return real.isPartial || real.tokens > 0n ? held : 0n
       return real.isPartial && held > real.usd ? held : real.usd
   }
+}
+
+const partOf = ({ limit, used }: Account): number => Number(used * 100n / limit) / 100
+
+const budgetsOf = (charges: ReadonlyArray<Charge>) => {
+  const found: Array<{ readonly rule: string; readonly part: number }> = []
+  for (const { entry: { account, limit: { dimension, rule } } } of charges) {
+    if (dimension !== "usd") continue
+    const part = partOf(account)
+    if (part >= Math.min(...rule.thresholds ?? defaultThresholds)) found.push({ rule: rule.name, part })
+  }
+  return found
 }
 
 const nearestOf = (charges: ReadonlyArray<Charge>, now: number): ReadonlyArray<Standing> => {

@@ -1,0 +1,167 @@
+/** Limits at the gateway's door: what a request is charged to, what its client is told, what its row settles. */
+import * as BigDecimal from "effect/BigDecimal"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Logging from "../../../logging/Logging.ts"
+import type { Service as Pricing } from "../../../Pricing.ts"
+import * as Usage from "../../../Usage.ts"
+import type { Known } from "../admit.ts"
+import * as headers from "../headers.ts"
+import type { End, Exchange } from "../record.ts"
+import type { Refusal } from "../refusal.ts"
+import type { Dialect } from "../target.ts"
+import { tokensOf } from "./estimate.ts"
+import type { Lease, Limiter, Real, Refused, Standing } from "./limiter.ts"
+import * as money from "./money.ts"
+import type { Facts } from "./rule.ts"
+
+export interface Gate {
+  /** Holds what the request may take, or says why it may not. The lease is in `known` from then on. */
+  readonly admit: (exchange: Exchange) => Effect.Effect<void, Refusal>
+  /** Books what it took, as its row says. */
+  readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<void>
+}
+
+/** Nothing is generated for them, and nothing billed. */
+const free: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
+
+const factsOf = ({ known: { key, model, target }, request }: Exchange): Facts => ({
+  key: key?.id,
+  owner: key?.owner ?? undefined,
+  provider: target?.upstream.provider ?? "majordomo",
+  model,
+  labels: headers.labelsOf(request),
+  isPaid: !free.has(request.method ?? "GET")
+})
+
+export const make = (limiter: Limiter, pricing: Pricing): Gate => ({
+  admit: (exchange) =>
+    limiter.isEmpty ? Effect.void : Effect.gen(function*() {
+      const { known } = exchange
+      const facts = factsOf(exchange)
+      const tokens = tokensOf(known.body, known.bytesIn)
+      const usd = limiter.needsPrice(facts) ? yield* priceOf(pricing, known, tokens) : 0n
+      yield* limiter.admit(facts, { tokens: BigInt(tokens.input + tokens.output), usd }, (lease) => {
+        known.lease = lease
+      }).pipe(Effect.mapError((refused) => refusalOf(refused, known.dialect)))
+    }),
+  settle: ({ known }, end, entry) =>
+    known.lease === undefined
+      ? Effect.void
+      : known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry))
+})
+
+const priceOf = (
+  pricing: Pricing,
+  { model, target }: Known,
+  { input, output }: { readonly input: number; readonly output: number }
+): Effect.Effect<bigint> =>
+  model === undefined || target === undefined
+    ? Effect.succeed(0n)
+    : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.map(
+        pricing.cost({
+          provider: target.upstream.provider,
+          model,
+          prices: target.upstream.prices,
+          usage: { ...Usage.empty, inputTokens: input, outputTokens: output, totalTokens: input + output },
+          at: new Date(now)
+        }),
+        Option.match({ onNone: () => 0n, onSome: ({ exact }) => money.ofAmount(exact.total) })
+      ))
+
+const realOf = ({ inputTokens, outputTokens, totalCost, usagePartial }: Logging.Recorded): Real => ({
+  tokens: BigInt((inputTokens ?? 0) + (outputTokens ?? 0)),
+  usd: totalCost === undefined
+    ? undefined
+    : Option.getOrUndefined(Option.map(BigDecimal.fromString(totalCost), money.ofAmount)),
+  isPartial: usagePartial === true
+})
+
+// ── what clients are told ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** As OpenAI writes it: 450ms, 12s, 1m30s. */
+const spanOf = (ms: number): string => {
+  if (ms < 1000) return `${Math.max(0, Math.ceil(ms))}ms`
+  const seconds = Math.ceil(ms / 1000)
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`
+}
+
+const standings = (nearest: ReadonlyArray<Standing>, dialect: Dialect, now: number): Record<string, string> => {
+  const found: Record<string, string> = {}
+  for (const { dimension, limit, remaining, reset } of nearest) {
+    found[`x-ratelimit-limit-${dimension}`] = String(limit)
+    found[`x-ratelimit-remaining-${dimension}`] = String(remaining)
+    found[`x-ratelimit-reset-${dimension}`] = spanOf(reset)
+    if (dialect !== "anthropic") continue
+    found[`anthropic-ratelimit-${dimension}-limit`] = String(limit)
+    found[`anthropic-ratelimit-${dimension}-remaining`] = String(remaining)
+    found[`anthropic-ratelimit-${dimension}-reset`] = new Date(now + reset).toISOString()
+  }
+  return found
+}
+
+/** On the answer of a request that was admitted. */
+export const headersOf = (
+  lease: Lease | undefined,
+  dialect: Dialect,
+  now: number
+): Readonly<Record<string, string>> => {
+  if (lease === undefined) return {}
+  const budgets = lease.budgets.map(({ part, rule }) => `${rule};used=${part}`)
+  return {
+    ...standings(lease.nearest, dialect, now),
+    ...(lease.shadowed.length === 0 ? {} : { "x-majordomo-limit-shadow": lease.shadowed.join(", ") }),
+    ...(budgets.length === 0 ? {} : { "x-majordomo-budget": budgets.join(", ") })
+  }
+}
+
+const nouns = { requests: "requests a minute", tokens: "tokens a minute", concurrent: "requests at the same time" }
+
+const refusalOf = (refused: Refused, dialect: Dialect): Refusal => {
+  const { at, dimension, limit, nearest, reason, remaining, retryAfter, rule, window } = refused
+  const headers = {
+    "x-majordomo-limit": rule,
+    ...standings(nearest, dialect, at)
+  }
+  const wait = { "retry-after": String(Math.max(1, Math.ceil((retryAfter ?? 1000) / 1000))) }
+  if (reason === "storeAway") {
+    return {
+      status: 503,
+      code: "gateway_unavailable",
+      message:
+        `the gateway cannot reach the database of its limits, and "${rule}" lets nothing pass meanwhile; try again`,
+      headers: { ...headers, "retry-after": "5" }
+    }
+  }
+  if (dimension === "usd") {
+    const left = money.toDecimal(remaining)
+    const again = window.ends >= 8.64e15 ? "" : `; it begins anew at ${new Date(window.ends).toISOString()}`
+    return {
+      status: 402,
+      code: "budget_exceeded",
+      message: remaining === 0n
+        ? `the budget "${rule}" of ${money.toDecimal(limit)} USD is spent${again}`
+        : `the budget "${rule}" of ${
+          money.toDecimal(limit)
+        } USD has ${left} USD left, less than this request may cost${again}`,
+      headers
+    }
+  }
+  if (reason === "tooLarge") {
+    return {
+      status: 413,
+      code: "request_too_large",
+      message: `the limit "${rule}" is ${limit} ${nouns[dimension]}, and this request alone may take more; `
+        + "make it shorter, or lower the limit of its answer",
+      headers
+    }
+  }
+  return {
+    status: 429,
+    code: "rate_limited",
+    message: `the limit "${rule}" of ${limit} ${nouns[dimension]} is reached; try again in ${wait["retry-after"]} s`,
+    headers: { ...headers, ...wait }
+  }
+}

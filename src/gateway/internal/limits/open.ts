@@ -1,0 +1,51 @@
+/** The limits of a configuration, over the gateway's database. */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { ConfigurationError } from "../../../LLMError.ts"
+import type { Options } from "../../GatewayConfig.ts"
+import * as metrics from "../metrics.ts"
+import * as alerts from "./alerts.ts"
+import { type Hooks, Limiter } from "./limiter.ts"
+import { type Rule, Rules } from "./rule.ts"
+import * as sqlStore from "./sqlStore.ts"
+import * as stores from "./store.ts"
+
+const validate = Schema.validateEither(Rules)
+
+/** Rules of a program have not come through a file. */
+export const rulesOf = (rules: ReadonlyArray<Rule>): Effect.Effect<ReadonlyArray<Rule>, ConfigurationError> =>
+  Either.match(validate(rules), {
+    onLeft: (error) =>
+      Effect.fail(
+        new ConfigurationError({
+          description: `limits: ${
+            ParseResult.ArrayFormatter.formatErrorSync(error).map(({ message, path }) =>
+              `${path.map(String).join(".")}: ${message}`
+            ).join("; ")
+          }`
+        })
+      ),
+    onRight: (valid) => Effect.succeed(valid)
+  })
+
+const passedOf = ({ webhook }: Options): Effect.Effect<Hooks["passed"], ConfigurationError> =>
+  webhook === undefined ? Effect.succeed(undefined) : alerts.make(webhook)
+
+export const check = (options: Options): Effect.Effect<void, ConfigurationError> =>
+  Effect.zipRight(rulesOf(options.limits ?? []), Effect.asVoid(passedOf(options)))
+
+export const open = (
+  options: Options
+): Effect.Effect<Limiter, ConfigurationError, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const rules = yield* rulesOf(options.limits ?? [])
+    const passed = yield* passedOf(options)
+    return yield* Limiter.make(rules, yield* sqlStore.make(), { passed, exceeded: metrics.countLimited })
+  })
+
+/** Where nothing is kept, nothing is limited. */
+export const none: Effect.Effect<Limiter, never, Scope.Scope> = Limiter.make([], stores.memory())
