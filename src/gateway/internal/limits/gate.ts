@@ -14,6 +14,7 @@ import type { Dialect } from "../target.ts"
 import { tokensOf } from "./estimate.ts"
 import type { Lease, Limiter, Real, Refused, Standing } from "./limiter.ts"
 import * as money from "./money.ts"
+import { messageOf, secondsOf } from "./refused.ts"
 import type { Facts } from "./rule.ts"
 
 export interface Gate {
@@ -117,51 +118,15 @@ export const headersOf = (
   }
 }
 
-const nouns = { requests: "requests a minute", tokens: "tokens a minute", concurrent: "requests at the same time" }
-
 const refusalOf = (refused: Refused, dialect: Dialect): Refusal => {
-  const { at, dimension, limit, nearest, reason, remaining, retryAfter, rule, window } = refused
-  const headers = {
-    "x-majordomo-limit": rule,
-    ...standings(nearest, dialect, at)
-  }
-  const wait = { "retry-after": String(Math.max(1, Math.ceil((retryAfter ?? 1000) / 1000))) }
+  const { at, dimension, nearest, reason, retryAfter, rule } = refused
+  const message = messageOf(refused)
+  const headers = { "x-majordomo-limit": rule, ...standings(nearest, dialect, at) }
   if (reason === "storeAway") {
-    return {
-      status: 503,
-      code: "gateway_unavailable",
-      message:
-        `the gateway cannot reach the database of its limits, and "${rule}" lets nothing pass meanwhile; try again`,
-      headers: { ...headers, "retry-after": "5" }
-    }
+    return { status: 503, code: "gateway_unavailable", message, headers: { ...headers, "retry-after": "5" } }
   }
-  if (dimension === "usd") {
-    const left = money.toDecimal(remaining)
-    const again = window.ends >= 8.64e15 ? "" : `; it begins anew at ${new Date(window.ends).toISOString()}`
-    return {
-      status: 402,
-      code: "budget_exceeded",
-      message: remaining === 0n
-        ? `the budget "${rule}" of ${money.toDecimal(limit)} USD is spent${again}`
-        : `the budget "${rule}" of ${
-          money.toDecimal(limit)
-        } USD has ${left} USD left, less than this request may cost${again}`,
-      headers
-    }
-  }
-  if (reason === "tooLarge") {
-    return {
-      status: 413,
-      code: "request_too_large",
-      message: `the limit "${rule}" is ${limit} ${nouns[dimension]}, and this request alone may take more; `
-        + "make it shorter, or lower the limit of its answer",
-      headers
-    }
-  }
-  return {
-    status: 429,
-    code: "rate_limited",
-    message: `the limit "${rule}" of ${limit} ${nouns[dimension]} is reached; try again in ${wait["retry-after"]} s`,
-    headers: { ...headers, ...wait }
-  }
+  if (dimension === "usd") return { status: 402, code: "budget_exceeded", message, headers }
+  if (reason === "tooLarge") return { status: 413, code: "request_too_large", message, headers }
+  const wait = String(secondsOf(retryAfter))
+  return { status: 429, code: "rate_limited", message, headers: { ...headers, "retry-after": wait } }
 }

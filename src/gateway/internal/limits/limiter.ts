@@ -107,6 +107,8 @@ interface Charge {
 
 /** Grants are renewed, and those that nobody needs given back, ms. */
 const every = 1000
+/** Where nobody else is there, old accounts are only forgotten, ms. */
+const forgetEvery = 600_000
 /** After the store had too little it is left alone, ms. */
 const pause = 250
 const storeLimit = "2 seconds"
@@ -150,7 +152,8 @@ export class Limiter {
       if (rules.length === 0) return limiter
       // What was spent last is told when the process ends.
       yield* Effect.addFinalizer(() => Effect.interruptible(limiter.synchronize(true)))
-      yield* Effect.forkScoped(Effect.repeat(limiter.synchronize(), Schedule.spaced(every)))
+      const pace = Number.isFinite(store.lifetime) ? every : forgetEvery
+      yield* Effect.forkScoped(Effect.repeat(limiter.synchronize(), Schedule.spaced(pace)))
       return limiter
     })
   }

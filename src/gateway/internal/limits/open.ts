@@ -1,36 +1,15 @@
 /** The limits of a configuration, over the gateway's database. */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { ConfigurationError } from "../../../LLMError.ts"
+import type { ConfigurationError } from "../../../LLMError.ts"
 import type { Options } from "../../GatewayConfig.ts"
 import * as metrics from "../metrics.ts"
 import * as alerts from "./alerts.ts"
 import { type Hooks, Limiter } from "./limiter.ts"
-import { type Rule, Rules } from "./rule.ts"
+import { rulesOf } from "./rules.ts"
 import * as sqlStore from "./sqlStore.ts"
 import * as stores from "./store.ts"
-
-const validate = Schema.validateEither(Rules)
-
-/** Rules of a program have not come through a file. */
-export const rulesOf = (rules: ReadonlyArray<Rule>): Effect.Effect<ReadonlyArray<Rule>, ConfigurationError> =>
-  Either.match(validate(rules), {
-    onLeft: (error) =>
-      Effect.fail(
-        new ConfigurationError({
-          description: `limits: ${
-            ParseResult.ArrayFormatter.formatErrorSync(error).map(({ message, path }) =>
-              `${path.map(String).join(".")}: ${message}`
-            ).join("; ")
-          }`
-        })
-      ),
-    onRight: (valid) => Effect.succeed(valid)
-  })
 
 const passedOf = ({ webhook }: Options): Effect.Effect<Hooks["passed"], ConfigurationError> =>
   webhook === undefined ? Effect.succeed(undefined) : alerts.make(webhook)
