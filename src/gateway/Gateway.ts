@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { ServerResponse } from "node:http"
 import { LLM } from "../LLM.ts"
 import { ConfigurationError } from "../LLMError.ts"
 import * as Logging from "../logging/Logging.ts"
@@ -26,6 +26,7 @@ import * as Pricing from "../Pricing.ts"
 import * as AdminTokens from "./AdminTokens.ts"
 import * as ApiKeys from "./ApiKeys.ts"
 import type { Options } from "./GatewayConfig.ts"
+import * as admins from "./internal/admin/serve.ts"
 import * as signing from "./internal/awsSigning.ts"
 import * as cors from "./internal/cors.ts"
 import * as dispatchers from "./internal/dispatchers.ts"
@@ -35,7 +36,6 @@ import * as limiting from "./internal/limits/gate.ts"
 import type { Limiter } from "./internal/limits/limiter.ts"
 import * as limits from "./internal/limits/open.ts"
 import * as models from "./internal/models.ts"
-import * as prometheus from "./internal/prometheus.ts"
 import * as readiness from "./internal/readiness.ts"
 import { networksOf, remoteOf } from "./internal/remote.ts"
 import * as server from "./internal/server.ts"
@@ -212,14 +212,14 @@ const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, Conf
 
 const make = (options: Options) =>
   Effect.gen(function*() {
-    const adminTokens = yield* AdminTokens.AdminTokens
     const limiter = yield* limits.open(options)
+    const administer = yield* admins.make(limiter)
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",
       port: options.admin?.port ?? 7681,
       ...sharedOf(options),
       drain: 1000
-    }, () => (request, response) => answerAdmin(adminTokens, request, response))
+    }, () => administer)
     const client = yield* Layer.build(NodeHttpClient.layerUndici)
     const open = yield* opened(options, {
       apiKeys: yield* ApiKeys.ApiKeys,
@@ -231,26 +231,6 @@ const make = (options: Options) =>
     })
     return Gateway.of({ url: open.url, adminUrl: admin.url })
   })
-
-/** Denies by default: without a token there is nothing to see. */
-const answerAdmin = (tokens: AdminTokens.Service, request: IncomingMessage, response: ServerResponse) =>
-  Effect.gen(function*() {
-    if (request.url === "/health") return json(response, 200, { status: "ok" })
-    const [scheme, given] = (request.headers.authorization ?? "").split(" ")
-    const token = scheme?.toLowerCase() === "bearer" && given !== undefined ? yield* tokens.verify(given)
-      : Option.none()
-    if (Option.isNone(token)) {
-      return json(response, 401, { error: "an administrator's token is missing: Authorization: Bearer mdm_at_…" })
-    }
-    if (request.url !== "/metrics") return json(response, 404, { error: "there is nothing at this path" })
-    const text = yield* prometheus.text
-    response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
-    response.end(text)
-  }).pipe(
-    Effect.catchAll(() =>
-      Effect.sync(() => json(response, 503, { error: "the gateway cannot reach its database; try again" }))
-    )
-  )
 
 /**
  * Runs the gateway as long as the layer lives: the public address, the administrators' one, the log. When the layer ends,

@@ -1,6 +1,7 @@
 /** A gateway of its own for a test, over raw or fake providers, with its rows. */
 import { Array as Arr, Context, Effect, Layer, Redacted, type Scope } from "effect"
 import { Logging, type RequestLog } from "effect-majordomo"
+import * as AdminTokens from "effect-majordomo/gateway/AdminTokens"
 import * as ApiKeys from "effect-majordomo/gateway/ApiKeys"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
 import type * as GatewayConfig from "effect-majordomo/gateway/GatewayConfig"
@@ -25,6 +26,7 @@ export interface Running {
   readonly key: string
   readonly apiKeys: ApiKeys.Service
   readonly providerKeys: ProviderKeys.Service
+  readonly adminTokens: AdminTokens.Service
   /** All rows so far, the oldest first. */
   readonly rows: Effect.Effect<ReadonlyArray<RequestLog.Entry>>
 }
@@ -57,6 +59,7 @@ export const run = (options: GatewayConfig.Options = {}): Effect.Effect<Running,
       key: Redacted.value(secret),
       apiKeys,
       providerKeys: Context.get(context, ProviderKeys.ProviderKeys),
+      adminTokens: Context.get(context, AdminTokens.AdminTokens),
       rows: Effect.orDie(Effect.map(rows, (page) => Arr.reverse(page.rows)))
     }
   }).pipe(Effect.orDie)

@@ -1,0 +1,227 @@
+/** What the endpoints of `Admin` do. */
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { amountToString } from "../../../Cost.ts"
+import * as CostReport from "../../../logging/CostReport.ts"
+import * as LogReader from "../../../logging/LogReader.ts"
+import * as Admin from "../../Admin.ts"
+import * as AdminTokens from "../../AdminTokens.ts"
+import * as ApiKeys from "../../ApiKeys.ts"
+import * as ProviderKeys from "../../ProviderKeys.ts"
+import type { Limiter, Usage } from "../limits/limiter.ts"
+import * as money from "../limits/money.ts"
+import * as audit from "./audit.ts"
+
+// ── who ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const ranks: Readonly<Record<AdminTokens.Role, number>> = { read: 0, keys: 1, admin: 2 }
+
+const access = (needed: AdminTokens.Role) =>
+  Effect.map(AdminTokens.AdminTokens, ({ verify }) => ({
+    token: (given: Redacted.Redacted) =>
+      Effect.gen(function*() {
+        const token = yield* Effect.mapError(verify(Redacted.value(given)), unavailable)
+        if (Option.isNone(token)) {
+          return yield* new Admin.Unauthorized({
+            message: "an administrator's token is missing or not valid: Authorization: Bearer mdm_at_…"
+          })
+        }
+        const { role } = token.value
+        if (ranks[role] >= ranks[needed]) return token.value
+        return yield* new Admin.Forbidden({ message: `this needs the role ${needed}; the token has the role ${role}` })
+      })
+  }))
+
+const accesses = Layer.mergeAll(
+  Layer.effect(Admin.MayRead, access("read")),
+  Layer.effect(Admin.MayKeys, access("keys")),
+  Layer.effect(Admin.MayAll, access("admin"))
+)
+
+// ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const unavailable = (): Admin.Unavailable =>
+  new Admin.Unavailable({ message: "the gateway cannot reach its database; try again" })
+
+const isOurs = (error: unknown): error is Admin.NotFound | Admin.Unavailable =>
+  error instanceof Admin.NotFound || error instanceof Admin.Unavailable
+
+/** What a database says is no matter of who asks. */
+const guarded = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, Extract<E, Admin.NotFound> | Admin.Unavailable, R> =>
+  // A connection that fails in the middle is a defect of some drivers.
+  Effect.mapError(Effect.catchAllDefect(effect, unavailable), (error) =>
+    isOurs(error)
+      // Of the two, what E does not have does not come.
+      ? error as Extract<E, Admin.NotFound> | Admin.Unavailable
+      : error instanceof ProviderKeys.ProviderKeyError
+      ? new Admin.Unavailable({ message: error.message })
+      : unavailable())
+
+const notFound = (message: string) => Effect.fail(new Admin.NotFound({ message }))
+
+// ── look ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const lastTime = 8.64e15
+
+const limitOf = ({ dimension, limit, rule, scopes, window }: Usage) => {
+  const amount = (value: bigint) => dimension === "usd" ? money.toDecimal(value) : String(value)
+  return {
+    name: rule.name,
+    by: rule.by ?? "all",
+    mode: rule.mode ?? "enforce" as const,
+    kind: dimension,
+    limit: amount(limit),
+    resetsAt: window.ends > lastTime ? null : window.ends,
+    scopes: scopes.map(({ scope, used }) => ({ scope, used: amount(used) }))
+  }
+}
+
+const labelsOf = (text: string | undefined): Record<string, string> | undefined =>
+  text === undefined ? undefined : Object.fromEntries(
+    text.split(",").filter((pair) => pair.includes("=")).map((pair) => {
+      const at = pair.indexOf("=")
+      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()]
+    })
+  )
+
+const dimensions: ReadonlySet<string> = new Set([
+  "provider",
+  "model",
+  "requested-model",
+  "key",
+  "status",
+  "error",
+  "hour",
+  "day",
+  "month"
+])
+
+const isDimension = (name: string): name is Exclude<CostReport.Dimension, object> => dimensions.has(name)
+
+const dimensionsOf = (by: string | undefined): ReadonlyArray<CostReport.Dimension> =>
+  (by ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "").slice(0, 4).map((name) =>
+    isDimension(name) ? name : { label: name }
+  )
+
+const look = (limiter: Limiter) =>
+  HttpApiBuilder.group(Admin.Api, "look", (handlers) =>
+    Effect.gen(function*() {
+      const apiKeys = yield* ApiKeys.ApiKeys
+      const providerKeys = yield* ProviderKeys.ProviderKeys
+      const reader = yield* LogReader.LogReader
+      const changes = yield* audit.make
+      return handlers
+        .handle("keys", () => guarded(apiKeys.list))
+        .handle("providerKeys", () => guarded(providerKeys.list))
+        .handle("limits", () => guarded(Effect.map(limiter.usage, (all) => all.map(limitOf))))
+        .handle("requests", ({ urlParams: { after, key, labels, limit, ...filter } }) =>
+          guarded(Effect.map(
+            reader.page({ ...filter, majordomoApiKeyId: key, labels: labelsOf(labels) }, { limit, after }),
+            ({ next, rows }) => ({ rows, next: Option.getOrNull(next) })
+          )))
+        .handle("request", ({ path: { id } }) =>
+          guarded(Effect.flatMap(
+            reader.find(id),
+            Option.match({
+              onNone: () => notFound(`there is no request ${id}`),
+              onSome: ({ attempts, entry }) => Effect.succeed({ entry, attempts })
+            })
+          )))
+        .handle("costs", ({ urlParams: { by, labels, ...filter } }) =>
+          guarded(
+            CostReport.totals({ ...filter, labels: labelsOf(labels), by: dimensionsOf(by) }).pipe(
+              Effect.provideService(SqlClient.SqlClient, reader.client),
+              Effect.map((groups) => groups.map(({ cost, ...group }) => ({ ...group, costUsd: amountToString(cost) })))
+            )
+          ))
+        .handle("changes", ({ urlParams: { after, limit = 50 } }) =>
+          guarded(Effect.map(changes.page(limit + 1, after), (found) => {
+            const rows = found.slice(0, limit)
+            return { rows, next: found.length > limit ? rows.at(-1)?.id ?? null : null }
+          })))
+    }))
+
+// ── keep ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const durationOf = (text: string | undefined): Duration.Duration | undefined =>
+  text === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(text))
+
+const keep = HttpApiBuilder.group(Admin.Api, "keep", (handlers) =>
+  Effect.gen(function*() {
+    const apiKeys = yield* ApiKeys.ApiKeys
+    const providerKeys = yield* ProviderKeys.ProviderKeys
+    const { changing } = yield* audit.make
+    const keyOf = (id: string) =>
+      Effect.flatMap(apiKeys.list, (keys) => {
+        const key = keys.find((key) => key.id === id)
+        return key === undefined ? notFound(`there is no key ${id}`) : Effect.succeed(key)
+      })
+    const storedOf = (provider: string, alias: string) =>
+      Effect.map(
+        providerKeys.list,
+        (keys) => keys.find((key) => key.provider === provider && key.alias === alias)
+      )
+    const shown = ({ key, secret }: ApiKeys.Created) => ({ key, secret: Redacted.value(secret) })
+    return handlers
+      .handle("createKey", ({ payload: { expires, ...options } }) =>
+        guarded(Effect.map(
+          changing(
+            apiKeys.create({ ...options, expires: durationOf(expires) }),
+            ({ key }) => ({ what: "key.create", subject: key.id, after: key })
+          ),
+          shown
+        )))
+      .handle("revokeKey", ({ path: { id } }) =>
+        guarded(Effect.flatMap(keyOf(id), (before) =>
+          changing(apiKeys.revoke(id), (after) => ({ what: "key.revoke", subject: id, before, after })))))
+      .handle("rotateKey", ({ path: { id }, payload }) =>
+        guarded(Effect.flatMap(keyOf(id), (before) =>
+          Effect.map(
+            changing(
+              apiKeys.rotate(id, { overlap: durationOf(payload.overlap) }),
+              ({ key }) => ({ what: "key.rotate", subject: id, before, after: key })
+            ),
+            shown
+          ))))
+      .handle("setProviderKey", ({ path: { alias, provider }, payload: { secret } }) =>
+        guarded(Effect.flatMap(storedOf(provider, alias), (before) =>
+          changing(
+            providerKeys.set(provider, secret, alias),
+            (after) => ({ what: "provider-key.set", subject: `${provider}/${alias}`, before, after })
+          ))))
+      .handle("removeProviderKey", ({ path: { alias, provider } }) =>
+        guarded(Effect.gen(function*() {
+          const before = yield* storedOf(provider, alias)
+          if (before === undefined) {
+            return yield* notFound(`there is no key of ${provider} under the alias ${alias}`)
+          }
+          yield* changing(
+            providerKeys.remove(provider, alias),
+            () => ({ what: "provider-key.remove", subject: `${provider}/${alias}`, before })
+          )
+        })))
+  }))
+
+const rule = HttpApiBuilder.group(Admin.Api, "rule", (handlers) =>
+  Effect.gen(function*() {
+    const tokens = yield* AdminTokens.AdminTokens
+    const { changing } = yield* audit.make
+    return handlers.handle("createToken", ({ payload: { name, role } }) =>
+      guarded(Effect.map(
+        changing(tokens.create(name, role), () => ({ what: "token.create", subject: name, after: { name, role } })),
+        (secret) => ({ name, role, secret: Redacted.value(secret) })
+      )))
+  }))
+
+export const layer = (limiter: Limiter) =>
+  HttpApiBuilder.api(Admin.Api).pipe(
+    Layer.provide(Layer.mergeAll(look(limiter), keep, rule)),
+    Layer.provide(accesses)
+  )
