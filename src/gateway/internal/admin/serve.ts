@@ -1,10 +1,11 @@
 /** The administrators' address: health and metrics, and the API with its page. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as AdminTokens from "../../AdminTokens.ts"
 import type { Limiter } from "../limits/limiter.ts"
@@ -34,18 +35,12 @@ const metrics = (tokens: AdminTokens.Service): Handle => (request, response) =>
     )
   )
 
-/** Node's handler of the API, as one of ours. */
-const api = (limiter: Limiter) =>
+/** Node's handler of the API with its description, as one of ours. */
+const api = (limiter: Limiter, description: Layer.Layer<never, never, HttpApi.Api>) =>
   Effect.gen(function*() {
     // A router of its own, whatever else the program serves.
     const context = yield* Layer.build(Layer.mergeAll(
-      Layer.provideMerge(
-        Layer.merge(
-          HttpApiSwagger.layer({ path: "/docs" }),
-          HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })
-        ),
-        handlers.layer(limiter)
-      ),
+      Layer.provideMerge(description, handlers.layer(limiter)),
       HttpApiBuilder.Router.Live,
       HttpApiBuilder.Middleware.layer,
       NodeHttpServer.layerContext
@@ -62,13 +57,26 @@ const api = (limiter: Limiter) =>
 export const make = (limiter: Limiter) =>
   Effect.gen(function*() {
     const answerMetrics = metrics(yield* AdminTokens.AdminTokens)
-    const answer = yield* api(limiter)
+    const answer = yield* api(limiter, HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" }))
+    const scope = yield* Effect.scope
+    // Two megabytes of script, for who looks at them.
+    const page = yield* Effect.cached(
+      Effect.flatMap(
+        Effect.promise(() => import("@effect/platform/HttpApiSwagger")),
+        ({ layer }) => api(limiter, layer({ path: "/docs" }))
+      ).pipe(
+        Scope.extend(scope),
+        Effect.provide(yield* Effect.context<Layer.Layer.Context<ReturnType<typeof handlers.layer>>>())
+      )
+    )
     const handle: Handle = (request, response) => {
       switch (request.url) {
         case "/health":
           return Effect.sync(() => json(response, 200, { status: "ok" }))
         case "/metrics":
           return answerMetrics(request, response)
+        case "/docs":
+          return Effect.flatMap(page, (answer) => answer(request, response))
         default:
           return answer(request, response)
       }
