@@ -78,7 +78,7 @@ export const make = (
       const one = new One(settings, exchange, response, clock)
       const mayGo = Effect.tap(
         admit(settings.admission, request, exchange.known),
-        () => settings.limits.admit(exchange)
+        (allowed) => settings.limits.admit(exchange, allowed._tag === "Unified" ? allowed.llm : undefined)
       )
       const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
       if (Exit.isFailure(admitted)) {

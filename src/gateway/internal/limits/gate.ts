@@ -17,9 +17,15 @@ import * as money from "./money.ts"
 import { messageOf, secondsOf } from "./refused.ts"
 import type { Facts } from "./rule.ts"
 
+/** The LLM that answers, where it is no provider that is passed on to. */
+export interface Asked {
+  readonly provider: string
+  readonly model: string
+}
+
 export interface Gate {
   /** Holds what the request may take, or says why it may not. The lease is in `known` from then on. */
-  readonly admit: (exchange: Exchange) => Effect.Effect<void, Refusal>
+  readonly admit: (exchange: Exchange, asked: Asked | undefined) => Effect.Effect<void, Refusal>
   /** Books what it took, as its row says. */
   readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<void>
 }
@@ -27,22 +33,22 @@ export interface Gate {
 /** Nothing is generated for them, and nothing billed. */
 const free: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
 
-const factsOf = ({ known: { key, model, target }, request }: Exchange): Facts => ({
+const factsOf = ({ known: { key, model, target }, request }: Exchange, asked: Asked | undefined): Facts => ({
   key: key?.id,
   owner: key?.owner ?? undefined,
-  provider: target?.upstream.provider ?? "majordomo",
+  provider: asked?.provider ?? target?.upstream.provider ?? "majordomo",
   model,
   labels: headers.labelsOf(request),
   isPaid: !free.has(request.method ?? "GET")
 })
 
 export const make = (limiter: Limiter, pricing: Pricing): Gate => ({
-  admit: (exchange) =>
+  admit: (exchange, asked) =>
     limiter.isEmpty ? Effect.void : Effect.gen(function*() {
       const { known } = exchange
-      const facts = factsOf(exchange)
+      const facts = factsOf(exchange, asked)
       const tokens = tokensOf(known.body, known.bytesIn)
-      const usd = limiter.needsPrice(facts) ? yield* priceOf(pricing, known, tokens) : 0n
+      const usd = limiter.needsPrice(facts) ? yield* priceOf(pricing, placeOf(known, asked), tokens) : 0n
       yield* limiter.admit(facts, { tokens: BigInt(tokens.input + tokens.output), usd }, (lease) => {
         known.lease = lease
       }).pipe(Effect.mapError((refused) => refusalOf(refused, known.dialect)))
@@ -53,24 +59,33 @@ export const make = (limiter: Limiter, pricing: Pricing): Gate => ({
       : known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry))
 })
 
+interface Place extends Asked {
+  readonly prices?: string | undefined
+}
+
+const placeOf = ({ model, target }: Known, asked: Asked | undefined): Place | undefined => {
+  if (asked !== undefined) return asked
+  if (model === undefined || target === undefined) return undefined
+  const { prices, provider } = target.upstream
+  return { provider, model, prices }
+}
+
 const priceOf = (
   pricing: Pricing,
-  { model, target }: Known,
+  place: Place | undefined,
   { input, output }: { readonly input: number; readonly output: number }
 ): Effect.Effect<bigint> =>
-  model === undefined || target === undefined
-    ? Effect.succeed(0n)
-    : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.map(
-        pricing.cost({
-          provider: target.upstream.provider,
-          model,
-          prices: target.upstream.prices,
-          usage: { ...Usage.empty, inputTokens: input, outputTokens: output, totalTokens: input + output },
-          at: new Date(now)
-        }),
-        Option.match({ onNone: () => 0n, onSome: ({ exact }) => money.ofAmount(exact.total) })
-      ))
+  place === undefined ? Effect.succeed(0n) : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.map(
+      pricing.cost({
+        provider: place.provider,
+        model: place.model,
+        prices: place.prices,
+        usage: { ...Usage.empty, inputTokens: input, outputTokens: output, totalTokens: input + output },
+        at: new Date(now)
+      }),
+      Option.match({ onNone: () => 0n, onSome: ({ exact }) => money.ofAmount(exact.total) })
+    ))
 
 const realOf = ({ inputTokens, outputTokens, totalCost, usagePartial }: Logging.Recorded): Real => ({
   tokens: BigInt((inputTokens ?? 0) + (outputTokens ?? 0)),
