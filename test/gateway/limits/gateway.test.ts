@@ -7,9 +7,24 @@ import * as http from "node:http"
 import OpenAI, { APIError, RateLimitError } from "openai"
 import { chatAnswer, chatEvents, question, rawUpstream, run, send, upstream } from "../running.ts"
 
-const answering = upstream((_, response) => {
+const responsesAnswer = JSON.stringify({
+  id: "resp_1",
+  object: "response",
+  status: "completed",
+  model: "gpt-4.1",
+  output: [{
+    type: "message",
+    id: "msg_1",
+    role: "assistant",
+    status: "completed",
+    content: [{ type: "output_text", text: "Hello", annotations: [] }]
+  }],
+  usage: { input_tokens: 10, output_tokens: 5, total_tokens: 15 }
+})
+
+const answering = upstream((request, response) => {
   response.writeHead(200, { "content-type": "application/json" })
-  response.end(chatAnswer)
+  response.end(request.url === "/v1/responses" ? responsesAnswer : chatAnswer)
 })
 
 const limited = (limits: GatewayConfig.Options["limits"], more: GatewayConfig.Options = {}) =>
@@ -17,7 +32,10 @@ const limited = (limits: GatewayConfig.Options["limits"], more: GatewayConfig.Op
     const provider = yield* answering
     const gateway = yield* run({
       auth: "optional",
-      providers: { openai: { baseUrl: provider.url }, anthropic: { baseUrl: provider.url } },
+      providers: {
+        openai: { baseUrl: provider.url, key: Redacted.make("sk-kept") },
+        anthropic: { baseUrl: provider.url }
+      },
       limits,
       ...more
     })
@@ -92,6 +110,23 @@ describe("limits of the gateway", () => {
       const list = yield* send(`${gateway.url}/v1/models`, { headers: { authorization: "Bearer sk-test" } })
       assert.strictEqual(list.status, 200)
       assert.strictEqual((yield* gateway.rows).filter(({ errorType }) => errorType === "QuotaExceeded").length, 3)
+    }))
+
+  it.scopedLive("an alias is held to the same, in whatever protocol, at the price of the model behind it", () =>
+    Effect.gen(function*() {
+      const { ask, gateway, provider } = yield* limited([
+        { name: "pocket", budget: { usd: "0.00013", per: "day" } },
+        { name: "slots", concurrent: 1 }
+      ], { models: { fast: "openai/gpt-4.1" } })
+      const named = question({ model: "fast", max_tokens: 10 })
+      assert.strictEqual((yield* ask({}, named)).status, 200)
+      // 17 tokens of a prompt and 10 of an answer are more than what is left.
+      assert.strictEqual((yield* ask({}, named)).status, 402)
+      const messages = JSON.stringify({ model: "fast", max_tokens: 10, messages: [{ role: "user", content: "Hi" }] })
+      assert.strictEqual((yield* ask({}, messages, "/v1/messages")).status, 402)
+      assert.strictEqual(provider.requests.length, 1)
+      const listed = yield* send(`${gateway.url}/v1/models`, { headers: { authorization: "Bearer sk-test" } })
+      assert.strictEqual(listed.status, 200)
     }))
 
   it.scopedLive("a budget outlives the process", () =>
