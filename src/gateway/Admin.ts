@@ -19,7 +19,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as RequestLog from "../logging/RequestLog.ts"
-import { type AdminToken, Role } from "./AdminTokens.ts"
+import { type AdminToken, Listed, Role } from "./AdminTokens.ts"
 import { ApiKey } from "./ApiKeys.ts"
 import { ProviderKey } from "./ProviderKeys.ts"
 
@@ -272,6 +272,12 @@ const keeping = HttpApiGroup.make("keep")
   .middleware(MayKeys)
 
 const ruling = HttpApiGroup.make("rule")
+  .add(HttpApiEndpoint.get("tokens", "/api/tokens").addSuccess(Schema.Array(Schema.typeSchema(Listed))))
+  .add(
+    HttpApiEndpoint.del("revokeTokens")`/api/tokens/${HttpApiSchema.param("name", Name)}`
+      .addSuccess(Schema.Struct({ revoked: Schema.Number }))
+      .addError(NotFound)
+  )
   .add(
     HttpApiEndpoint.post("createToken", "/api/tokens")
       .setPayload(Schema.Struct({ name: Name, role: Role }))

@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { KeyStoreError } from "./ApiKeys.ts"
+import { Millis } from "./internal/database.ts"
 import * as token from "./internal/token.ts"
 
 /**
@@ -38,6 +39,25 @@ export interface AdminToken {
 }
 
 /**
+ * What may be known of a token. Times are ms since the epoch.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Listed = Schema.Struct({
+  name: Schema.String,
+  role: Role,
+  createdAt: Millis,
+  revokedAt: Schema.NullOr(Millis)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Listed extends Schema.Schema.Type<typeof Listed> {}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -45,6 +65,10 @@ export interface Service {
   /** Makes a token, which is shown now or never. */
   readonly create: (name: string, role: Role) => Effect.Effect<Redacted.Redacted, KeyStoreError>
   readonly verify: (secret: string) => Effect.Effect<Option.Option<AdminToken>, KeyStoreError>
+  /** All of them, revoked ones too, the newest first. */
+  readonly list: Effect.Effect<ReadonlyArray<Listed>, KeyStoreError>
+  /** From now on tokens of this name open nothing, on any replica; gives how many did. */
+  readonly revoke: (name: string) => Effect.Effect<number, KeyStoreError>
   /** How many are valid. */
   readonly count: Effect.Effect<number, KeyStoreError>
 }
@@ -55,6 +79,7 @@ export interface Service {
  */
 export class AdminTokens extends Context.Tag("effect-majordomo/gateway/AdminTokens")<AdminTokens, Service>() {}
 
+const decodeListed = Schema.decodeUnknown(Schema.Array(Listed))
 const decode = Schema.decodeUnknown(Schema.Array(Schema.Struct({ name: Schema.String, role: Role })))
 
 const stored = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, KeyStoreError> => {
@@ -85,6 +110,21 @@ const make = Effect.map(SqlClient.SqlClient, (sql): Service => ({
         )
       )
       : Effect.succeedNone,
+  list: stored(
+    Effect.flatMap(
+      sql`SELECT name, role, created_at AS "createdAt", revoked_at AS "revokedAt" FROM gateway_admin_tokens
+        ORDER BY created_at DESC, name`,
+      decodeListed
+    )
+  ),
+  revoke: Effect.fn("AdminTokens.revoke")(function*(name) {
+    const now = yield* Clock.currentTimeMillis
+    const revoked = yield* stored(
+      sql`UPDATE gateway_admin_tokens SET revoked_at = ${now} WHERE name = ${name} AND revoked_at IS NULL
+        RETURNING name`
+    )
+    return revoked.length
+  }),
   count: stored(
     Effect.map(
       sql<{ n: unknown }>`SELECT COUNT(*) AS n FROM gateway_admin_tokens WHERE revoked_at IS NULL`,

@@ -107,6 +107,29 @@ describe("the administrators' address", () => {
       assert.isTrue((yield* client.look.keys({})).some(({ id }) => id === key.id))
     }))
 
+  it.scopedLive("makes tokens, and revokes them at once", () =>
+    Effect.gen(function*() {
+      const gateway = yield* started()
+      const { client } = yield* clientOf(gateway, "admin")
+      const { secret } = yield* client.rule.createToken({ payload: { name: "reports", role: "read" } })
+      const tried = Effect.map(
+        send(`${gateway.adminUrl}/api/limits`, { headers: { authorization: `Bearer ${secret}` } }),
+        ({ status }) => status
+      )
+      assert.strictEqual(yield* tried, 200)
+      assert.deepStrictEqual(yield* client.rule.revokeTokens({ path: { name: "reports" } }), { revoked: 1 })
+      assert.strictEqual(yield* tried, 401)
+      assert.strictEqual((yield* Effect.flip(client.rule.revokeTokens({ path: { name: "reports" } })))._tag, "NotFound")
+      const listed = yield* client.rule.tokens({})
+      assert.sameMembers(listed.map(({ name, revokedAt }) => `${name} ${revokedAt === null}`), [
+        "test-admin true",
+        "reports false"
+      ])
+      const { rows } = yield* client.look.changes({ urlParams: {} })
+      assert.deepStrictEqual(rows.map(({ what }) => what), ["token.revoke", "token.create"])
+      assert.notInclude(JSON.stringify(rows), secret)
+    }))
+
   it.scopedLive("shows requests by filter and page, what they cost, and how limits stand", () =>
     Effect.gen(function*() {
       const gateway = yield* started({

@@ -213,11 +213,24 @@ const rule = HttpApiBuilder.group(Admin.Api, "rule", (handlers) =>
   Effect.gen(function*() {
     const tokens = yield* AdminTokens.AdminTokens
     const { changing } = yield* audit.make
-    return handlers.handle("createToken", ({ payload: { name, role } }) =>
-      guarded(Effect.map(
-        changing(tokens.create(name, role), () => ({ what: "token.create", subject: name, after: { name, role } })),
-        (secret) => ({ name, role, secret: Redacted.value(secret) })
-      )))
+    return handlers
+      .handle("createToken", ({ payload: { name, role } }) =>
+        guarded(Effect.map(
+          changing(tokens.create(name, role), () => ({ what: "token.create", subject: name, after: { name, role } })),
+          (secret) => ({ name, role, secret: Redacted.value(secret) })
+        )))
+      .handle("tokens", () => guarded(tokens.list))
+      .handle("revokeTokens", ({ path: { name } }) =>
+        guarded(Effect.gen(function*() {
+          const before = (yield* tokens.list).filter((token) => token.name === name && token.revokedAt === null)
+          if (before.length === 0) return yield* notFound(`there is no token that is named ${name}, or it is revoked`)
+          const revoked = yield* changing(tokens.revoke(name), () => ({
+            what: "token.revoke",
+            subject: name,
+            before: { roles: before.map(({ role }) => role) }
+          }))
+          return { revoked }
+        })))
   }))
 
 export const layer = (limiter: Limiter) =>
