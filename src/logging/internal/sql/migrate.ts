@@ -25,6 +25,18 @@ const isDone = ({ migrations, table }: Options) =>
     return Number(found?.id ?? 0) >= Object.keys(migrations).length
   }).pipe(Effect.orElseSucceed(() => false))
 
+/**
+ * A database that another process holds is taken for one that has been brought about. The question is another one than
+ * before: SQLite's driver keeps the failure of a statement that it could not prepare.
+ */
+const ended = ({ migrations, table }: Options) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [found] = yield* sql<{ count: unknown }>`SELECT COUNT(*) AS count FROM ${sql(table)}`
+    if (Number(found?.count ?? 0) >= Object.keys(migrations).length) return
+    return yield* new Migrator.MigrationError({ reason: "locked", message: "another process migrates the database" })
+  })
+
 const waiting = (what: string) =>
   Effect.repeat(
     Effect.delay(
@@ -40,7 +52,10 @@ export const migrated = (
   const run = Migrator.make({})({ loader: Migrator.fromRecord(options.migrations), table: options.table })
   return Effect.flatMap(
     isDone(options),
-    (done) => done ? Effect.void : Effect.raceFirst(run, Effect.zipRight(waiting(options.what), Effect.never))
+    (done) =>
+      done
+        ? Effect.void
+        : Effect.zipRight(Effect.raceFirst(run, Effect.zipRight(waiting(options.what), Effect.never)), ended(options))
   ).pipe(
     // A failing migration and a failing COMMIT are defects there.
     Effect.catchAllDefect((defect) =>
