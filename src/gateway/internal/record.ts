@@ -124,6 +124,30 @@ const estimate = ({ body, target }: Known): number | undefined =>
 const seconds = (exchange: Exchange, at: number | undefined): number | undefined =>
   at === undefined ? undefined : (at - exchange.start) / 1000
 
+const cleanOf = ({ secrets }: Known) => (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : scrub(text, secrets)
+
+/** What every row says of who asked, and for what. */
+const askedOf = (
+  { known, request }: Exchange,
+  labels: Readonly<Record<string, string>>,
+  statusCode: number
+) => {
+  const clean = cleanOf(known)
+  return {
+    metadata: Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
+    majordomoApiKeyId: known.key?.id,
+    requestPath: clean((request.url ?? "").split("?", 1)[0]),
+    requestMethod: request.method,
+    statusCode,
+    traceId: clean(headers.ownHeader(request, "trace-id")),
+    spanPath: clean(headers.ownHeader(request, "span-path")),
+    spanName: clean(headers.ownHeader(request, "span-name")),
+    client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
+    bytesIn: known.bytesIn
+  }
+}
+
 export const entryOf = (
   exchange: Exchange,
   end: End,
@@ -147,12 +171,11 @@ export const entryOf = (
     const partial = isPartial(exchange, end, outcome)
     const usage = completion?.usage
     const cost = Option.getOrUndefined(price)?.exact
-    const clean = (text: string | undefined) => text === undefined ? undefined : scrub(text, known.secrets)
+    const clean = cleanOf(known)
     const provider = upstream?.provider ?? "majordomo"
     const duration = (at.now - exchange.start) / 1000
     const asked = clean(model) ?? (request.method === "POST" ? "unknown" : "none")
     const answering = clean(completion?.model) ?? asked
-    const labels = Object.entries(headers.labelsOf(request)).map(([name, value]) => [name, scrub(value, known.secrets)])
     return {
       requestId: id,
       kind: "call",
@@ -190,16 +213,7 @@ export const entryOf = (
       }],
       apiKeyHash: known.credentialHash,
       apiKeyAlias: known.credentialAlias,
-      metadata: Object.fromEntries(labels),
-      majordomoApiKeyId: known.key?.id,
-      requestPath: clean((request.url ?? "").split("?", 1)[0]),
-      requestMethod: request.method,
-      statusCode: at.statusCode,
-      traceId: clean(headers.ownHeader(request, "trace-id")),
-      spanPath: clean(headers.ownHeader(request, "span-path")),
-      spanName: clean(headers.ownHeader(request, "span-name")),
-      client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
-      bytesIn: known.bytesIn,
+      ...askedOf(exchange, headers.labelsOf(request), at.statusCode),
       bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
       estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
     }
@@ -213,9 +227,8 @@ const servedEntryOf = (
   at: { readonly now: number; readonly statusCode: number }
 ): Logging.Recorded => {
   const { id, known, request, startedAt } = exchange
-  const clean = (text: string | undefined) => text === undefined ? undefined : scrub(text, known.secrets)
+  const clean = cleanOf(known)
   const call = end === undefined ? undefined : ofEnd(end, {})
-  const labels = call?.metadata ?? headers.labelsOf(request)
   const asked = clean(known.model) ?? "unknown"
   return {
     ...(call ?? { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }),
@@ -228,16 +241,7 @@ const servedEntryOf = (
     errorMessage: clean(call?.errorMessage),
     apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
     apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
-    metadata: Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
-    majordomoApiKeyId: known.key?.id,
-    requestPath: clean((request.url ?? "").split("?", 1)[0]),
-    requestMethod: request.method,
-    statusCode: at.statusCode,
-    traceId: clean(headers.ownHeader(request, "trace-id")),
-    spanPath: clean(headers.ownHeader(request, "span-path")),
-    spanName: clean(headers.ownHeader(request, "span-name")),
-    client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
-    bytesIn: known.bytesIn,
+    ...askedOf(exchange, call?.metadata ?? headers.labelsOf(request), at.statusCode),
     bytesOut
   }
 }
