@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { amountToString } from "../Cost.ts"
 import * as CostReport from "../logging/CostReport.ts"
+import { dimensionOf } from "../logging/internal/dimension.ts"
 import * as database from "./database.ts"
 import { print, printError, printJson, Screen, UsageError } from "./screen.ts"
 import { selected, type Wanted } from "./selection.ts"
@@ -15,21 +16,6 @@ export interface Options extends Wanted {
   readonly db: string
   readonly json: boolean
 }
-
-const columns: ReadonlyArray<CostReport.Dimension> = [
-  "provider",
-  "model",
-  "requested-model",
-  "key",
-  "status",
-  "error",
-  "hour",
-  "day",
-  "month"
-]
-
-/** A column where there is one of that name, else a label. */
-const dimensionOf = (name: string): CostReport.Dimension => columns.find((column) => column === name) ?? { label: name }
 
 const dollars = (cost: BigDecimal.BigDecimal): string => `$${amountToString(cost)}`
 

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { amountToString } from "../../../Cost.ts"
 import * as CostReport from "../../../logging/CostReport.ts"
+import { dimensionOf } from "../../../logging/internal/dimension.ts"
 import * as LogReader from "../../../logging/LogReader.ts"
 import * as Admin from "../../Admin.ts"
 import * as AdminTokens from "../../AdminTokens.ts"
@@ -91,24 +92,8 @@ const labelsOf = (text: string | undefined): Record<string, string> | undefined 
     })
   )
 
-const dimensions: ReadonlySet<string> = new Set([
-  "provider",
-  "model",
-  "requested-model",
-  "key",
-  "status",
-  "error",
-  "hour",
-  "day",
-  "month"
-])
-
-const isDimension = (name: string): name is Exclude<CostReport.Dimension, object> => dimensions.has(name)
-
 const dimensionsOf = (by: string | undefined): ReadonlyArray<CostReport.Dimension> =>
-  (by ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "").slice(0, 4).map((name) =>
-    isDimension(name) ? name : { label: name }
-  )
+  (by ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "").slice(0, 4).map(dimensionOf)
 
 const look = (limiter: Limiter) =>
   HttpApiBuilder.group(Admin.Api, "look", (handlers) =>
