@@ -9,7 +9,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
-import { hosts } from "../../internal/hosts/rows.ts"
 import { formsOf } from "../../internal/http/secrets.ts"
 import type { Service } from "../../LLM.ts"
 import type { Sign } from "../../providers/internal/signing.ts"
@@ -133,7 +132,7 @@ export const admit = (
     const named = yield* byName(settings, request, target, key, known)
     if (named._tag !== "Transparent") return named
     yield* mayCall(key, target.upstream)
-    const elsewhere = credential.belongsElsewhere(presented, target.upstream, isKnown)
+    const elsewhere = credential.belongsElsewhere(presented, target.upstream)
     if (elsewhere !== undefined) {
       return yield* refuse({
         status: 400,
@@ -169,18 +168,6 @@ export const admit = (
     }
     return { _tag: "Passed", target, path, headers: outgoing, body: read.body, withoutUsage: read.withoutUsage }
   })
-
-const isKnown = (name: string): boolean => vendors.has(name) || Object.hasOwn(hosts, name)
-const vendors: ReadonlySet<string> = new Set([
-  "openai",
-  "anthropic",
-  "anthropic-openai",
-  "gemini",
-  "gemini-openai",
-  "cohere",
-  "bedrock",
-  "bedrock-mantle"
-])
 
 const unavailable = (message: string): Refusal => ({
   status: 503,
@@ -299,15 +286,11 @@ const bodyOf = (
     known.model = scanning.textAt(body, fields.get("model"))
     known.streams = scanning.isTrueAt(body, fields.get("stream"))
     const asks = settings.includesUsage && known.streams && target.wire === "chat-completions" &&
-      target.path.endsWith("/completions") && takesStreamOptions(target.upstream.name)
+      target.path.endsWith("/completions") && target.upstream.takesStreamOptions
     if (!asks) return { body, withoutUsage: false }
     const asking = includeUsage.asking(body, scanned.value)
     return { body: asking.body, withoutUsage: asking.isOurs }
   })
-
-const rows: Readonly<Record<string, { readonly streamUsage?: boolean | undefined }>> = hosts
-
-const takesStreamOptions = (name: string): boolean => !Object.hasOwn(rows, name) || rows[name]?.streamUsage !== false
 
 // ── an LLM, or the provider itself ──────────────────────────────────────────────────────────────────────────────────
 
@@ -456,7 +439,7 @@ const keyOf = (
         return { _tag: "Signed", sign }
       }
       // Hosts that everybody runs themselves need none.
-      if (isKeyless(upstream)) {
+      if (upstream.isKeyless) {
         return { _tag: "Own" }
       }
     }
@@ -474,13 +457,4 @@ const use = (known: Known, secret: Redacted.Redacted, alias: string, hash: strin
   known.credentialAlias = alias
   known.secrets = [...known.secrets, ...formsOf([Redacted.value(secret)])]
   return { _tag: "Stored", secret: Redacted.value(secret) }
-}
-
-const keyless: Readonly<
-  Record<string, { readonly keyOptional?: boolean | undefined; readonly keyVariable?: string | undefined }>
-> = hosts
-
-const isKeyless = ({ isConfigured, name }: Upstream): boolean => {
-  const row = Object.hasOwn(keyless, name) ? keyless[name] : undefined
-  return row === undefined ? isConfigured && !vendors.has(name) : row.keyOptional === true
 }

@@ -68,10 +68,9 @@ const shapes: ReadonlyArray<readonly [prefix: string, provider: string]> = [
 /** Whose key it is, as it looks, when it is not one for this provider. Providers of the operator's own take any. */
 export const belongsElsewhere = (
   { credentials }: Presented,
-  upstream: Upstream,
-  isKnown: (provider: string) => boolean
+  upstream: Upstream
 ): string | undefined => {
-  if (!isKnown(upstream.name)) return undefined
+  if (upstream.isCustom) return undefined
   for (const credential of credentials) {
     const shape = shapes.find(([prefix]) => credential.startsWith(prefix))
     if (shape !== undefined && !upstream.provider.startsWith(shape[1])) return shape[1]

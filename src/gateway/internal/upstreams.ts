@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type { Preset } from "../../internal/hosts/preset.ts"
 import { hosts } from "../../internal/hosts/rows.ts"
 import { ConfigurationError } from "../../LLMError.ts"
 import { parseBase } from "../../providers/internal/endpoint.ts"
@@ -32,6 +33,12 @@ export interface Upstream {
   readonly credential: Credential
   /** A key of the configuration, for clients that bring none. */
   readonly key: Redacted.Redacted | undefined
+  /** The operator's own: the gateway knows no provider of this name. */
+  readonly isCustom: boolean
+  /** It may be asked without a key. */
+  readonly isKeyless: boolean
+  /** It takes `stream_options`. */
+  readonly takesStreamOptions: boolean
   /** The operator has named its address: it may be in a network of their own. */
   readonly isConfigured: boolean
   readonly connections: number
@@ -47,6 +54,8 @@ interface Known {
   readonly prefix: string
   readonly native: ReadonlyArray<string>
   readonly credential: Credential
+  readonly isKeyless?: boolean | undefined
+  readonly takesStreamOptions?: boolean | undefined
 }
 
 const bedrockUrl = (region: string): string => `https://bedrock-runtime.${region}.amazonaws.com`
@@ -124,14 +133,18 @@ const vendors = (region: string): Readonly<Record<string, Known>> => ({
 const known = (region: string): Readonly<Record<string, Known>> => ({
   ...vendors(region),
   ...Object.fromEntries(
-    Object.entries(hosts).filter(([name]) => name !== "majordomo").map(([name, row]): [string, Known] => [name, {
+    Object.entries<Preset>(hosts).filter(([name]) => name !== "majordomo").map((
+      [name, row]
+    ): [string, Known] => [name, {
       provider: row.name,
       prices: row.prices,
       family: "openai",
       baseUrl: row.baseUrl,
       prefix: row.prefix ?? "/v1",
       native: [],
-      credential: row.keyHeader === "api-key" ? "api-key" : "bearer"
+      credential: row.keyHeader === "api-key" ? "api-key" : "bearer",
+      isKeyless: row.keyOptional,
+      takesStreamOptions: row.streamUsage
     }])
   )
 })
@@ -204,6 +217,9 @@ const upstreamOf = (
       native: path === "" ? one.native : [],
       credential: one.credential,
       key: yield* keyOf(name, options),
+      isCustom: false,
+      isKeyless: one.isKeyless ?? false,
+      takesStreamOptions: one.takesStreamOptions ?? true,
       isConfigured,
       connections: options.connections ?? defaultConnections,
       region: options.region ?? region
@@ -250,6 +266,9 @@ const customOf = (
       native: [],
       credential: credentials[family],
       key: yield* keyOf(name, options),
+      isCustom: true,
+      isKeyless: true,
+      takesStreamOptions: true,
       isConfigured: true,
       connections: options.connections ?? defaultConnections,
       region: options.region ?? region
