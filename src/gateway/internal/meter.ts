@@ -6,8 +6,8 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib"
 import { Completion, type ErrorFacts } from "../../internal/call/completion.ts"
 import { FramingError } from "../../internal/http/framing.ts"
 import * as json from "../../internal/json/values.ts"
+import type { WireName } from "../../internal/wires/wireName.ts"
 import { type AnswerReader, readers } from "./readers.ts"
-import type { WireName } from "./target.ts"
 
 /** Larger answers pass, and are not read. */
 const maxBytes = 32 * 1024 * 1024

@@ -10,8 +10,8 @@ import * as converse from "../../internal/wires/converse/answer.ts"
 import * as generateContent from "../../internal/wires/generate-content/answer.ts"
 import * as messages from "../../internal/wires/messages/answer.ts"
 import * as responses from "../../internal/wires/responses/answer.ts"
+import type { WireName } from "../../internal/wires/wireName.ts"
 import * as Output from "../../Output.ts"
-import type { WireName } from "./target.ts"
 
 /** Reads one answer. */
 export interface AnswerReader {

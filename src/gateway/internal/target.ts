@@ -2,13 +2,11 @@
  * From a request's method, path and headers to the provider it is for. Nothing here chooses an address: it chooses among
  * those that the operator has pinned, and the path that goes there cannot leave it.
  */
+import type { WireName } from "../../internal/wires/wireName.ts"
 import type { Upstream } from "./upstreams.ts"
 
 /** How a client's library reads errors. */
 export type Dialect = "openai" | "anthropic" | "gemini" | "cohere" | "bedrock"
-
-/** The protocol of an answer, where the gateway can read it. */
-export type WireName = "chat-completions" | "responses" | "messages" | "generate-content" | "cohere" | "converse"
 
 export interface Target {
   readonly upstream: Upstream
@@ -16,7 +14,7 @@ export interface Target {
   readonly path: string
   readonly query: string
   readonly dialect: Dialect
-  /** Undefined where the answer has nothing to read, or nothing we know. */
+  /** The protocol of the answer; undefined where it has nothing to read, or nothing we know. */
   readonly wire: WireName | undefined
   /** The body is JSON whose fields `model` and `stream` count. */
   readonly readsBody: boolean

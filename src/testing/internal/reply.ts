@@ -1,22 +1,14 @@
 /** What a fake provider answers, as data. */
+import type { ProblemKind } from "../../internal/wires/serving.ts"
+import type { WireName } from "../../internal/wires/wireName.ts"
 import type { JsonValue } from "../../Prompt.ts"
 import type { Usage } from "../../Usage.ts"
 
 /** The wires a fake provider speaks. */
-export type WireName = "responses" | "chat-completions" | "messages" | "generate-content" | "cohere" | "converse"
+export type { WireName }
 
 /** Kinds of errors, each with its own body on every wire. */
-export type ErrorKind =
-  | "invalid"
-  | "context-length"
-  | "authentication"
-  | "quota"
-  | "permission"
-  | "not-found"
-  | "rate-limited"
-  | "timeout"
-  | "server"
-  | "overloaded"
+export type ErrorKind = ProblemKind
 
 /** One request as the server got it. */
 export interface RecordedRequest {
