@@ -18,6 +18,7 @@ import type { Call, Driver, KeyFacts } from "./internal/call/driver.ts"
 import * as answering from "./internal/call/functions.ts"
 import { logFailure } from "./internal/call/logFailure.ts"
 import * as ending from "./internal/call/onEnd.ts"
+import { unwrap } from "./internal/call/openedStream.ts"
 import * as overHttp from "./internal/call/overHttp.ts"
 import { scoped } from "./internal/call/withContext.ts"
 import * as headers from "./internal/http/headers.ts"
@@ -319,7 +320,7 @@ export const streamArray = <A, I, R>(
  * @category accessors
  */
 export const stream = <A, R = never>(request: Request<A, R>): Stream.Stream<StreamPart<A>, LLMError, LLM | R> =>
-  Stream.unwrap(Effect.map(LLM, (llm) => llm.stream(request)))
+  unwrap(Effect.map(LLM, (llm) => llm.stream(request)))
 
 /**
  * Just the text of a stream.

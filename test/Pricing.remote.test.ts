@@ -118,7 +118,7 @@ describe("Pricing.layerRemote", () => {
       assert.deepStrictEqual(first, Option.some([3, "prices"]))
       server.answer(200, " ".repeat(17 * 1024 * 1024), "gzip")
       const { error } = yield* Effect.provide(Pricing.status, real(server.url))
-      assert.deepStrictEqual(error, Option.some("the list is too large"))
+      assert.deepStrictEqual(error, Option.some("the answer is larger than 16777216 bytes"))
     }))
 
   it.scoped("is there without its server, and says so", () =>

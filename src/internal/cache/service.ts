@@ -22,6 +22,7 @@ import { replay } from "../call/answerStream.ts"
 import { copyWith } from "../call/copyError.ts"
 import { type Decoded, withSource } from "../call/decodedFrom.ts"
 import { logFailure } from "../call/logFailure.ts"
+import { unwrap } from "../call/openedStream.ts"
 import { withSpan } from "../call/telemetry.ts"
 import { uuidv7 } from "../call/uuid.ts"
 import { checked } from "../call/validate.ts"
@@ -191,7 +192,7 @@ export const make = (
       )
 
     const stream = <A, R>(call: Call<A, R>): Stream.Stream<StreamPart<A>, LLMError.LLMError, R> =>
-      Stream.unwrap(Effect.flatMap(known(call, true), (recalled) => {
+      unwrap(Effect.flatMap(known(call, true), (recalled) => {
         if (Option.isNone(recalled)) return Effect.as(Metric.increment(misses), remembering(call))
         const { response, value } = recalled.value
         const replayed: Stream.Stream<StreamPart<A>, LLMError.LLMError, R> = replay(
@@ -223,7 +224,7 @@ export const make = (
       generate: (request) =>
         Effect.flatMap(called(request), (call) => call === undefined ? llm.generate(request) : generate(call)),
       stream: (request) =>
-        Stream.unwrap(Effect.map(called(request), (call) => call === undefined ? llm.stream(request) : stream(call)))
+        unwrap(Effect.map(called(request), (call) => call === undefined ? llm.stream(request) : stream(call)))
     })
   })
 

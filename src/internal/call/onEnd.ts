@@ -1,14 +1,13 @@
 /** The end of every call, told once: answered, failed, interrupted or no longer read. */
 import * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
-import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { CallEnd, Request, Service } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
@@ -17,6 +16,7 @@ import * as Usage from "../../Usage.ts"
 import { Account, accountOf, withAccount } from "./account.ts"
 import { labelsOf } from "./labels.ts"
 import { kindOf } from "./logFailure.ts"
+import { answerIn, opened, type OpenedStream, type Parts, toStream } from "./openedStream.ts"
 import { withRunning } from "./runtime.ts"
 
 const incomplete: ReadonlySet<string> = new Set(["cost-incomplete", "usage-missing", "usage-implausible"])
@@ -59,13 +59,13 @@ class Watch {
     this.startedNanos = clock.unsafeCurrentTimeNanos()
   }
 
-  /** A chunk of a stream; the answer, if it ends with it. */
-  came<A>(chunk: Chunk.Chunk<StreamPart<A>>): Response<A> | undefined {
-    const { length } = chunk
-    if (length === 0) return undefined
+  /** Parts of a stream; the answer, if they end with it. */
+  came<A>(parts: Parts<A> | undefined): Response<A> | undefined {
+    if (parts === undefined || parts.length === 0) return undefined
     this.firstPartAt ??= this.clock.unsafeCurrentTimeNanos()
-    const last = Chunk.unsafeGet(chunk, length - 1)
-    return last._tag === "Finish" ? this.response = last.response : undefined
+    const response = answerIn(parts)
+    if (response !== undefined) this.response = response
+    return response
   }
 
   /** The call itself failed, whatever its reader does with it. */
@@ -198,8 +198,11 @@ export const decorate = (llm: Service, begin: (context: Context.Context<never>) 
         (watch) => Effect.onExit(llm.generate(withAccount(request, watch.account)), watch.exited)
       ),
     stream: (request) =>
-      Stream.unwrap(
-        Effect.map(watch(request, true), (watch) => watched(watch, llm.stream(withAccount(request, watch.account))))
+      toStream((scope) =>
+        Effect.flatMap(
+          watch(request, true),
+          (watch) => watched(watch, llm.stream(withAccount(request, watch.account)), scope)
+        )
       )
   }
 }
@@ -207,25 +210,36 @@ export const decorate = (llm: Service, begin: (context: Context.Context<never>) 
 /** The end of a stream is told before its reader has it; a reader that stops earlier has cancelled. */
 const watched = <A, R>(
   watch: Watch,
-  stream: Stream.Stream<StreamPart<A>, LLMError.LLMError, R>
-): Stream.Stream<StreamPart<A>, LLMError.LLMError, R> => {
-  type Parts = Chunk.Chunk<StreamPart<A>>
-  const loop: Channel.Channel<Parts, Parts, LLMError.LLMError, LLMError.LLMError, unknown, unknown> = Channel
-    .readWithCause({
-      onInput: (chunk: Parts) => {
-        const response = watch.came(chunk)
-        if (response === undefined) return Channel.zipRight(Channel.write(chunk), loop)
-        const last = Channel.zipRight(
-          Channel.fromEffect(Effect.suspend(() => watch.answered(response))),
-          Channel.zipRight(Channel.write(Chunk.takeRight(chunk, 1)), loop)
-        )
-        return chunk.length === 1 ? last : Channel.zipRight(Channel.write(Chunk.dropRight(chunk, 1)), last)
-      },
-      onFailure: (cause) => {
-        watch.failed(cause)
-        return Channel.failCause(cause)
-      },
-      onDone: Channel.succeed
+  stream: Stream.Stream<StreamPart<A>, LLMError.LLMError, R>,
+  scope: Scope.CloseableScope
+): Effect.Effect<OpenedStream<A, R>, LLMError.LLMError, R> => {
+  const failed = (cause: Cause.Cause<LLMError.LLMError>) => {
+    watch.failed(cause)
+    return Effect.failCause(cause)
+  }
+  return Effect.zipRight(
+    Scope.addFinalizer(scope, Effect.suspend(watch.ended)),
+    Effect.matchCauseEffect(opened(stream, scope), {
+      onFailure: failed,
+      onSuccess: ({ first, pull }) => {
+        /** The answer, as long as its reader has seen only what came before it. */
+        let last: Response<A> | undefined
+        const shown = (parts: Parts<A> | undefined): Effect.Effect<Parts<A> | undefined> => {
+          const response = watch.came(parts)
+          if (parts === undefined || response === undefined) return Effect.succeed(parts)
+          const finish = parts.slice(-1)
+          if (parts.length === 1) return Effect.as(watch.answered(response), finish)
+          last = response
+          return Effect.succeed(parts.slice(0, -1))
+        }
+        const next = Effect.suspend(() => {
+          if (last === undefined) return Effect.matchCauseEffect(pull, { onFailure: failed, onSuccess: shown })
+          const response = last
+          last = undefined
+          return Effect.as(watch.answered(response), [{ _tag: "Finish" as const, response }])
+        })
+        return Effect.map(shown(first), (first = []) => ({ first, pull: next }))
+      }
     })
-  return Stream.fromChannel(Channel.ensuringWith(Channel.pipeTo(Stream.toChannel(stream), loop), watch.ended))
+  )
 }

@@ -9,6 +9,7 @@ import type * as Tracer from "effect/Tracer"
 import type { Request, Service, Settings } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
+import type { Body } from "../http/body.ts"
 import * as http from "../http/client.ts"
 import * as headers from "../http/headers.ts"
 import * as json from "../json/values.ts"
@@ -16,6 +17,7 @@ import type { Completion } from "./completion.ts"
 import type { Driver } from "./driver.ts"
 import type { Connection } from "./engine.ts"
 import { Reader } from "./reader.ts"
+import { later } from "./runtime.ts"
 import { readText, send } from "./send.ts"
 import * as service from "./service.ts"
 import {
@@ -62,7 +64,7 @@ export const make = <S>(
     const upstream: Upstream<S> = {
       driver,
       settings,
-      client: HttpClient.withScope(client),
+      client,
       fixedHeaders: fixed.headers,
       bases: {
         single: makeBase(url, false, fixed.headers, gateway),
@@ -108,17 +110,28 @@ const received = <S>(
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (sending) => {
       const silence = session.silence = new Silence(session.clock, session.timeouts, false)
+      let reading: Body | undefined
       const exchange = Effect.flatMap(
-        Scope.extend(send(upstream, session, span), sending),
-        (response) => Effect.map(readText(upstream, session, response), (text) => ({ response, text }))
+        send(upstream, session, span, sending),
+        (response) =>
+          Effect.flatMap(response.body(sending), (body) => {
+            reading = body
+            return Effect.map(readText(upstream, session, response, body), (text) => ({ response, text }))
+          })
       )
-      return Effect.onExit(
-        Effect.zipRight(silence.watch({ request: sending }), restore(exchange)),
-        (exit) => {
+      return Effect.matchCauseEffect(Effect.zipRight(silence.watch({ request: sending }), restore(exchange)), {
+        onFailure: (cause) => {
           silence.stop()
-          return Scope.close(sending, exit)
+          return Effect.zipRight(Scope.close(sending, Exit.failCause(cause)), Effect.failCause(cause))
+        },
+        onSuccess: (answer) => {
+          silence.stop()
+          // To abort a request that has ended would do nothing, at the price of an exception.
+          return reading?.isSpent === true
+            ? Effect.succeed(answer)
+            : Effect.as(Scope.close(sending, Exit.void), answer)
         }
-      )
+      })
     })
   )
 
@@ -158,20 +171,20 @@ const connect = <S, A, R>(
       const silence = session.silence = new Silence(session.clock, session.timeouts, true)
       const sent = Effect.zipRight(
         silence.watch({ request: sending, body: reading }),
-        Scope.extend(send(upstream, session, span), sending)
+        send(upstream, session, span, sending)
       )
+      let reader: Reader<S, A, R> | undefined
       const opening = Effect.flatMap(
         sent,
         (response) =>
-          Effect.flatMap(
-            Reader.open(upstream, session, request, response, reading),
-            (reader) =>
-              Effect.map(reader.pull, (parts): Connection<A, R> => ({
-                first: parts ?? [],
-                pull: reader.pull,
-                watch: (scope) => watch(session, reader, { request: sending, body: reading }, scope)
-              }))
-          )
+          Effect.flatMap(response.body(reading), (body) => {
+            const opened = reader = new Reader(upstream, session, request, response, body)
+            return Effect.map(opened.pull, (parts): Connection<A, R> => ({
+              first: parts ?? [],
+              pull: opened.pull,
+              watch: (scope) => watch(session, opened, { request: sending, body: reading }, scope)
+            }))
+          })
       )
       const { firstToken } = session.timeouts
       const timed = firstToken === undefined ? opening : Effect.timeoutFail(opening, {
@@ -179,7 +192,7 @@ const connect = <S, A, R>(
         onTimeout: () => timedOut(session, "firstToken", firstToken)
       })
       const close = (exit: Exit.Exit<unknown, unknown>) =>
-        Effect.zipRight(Scope.close(reading, exit), Scope.close(sending, exit))
+        reader?.isSpent === true ? Effect.void : Effect.zipRight(Scope.close(reading, exit), Scope.close(sending, exit))
       return Effect.onExit(
         restore(timed),
         (exit) => {
@@ -204,13 +217,18 @@ const watch = <S, A, R>(
   if (between === Infinity && total === Infinity) return Effect.void
   const spent = Number((clock.unsafeCurrentTimeNanos() - session.startedAt) / 1_000_000n)
   const end = clock.unsafeCurrentTimeMillis() + total - spent
-  const check: Effect.Effect<void> = Effect.suspend(() => {
+  let cancel = () => {}
+  const look: Effect.Effect<void> = Effect.suspend(() => {
     const now = clock.unsafeCurrentTimeMillis()
     const silentUntil = (reader.waitingSince ?? now) + between
     const until = Math.min(silentUntil, end)
-    if (now < until) return Effect.zipRight(Effect.sleep(until - now), check)
+    if (now < until) {
+      return Effect.map(later(scope, until - now, look), (stop) => {
+        cancel = stop
+      })
+    }
     reader.expired = end <= silentUntil ? "total" : "betweenTokens"
     return disconnect({ request, body })
   })
-  return Effect.asVoid(Effect.forkIn(check, scope))
+  return Effect.zipRight(Scope.addFinalizer(scope, Effect.sync(() => cancel())), look)
 }

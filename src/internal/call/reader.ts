@@ -1,13 +1,9 @@
 /** A streamed body, from bytes to parts: pulls, frames, lets the wire read, and knows when the answer is complete. */
-import * as Channel from "effect/Channel"
-import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Request } from "../../LLM.ts"
 import type * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
+import { type Body, End } from "../http/body.ts"
 import * as http from "../http/client.ts"
 import { HttpFailure } from "../http/failure.ts"
 import { type Framing, FramingError, type WireEvent } from "../http/framing.ts"
@@ -19,8 +15,6 @@ import { liveClock } from "./runtime.ts"
 import { failed, httpFailed, type HttpSession, malformed, newCompletion, timedOut, type Upstream } from "./session.ts"
 import { settle } from "./settle.ts"
 
-/** A piece of the body, or the end. */
-type BodyPull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, http.ReadError>
 type Pull<A, R> = Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError.LLMError, R>
 
 /** How long a finished stream may take to end its body, so that the connection can be used again. */
@@ -36,7 +30,7 @@ export class Reader<S, A, R> {
   private readonly session: HttpSession
   private readonly request: Request<A, R>
   private readonly response: http.Received
-  private readonly body: BodyPull
+  private readonly body: Body
   private readonly completion: Completion
   private readonly state: S
   private readonly framing: Framing
@@ -54,7 +48,7 @@ export class Reader<S, A, R> {
     session: HttpSession,
     request: Request<A, R>,
     response: http.Received,
-    body: BodyPull
+    body: Body
   ) {
     const { wire } = upstream.driver
     this.upstream = upstream
@@ -68,18 +62,9 @@ export class Reader<S, A, R> {
     this.value = request.output.format.type === "text" ? undefined : new GrowingValue(session.codec)
   }
 
-  /** Starts reading the body; it ends with the scope. */
-  static open<S, A, R>(
-    upstream: Upstream<S>,
-    session: HttpSession,
-    request: Request<A, R>,
-    response: http.Received,
-    scope: Scope.Scope
-  ): Effect.Effect<Reader<S, A, R>> {
-    return Effect.map(
-      Channel.toPullIn(Stream.toChannel(response.stream), scope),
-      (body) => new Reader(upstream, session, request, response, body)
-    )
+  /** Nothing of the answer is still to come, and nothing has to be released. */
+  get isSpent(): boolean {
+    return this.body.isSpent
   }
 
   /** The text that has arrived. */
@@ -97,7 +82,7 @@ export class Reader<S, A, R> {
     if (this.failure !== undefined) return Effect.fail(this.failure)
     switch (this.phase) {
       case "reading":
-        return Effect.matchEffect(this.body, this.onBody)
+        return this.read()
       case "complete":
         return this.finish([])
       case "finished":
@@ -107,36 +92,36 @@ export class Reader<S, A, R> {
     }
   }
 
-  private readonly onBody = {
-    onFailure: (error: http.ReadError): Pull<A, R> => {
-      if (http.isEmpty(error)) return this.guarded(() => this.endOfBody())
-      return this.cutOff(
-        this.expired === undefined
-          ? httpFailed(this.session, http.broken(error), this.response, this.partialText)
-          : this.timeout(this.expired)
-      )
-    },
-    onSuccess: (piece: Either.Either<Chunk.Chunk<Uint8Array>, unknown>): Pull<A, R> => {
-      if (this.expired !== undefined) return this.cutOff(this.timeout(this.expired))
-      return this.guarded(() => piece._tag === "Right" ? this.bytesCame(piece.right) : this.endOfBody())
+  /** Reads all that has come; waits as long as there is nothing to show. */
+  private read(): Pull<A, R> {
+    try {
+      for (let piece = this.body.take(); piece !== undefined; piece = this.body.take()) {
+        if (this.expired !== undefined) return this.cutOff(this.timeout(this.expired))
+        const over = piece instanceof End ? this.bodyEnded(piece) : this.bytesCame(piece)
+        if (over !== undefined) return over
+      }
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error
+      return this.fail(malformed(this.session, this.response, error.message, undefined, this.partialText))
     }
+    const parts = this.takeParts()
+    return parts.length === 0 ? this.body.whenReady(this.goOn) : this.emit(parts)
+  }
+
+  private readonly goOn: Pull<A, R> = Effect.suspend(() => this.read())
+
+  private bodyEnded({ error }: End): Pull<A, R> {
+    return error === undefined
+      ? this.endOfBody()
+      : this.cutOff(httpFailed(this.session, http.broken(error), this.response, this.partialText))
   }
 
   /** The body ends here; an answer that had said how it finished and what it cost is complete all the same. */
   private cutOff(failure: LLMError.LLMError): Pull<A, R> {
     const { completion } = this
-    if (completion.usage === undefined || !this.upstream.driver.wire.isComplete(completion)) return Effect.fail(failure)
+    if (completion.usage === undefined || !this.upstream.driver.wire.isComplete(completion)) return this.fail(failure)
     this.phase = "complete"
-    return this.finish([])
-  }
-
-  private guarded(read: () => Pull<A, R>): Pull<A, R> {
-    try {
-      return read()
-    } catch (error) {
-      if (!(error instanceof FramingError)) throw error
-      return this.fail(malformed(this.session, this.response, error.message, undefined, this.partialText))
-    }
+    return this.finish(this.takeParts())
   }
 
   /** However the bytes were cut, the reader sees what came before the failure, and then the failure. */
@@ -147,29 +132,25 @@ export class Reader<S, A, R> {
     return this.emit(parts)
   }
 
-  private bytesCame(chunks: Chunk.Chunk<Uint8Array>): Pull<A, R> {
+  /** Undefined as long as the answer goes on. */
+  private bytesCame(bytes: Uint8Array): Pull<A, R> | undefined {
     this.session.silence.bytesCame()
-    for (const bytes of chunks) {
-      this.bytes += bytes.length
-      const { maxResponseBytes } = this.upstream.limits
-      if (this.bytes > maxResponseBytes) {
-        return this.fail(httpFailed(this.session, http.tooLarge(maxResponseBytes), this.response, this.partialText))
-      }
-      if (this.format === "unknown") this.format = formatOf(bytes)
-      if (this.format === "json") this.text += this.decoder.decode(bytes, { stream: true })
-      else if (this.format === "events") {
-        const failure = this.read(this.framing.push(bytes))
-        if (failure !== undefined) return this.fail(failure)
-      }
+    this.bytes += bytes.length
+    const { maxResponseBytes } = this.upstream.limits
+    if (this.bytes > maxResponseBytes) {
+      return this.fail(httpFailed(this.session, http.tooLarge(maxResponseBytes), this.response, this.partialText))
     }
-    const parts = this.takeParts()
-    if (this.completion.done) return this.finish(parts)
-    return parts.length === 0 ? this.next() : this.emit(parts)
+    if (this.format === "unknown") this.format = formatOf(bytes)
+    if (this.format === "json") this.text += this.decoder.decode(bytes, { stream: true })
+    if (this.format !== "events") return undefined
+    const failure = this.step(this.framing.push(bytes))
+    if (failure !== undefined) return this.fail(failure)
+    return this.completion.done ? this.finish(this.takeParts()) : undefined
   }
 
   private endOfBody(): Pull<A, R> {
     if (this.format === "json") return this.wholeBody()
-    const failure = this.read(this.framing.end())
+    const failure = this.step(this.framing.end())
     // What the end cuts in two is no malformed event but a broken connection.
     const cut = this.completion.malformed !== undefined
     if (failure !== undefined && !cut) return this.fail(failure)
@@ -195,7 +176,7 @@ export class Reader<S, A, R> {
     const facts = body === undefined ? undefined : wire.readError(body, this.response.headers)
     if (facts !== undefined) return Effect.fail(failed(this.session, this.response, facts, this.text))
     if (Array.isArray(body)) {
-      const failure = this.read(body.map((item) => ({ event: "", data: JSON.stringify(item) })))
+      const failure = this.step(body.map((item) => ({ event: "", data: JSON.stringify(item) })))
       if (failure !== undefined) return this.fail(failure)
     } else if (json.isObject(body)) wire.read(body, this.completion, this.session.call)
     const { failure } = this.completion
@@ -209,7 +190,7 @@ export class Reader<S, A, R> {
     return this.finish(this.takeParts())
   }
 
-  private read(events: ReadonlyArray<WireEvent>): LLMError.LLMError | undefined {
+  private step(events: ReadonlyArray<WireEvent>): LLMError.LLMError | undefined {
     const { completion, session, state } = this
     const { wire } = this.upstream.driver
     for (const event of events) {
@@ -270,7 +251,10 @@ export class Reader<S, A, R> {
 
   private drain(): Pull<A, R> {
     this.phase = "ended"
-    const rest = Effect.ignore(Effect.repeat(this.body, { while: Either.isRight }))
+    const rest: Effect.Effect<void> = Effect.suspend(() =>
+      this.body.isDrained() ? Effect.void : this.body.whenReady(rest)
+    )
+    if (this.body.isDrained()) return Effect.succeed(undefined)
     // On the real clock: this waits for a socket, not for the program's time.
     return Effect.as(Effect.withClock(Effect.timeoutOption(rest, drainLimit), liveClock), undefined)
   }

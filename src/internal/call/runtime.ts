@@ -35,6 +35,49 @@ export const withRunning = <A, E, R>(f: (running: Running) => Effect.Effect<A, E
     })
   )
 
+/** What a fiber can do that its type does not say. */
+interface Settable {
+  readonly setFiberRef: <A>(ref: FiberRef.FiberRef<A>, value: A) => void
+}
+
+const isSettable = <F extends object>(fiber: F): fiber is F & Settable =>
+  "setFiberRef" in fiber && typeof fiber.setFiberRef === "function"
+
+/**
+ * Runs in a context of its own, with one fiber reference set. What `Effect.locally` and `Effect.mapInputContext` do, in a
+ * fourth of their steps: every request goes through here.
+ */
+export const confined = <A, E, R, V>(
+  effect: Effect.Effect<A, E, R>,
+  contextOf: (context: Context.Context<never>) => Context.Context<R>,
+  ref: FiberRef.FiberRef<V>,
+  value: V
+): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime((fiber) => {
+      if (!isSettable(fiber)) return Effect.locally(Effect.mapInputContext(restore(effect), contextOf), ref, value)
+      const outer = fiber.getFiberRef(FiberRef.currentContext)
+      const before = fiber.getFiberRef(ref)
+      fiber.setFiberRef(FiberRef.currentContext, contextOf(outer))
+      fiber.setFiberRef(ref, value)
+      const leave = () => {
+        fiber.setFiberRef(FiberRef.currentContext, outer)
+        fiber.setFiberRef(ref, before)
+      }
+      // What it needs is in the context that it runs in.
+      return Effect.matchCauseEffect(restore(effect) as Effect.Effect<A, E>, {
+        onFailure: (cause) => {
+          leave()
+          return Effect.failCause(cause)
+        },
+        onSuccess: (value) => {
+          leave()
+          return Effect.succeed(value)
+        }
+      })
+    })
+  )
+
 const programsClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 // Beyond this, timers of the machine fire at once.
 const longestTimer = 2 ** 31 - 1

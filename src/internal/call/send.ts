@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type * as LLMError from "../../LLMError.ts"
+import type { Body } from "../http/body.ts"
 import * as http from "../http/client.ts"
+import { HttpFailure } from "../http/failure.ts"
 import { htmlText } from "../http/htmlText.ts"
 import * as json from "../json/values.ts"
 import { failed, httpFailed, type HttpSession, type Upstream } from "./session.ts"
@@ -16,8 +18,9 @@ const maxErrorBytes = 1_048_576
 export const send = <S>(
   upstream: Upstream<S>,
   session: HttpSession,
-  span: Tracer.Span | undefined
-): Effect.Effect<http.Received, LLMError.LLMError, Scope.Scope> => {
+  span: Tracer.Span | undefined,
+  scope: Scope.Scope
+): Effect.Effect<http.Received, LLMError.LLMError> => {
   const { running } = session.ledger
   return Effect.matchEffect(
     http.send(
@@ -25,7 +28,8 @@ export const send = <S>(
       upstream.settings.propagateTrace === true && span !== undefined
         ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(span))
         : session.httpRequest,
-      session.silence
+      session.silence,
+      scope
     ),
     {
       onFailure: (failure) => {
@@ -38,7 +42,7 @@ export const send = <S>(
         return isSuccess
           ? Effect.succeed(response)
           // The status decides, also when the body breaks, falls silent or never ends.
-          : Effect.flatMap(http.readStart(response, maxErrorBytes, session.silence), (text) => {
+          : Effect.flatMap(http.readStart(response, maxErrorBytes, session.silence, scope), (text) => {
             const facts = upstream.driver.wire.readError(json.parse(text), response.headers) ??
               { message: text.trim() === "" ? "no message" : htmlText(text) }
             return Effect.fail(failed(session, response, facts, text))
@@ -48,8 +52,12 @@ export const send = <S>(
   )
 }
 
-export const readText = <S>(upstream: Upstream<S>, session: HttpSession, response: http.Received) =>
-  Effect.mapError(
-    http.readText(response, upstream.limits.maxResponseBytes, session.silence),
-    (failure) => httpFailed(session, failure, response)
-  )
+export const readText = <S>(upstream: Upstream<S>, session: HttpSession, response: http.Received, body: Body) =>
+  Effect.matchEffect(http.readText(body, upstream.limits.maxResponseBytes, session.silence), {
+    onFailure: (failure) => Effect.fail(httpFailed(session, failure, response)),
+    // The body of a client that heeds no abort just ends when it is closed.
+    onSuccess: (text) =>
+      session.silence.expired === undefined ? Effect.succeed(text) : Effect.fail(httpFailed(session, silent, response))
+  })
+
+const silent = new HttpFailure("transport", "nothing was heard any more")

@@ -3,6 +3,7 @@
  * how to ask once; this makes a service of it.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
 import type { Request, Service } from "../../LLM.ts"
 import type * as LLMError from "../../LLMError.ts"
@@ -21,14 +22,20 @@ export const make = <S extends Session>(engine: Engine<S>): Service => {
     provider: engine.provider,
     model: engine.model,
     generate: (request) =>
-      telemetry.withSpan("LLM.generate", () => spanOptions(engine.telemetry, request, false), (span) =>
-        Effect.onExit(
+      telemetry.withSpan("LLM.generate", () => spanOptions(engine.telemetry, request, false), (span) => {
+        const recorded = (exit: Exit.Exit<Response.Response<unknown>, LLMError.LLMError>) =>
+          record(engine.telemetry, span, exit)
+        return Effect.matchEffect(
           Effect.flatMap(
             engine.open(request, false),
             (session) => limited(session, answered(engine, session, request, span))
           ),
-          (exit) => record(engine.telemetry, span, exit)
-        )),
+          {
+            onFailure: (error) => Effect.zipRight(recorded(Exit.fail(error)), Effect.fail(error)),
+            onSuccess: (response) => Effect.as(recorded(Exit.succeed(response)), response)
+          }
+        )
+      }),
     stream: (request) => streamed(engine, request)
   }
 }

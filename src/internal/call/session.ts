@@ -1,12 +1,9 @@
 /** The start of a logical call: the request checked, lowered and given its headers. Nothing is sent yet. */
-import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import type { Options, Request, Settings, Timeouts } from "../../LLM.ts"
 import * as LLMError from "../../LLMError.ts"
 import * as Metadata from "../../Metadata.ts"
@@ -40,8 +37,7 @@ import * as validate from "./validate.ts"
 export interface Upstream<S> {
   readonly driver: Driver<S>
   readonly settings: Settings
-  /** A request lives as long as the scope it is sent in. */
-  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  readonly client: http.Client
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap
   /** Requests with these headers and no body yet. */
@@ -250,7 +246,7 @@ export const overHttp = <S>(upstream: Upstream<S>): Prepare<HttpSession> => (cal
     prices: driver.prices,
     httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, call.invalid)),
     silence: new Silence(session.clock, session.timeouts, call.stream),
-    scrub: scrubber([upstream.fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)])
+    scrub: scrubber(upstream, base)
   }
 }
 
@@ -345,10 +341,10 @@ export const gatewayHeaders = <S>(driver: Driver<S>): headers.HeaderMap => ({
 })
 
 /** Takes the secrets of these headers out of a text, however the provider quotes them. */
-const scrubber = (sources: ReadonlyArray<headers.HeaderMap>, names: ReadonlyArray<string>) => {
+const scrubber = <S>({ driver, fixedHeaders }: Upstream<S>, base: Base) => {
   let secrets: ReadonlyArray<string> | undefined
   return (text: string): string => {
-    secrets ??= secretsOf(sources, names)
+    secrets ??= secretsOf([fixedHeaders, base.headers], [...http.secretHeaders, ...Object.keys(driver.auth)])
     return scrub(text, secrets)
   }
 }

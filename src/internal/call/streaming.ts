@@ -8,7 +8,7 @@ import type { Request } from "../../LLM.ts"
 import type * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
 import type { Connection, Engine } from "./engine.ts"
-import { type OpenedStream, toStream } from "./openedStream.ts"
+import { answerIn, type OpenedStream, toStream } from "./openedStream.ts"
 import { withRunning } from "./runtime.ts"
 import type { Session } from "./session.ts"
 import type { Telemetry } from "./telemetry.ts"
@@ -55,10 +55,6 @@ const following = <A, R>(
   { first, pull: read, watch }: Connection<A, R>,
   scope: Scope.Scope
 ): Effect.Effect<OpenedStream<A, R>> => {
-  const finished = (parts: ReadonlyArray<Response.StreamPart<A>> | undefined) => {
-    const last = parts?.[parts.length - 1]
-    return last?._tag === "Finish" ? last.response : undefined
-  }
   const pull = Effect.matchEffect(read, {
     onFailure: (error) =>
       Effect.zipRight(
@@ -69,13 +65,13 @@ const following = <A, R>(
         })
       ),
     onSuccess: (parts) => {
-      const response = finished(parts)
+      const response = answerIn(parts)
       return response === undefined
         ? Effect.succeed(parts)
         : Effect.as(record(telemetry, span, Exit.succeed(response)), parts)
     }
   })
-  const response = finished(first)
+  const response = answerIn(first)
   if (response !== undefined) return Effect.as(record(telemetry, span, Exit.succeed(response)), { first, pull })
   let watched = false
   return Effect.succeed({

@@ -162,12 +162,12 @@ export const make = (members: NonEmpty<Member>, order: Order, options: Options):
     const text = options.midStream === "continue" ? new Continuation(request) : undefined
     const seen = (parts: opened.Parts<A>): Effect.Effect<opened.Parts<A>, LLMError.LLMError, R> => {
       const read = text === undefined ? parts : text.read(parts)
-      const last = read[read.length - 1]
-      if (last?._tag !== "Finish") return Effect.succeed(read)
+      const last = opened.answerIn(read)
+      if (last === undefined) return Effect.succeed(read)
       visit.succeeded()
-      const response = progress.response(last.response)
+      const response = progress.response(last)
       const whole = text === undefined ? Effect.succeed(response) : text.whole(response)
-      return Effect.map(whole, (response) => [...read.slice(0, -1), { ...last, response }])
+      return Effect.map(whole, (response) => [...read.slice(0, -1), { _tag: "Finish" as const, response }])
     }
     const failed = (error: LLMError.LLMError): Effect.Effect<opened.Parts<A> | undefined, LLMError.LLMError, R> => {
       visit.failed(error, progress.now)
@@ -235,8 +235,8 @@ const openIn = <A, R>(
     Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
       visit.scope = own
       const { model, provider } = visit.member.service
-      const opening = Effect.flatMap(opened.fromStream(stream, own), (found) =>
-        found === undefined
+      const opening = Effect.flatMap(opened.opened(stream, own), (found) =>
+        found.first.length === 0
           ? Effect.fail(
             new LLMError.ProviderError({
               provider,

@@ -15,6 +15,7 @@ import type { Response, StreamPart } from "../../Response.ts"
 import { replay } from "../call/answerStream.ts"
 import { type Decoded, withSource } from "../call/decodedFrom.ts"
 import { logFailure, nameOf } from "../call/logFailure.ts"
+import { unwrap } from "../call/openedStream.ts"
 import { withSpan } from "../call/telemetry.ts"
 import { checked } from "../call/validate.ts"
 import { scrub, type Scrubbed } from "./answer.ts"
@@ -106,7 +107,7 @@ const guarded = (llm: Service, hooks: Guards, report: Report): Service => {
     if (!hooks.looksAtAnswers) return llm.stream(request)
     if (hooks.holds) {
       const answer = whole(collect(llm.stream(withSource(request))), call, request)
-      return Stream.unwrap(
+      return unwrap(
         Effect.map(answer, ({ response, value }) => replay(response, syntaxOf(request) === "plain" ? undefined : value))
       )
     }
@@ -121,7 +122,7 @@ const guarded = (llm: Service, hooks: Guards, report: Report): Service => {
         hooks.looksAtAnswers
           ? Effect.map(whole(llm.generate(withSource(request)), call, request), ({ response }) => response)
           : llm.generate(request)),
-    stream: (request) => Stream.unwrap(Effect.map(asked(request), ({ call, request }) => streamed(call, request)))
+    stream: (request) => unwrap(Effect.map(asked(request), ({ call, request }) => streamed(call, request)))
   }
 }
 

@@ -10,8 +10,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
-import { decoded } from "./contentEncoding.ts"
+import * as Scope from "effect/Scope"
+import { confined } from "../call/runtime.ts"
+import { type Body, End, open, type ReadError } from "./body.ts"
 import { HttpFailure } from "./failure.ts"
 import { secretHeaderName } from "./secrets.ts"
 
@@ -29,38 +30,43 @@ export const secretHeaders: ReadonlyArray<string> = [
 ]
 
 /**
- * The client as providers use it. Its own span records key headers and queries in clear and its `traceparent` would go
- * to the provider, so both are off; `fetch` follows redirects to anywhere, so it is told not to.
+ * The client as providers use it: a request lives as long as its scope. The client's own span records key headers and
+ * queries in clear and its `traceparent` would go to the provider, so both are off.
  */
 export const prepare = (
   client: HttpClient.HttpClient,
   options: { readonly spans: boolean; readonly secretHeaders: ReadonlyArray<string> }
-): HttpClient.HttpClient =>
-  HttpClient.transformResponse(client, (effect) => {
-    const direct = Effect.mapInputContext(effect, manualRedirects)
-    return options.spans
-      ? Effect.locallyWith(
-        Effect.locally(direct, HttpClient.currentTracerPropagation, false),
-        Headers.currentRedactedNames,
-        (names) => [...names, ...secretHeaders, ...options.secretHeaders, secretHeaderName]
-      )
-      // Without a span there is no `traceparent` either.
-      : Effect.locally(direct, HttpClient.currentTracerDisabledWhen, always)
-  })
+): Client => ({
+  spans: options.spans,
+  client: HttpClient.withScope(
+    options.spans
+      ? HttpClient.transformResponse(client, (effect) =>
+        Effect.locallyWith(
+          Effect.locally(effect, HttpClient.currentTracerPropagation, false),
+          Headers.currentRedactedNames,
+          (names) => [...names, ...secretHeaders, ...options.secretHeaders, secretHeaderName]
+        ))
+      : client
+  )
+})
 
-const always = () => true
-
-const manualRedirects = (context: Context.Context<never>): Context.Context<never> => {
-  const own = Context.getOption(context, FetchHttpClient.RequestInit)
-  // The tag is optional for the client, so adding it changes no type.
-  return Context.add(context, FetchHttpClient.RequestInit, {
-    ...Option.getOrElse(own, () => ({})),
-    redirect: "manual"
-  }) as Context.Context<never>
+export interface Client {
+  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  /** It makes spans of its own. */
+  readonly spans: boolean
 }
 
-/** Why a body cannot be read. */
-export type ReadError = HttpClientError.ResponseError | HttpFailure
+const always = () => true
+const never = () => false
+
+/** The scope of a request, and what `fetch` has to know: it would follow redirects to anywhere. */
+const surroundings = (scope: Scope.Scope) => (context: Context.Context<never>): Context.Context<Scope.Scope> => {
+  const own = Context.getOption(context, FetchHttpClient.RequestInit)
+  return Context.make(FetchHttpClient.RequestInit, { ...Option.getOrElse(own, () => ({})), redirect: "manual" }).pipe(
+    Context.add(Scope.Scope, scope),
+    (added) => Context.merge(context, added)
+  )
+}
 
 /** An answer with its headers read once: the client's own response reads them anew for every look. */
 export class Received {
@@ -74,12 +80,9 @@ export class Received {
     this.response = response
   }
 
-  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return this.response.text
-  }
-
-  get stream(): Stream.Stream<Uint8Array, ReadError> {
-    return decoded(this.response.stream, this.headers["content-encoding"])
+  /** Its body, which is read once. What is not read to its end is released with the scope. */
+  body(scope: Scope.Scope): Effect.Effect<Body> {
+    return open(this.response, this.headers["content-encoding"], scope)
   }
 }
 
@@ -93,13 +96,14 @@ export interface Listener {
 }
 
 /** Sends; follows a 307 or 308 within the same origin only. */
-export const send = <R>(
-  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+export const send = (
+  to: Client,
   request: HttpClientRequest.HttpClientRequest,
   listener: Listener,
+  scope: Scope.Scope,
   hops = 0
-): Effect.Effect<Received, HttpFailure, R> =>
-  Effect.matchEffect(client.execute(request), {
+): Effect.Effect<Received, HttpFailure> =>
+  Effect.matchEffect(executed(to, request, scope), {
     onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error), !isUnsent(error))),
     onSuccess: (answer) => {
       const response = new Received(answer)
@@ -111,9 +115,9 @@ export const send = <R>(
         target.origin === origin && hops < maxRedirects
       return Effect.zipRight(
         // An unread body would keep its connection.
-        readStart(response, maxRedirectBytes, listener),
+        readStart(response, maxRedirectBytes, listener, scope),
         next
-          ? send(client, HttpClientRequest.setUrl(request, target.toString()), listener, hops + 1)
+          ? send(to, HttpClientRequest.setUrl(request, target.toString()), listener, scope, hops + 1)
           : Effect.fail(
             new HttpFailure(
               "redirect",
@@ -126,31 +130,16 @@ export const send = <R>(
     }
   })
 
+// Without a span there is no `traceparent` either.
+const executed = ({ client, spans }: Client, request: HttpClientRequest.HttpClientRequest, scope: Scope.Scope) =>
+  confined(client.execute(request), surroundings(scope), HttpClient.currentTracerDisabledWhen, spans ? never : always)
+
 const parseUrl = (url: string | undefined, base?: string): Option.Option<URL> =>
   url === undefined ? Option.none() : Either.getRight(Either.try(() => new URL(url, base)))
 
-// So much arrives at once or not at all.
-const maxUnwatchedBytes = 65_536
-
 /** The body as text; fails when it is larger than the limit. Memory stays within the limit. */
-export const readText = (
-  response: Received,
-  maxBytes: number,
-  listener: Listener
-): Effect.Effect<string, HttpFailure> => {
-  const length = response.headers["content-length"]
-  // A small plain body of known length needs no counting; a compressed one may grow.
-  if (
-    length !== undefined && response.headers["content-encoding"] === undefined &&
-    Number(length) <= Math.min(maxBytes, maxUnwatchedBytes)
-  ) {
-    return Effect.mapError(response.text, broken)
-  }
-  return Effect.suspend(() => {
-    const body = new Body(maxBytes, listener)
-    return Effect.map(body.readFrom(response), () => body.text)
-  })
-}
+export const readText = (body: Body, maxBytes: number, listener: Listener): Effect.Effect<string, HttpFailure> =>
+  Effect.suspend(() => new Text(body, maxBytes, listener).read)
 
 /** What fails before a connection is there. */
 const unsent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"])
@@ -177,47 +166,50 @@ const causesOf = ({ cause: first }: HttpClientError.HttpClientError): ReadonlyAr
 }
 
 /** What comes of a body, as text: up to the limit, or to where it breaks. */
-export const readStart = (response: Received, maxBytes: number, listener: Listener): Effect.Effect<string> =>
-  Effect.suspend(() => {
-    const body = new Body(maxBytes, listener)
-    return Effect.match(body.readFrom(response), {
-      onFailure: ({ description, kind }) => kind === "encoding" ? description : body.text,
-      onSuccess: () => body.text
-    })
+export const readStart = (
+  response: Received,
+  maxBytes: number,
+  listener: Listener,
+  scope: Scope.Scope
+): Effect.Effect<string> =>
+  Effect.flatMap(response.body(scope), (body) => {
+    const text = new Text(body, maxBytes, listener)
+    return Effect.catchAll(text.read, ({ description, kind }) =>
+      Effect.succeed(kind === "encoding" ? description : text.soFar))
   })
 
-class Body {
+class Text {
   private readonly decoder = new TextDecoder()
+  private readonly body: Body
   private readonly maxBytes: number
   private readonly listener: Listener
   private bytes = 0
   private decoded = ""
 
-  constructor(maxBytes: number, listener: Listener) {
+  constructor(body: Body, maxBytes: number, listener: Listener) {
+    this.body = body
     this.maxBytes = maxBytes
     this.listener = listener
   }
 
-  get text(): string {
+  get soFar(): string {
     return this.decoded + this.decoder.decode()
   }
 
-  readFrom(response: Received): Effect.Effect<void, HttpFailure> {
-    const read = Stream.runForEachChunk(response.stream, (chunk) => {
-      this.listener.bytesCame()
-      for (const part of chunk) {
-        this.bytes += part.length
-        if (this.bytes > this.maxBytes) return Effect.fail(tooLarge(this.maxBytes))
-        this.decoded += this.decoder.decode(part, { stream: true })
+  readonly read: Effect.Effect<string, HttpFailure> = Effect.suspend(() => {
+    for (;;) {
+      const piece = this.body.take()
+      if (piece === undefined) return this.body.whenReady(this.read)
+      if (piece instanceof End) {
+        return piece.error === undefined ? Effect.succeed(this.soFar) : Effect.fail(broken(piece.error))
       }
-      return Effect.void
-    })
-    return Effect.catchAll(read, (error) => isEmpty(error) ? Effect.void : Effect.fail(broken(error)))
-  }
+      this.listener.bytesCame()
+      this.bytes += piece.length
+      if (this.bytes > this.maxBytes) return Effect.fail(tooLarge(this.maxBytes))
+      this.decoded += this.decoder.decode(piece, { stream: true })
+    }
+  })
 }
-
-/** An answer without any body is one with an empty body. */
-export const isEmpty = (error: ReadError): boolean => error._tag === "ResponseError" && error.reason === "EmptyBody"
 
 export const tooLarge = (maxBytes: number) =>
   new HttpFailure("too-large", `the answer is larger than ${maxBytes} bytes`)

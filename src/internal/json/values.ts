@@ -89,8 +89,19 @@ export const merge = (left: Loose, right: Loose): Loose => {
 export const maxDepth = 500
 
 export const isTooDeep = (text: string): boolean => {
-  if (text.length <= maxDepth) return false
+  if (text.length <= maxDepth || !hasMoreThan(maxDepth, text)) return false
   const brackets = new Brackets()
   brackets.push(text)
   return brackets.deepest > maxDepth
+}
+
+/** Most texts have too few brackets to be nested so deep, whatever they are. */
+const hasMoreThan = (count: number, text: string): boolean => {
+  let found = 0
+  for (const bracket of ["{", "["]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (++found > count) return true
+    }
+  }
+  return false
 }

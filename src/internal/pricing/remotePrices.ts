@@ -1,6 +1,6 @@
 /** A price list behind an address: fetched, checked, and kept as long as nothing better comes. */
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,10 +9,8 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Jump, Price, RemoteOptions, Status } from "../../Pricing.ts"
-import { prepare } from "../http/client.ts"
-import { decoded } from "../http/contentEncoding.ts"
+import * as http from "../http/client.ts"
 import { HttpFailure } from "../http/failure.ts"
 
 export interface Source {
@@ -58,7 +56,7 @@ export const start = (
   options: RemoteOptions
 ): Effect.Effect<Source, never, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const client = HttpClient.filterStatusOk(prepare(yield* HttpClient.HttpClient, { spans: false, secretHeaders: [] }))
+    const client = http.prepare(yield* HttpClient.HttpClient, { spans: false, secretHeaders: [] })
     const place = withoutQuery(options.url)
     const factor = Math.max(1, options.maxFactor ?? 3)
     let state: State = { list: undefined, error: Option.none(), jumps: [] }
@@ -93,19 +91,24 @@ export const start = (
     }
   })
 
+const nobody: http.Listener = { headersCame: () => {}, bytesCame: () => {} }
+
+const read = (client: http.Client, url: string, scope: Scope.Scope): Effect.Effect<string, string> =>
+  Effect.flatMap(
+    http.send(client, HttpClientRequest.get(url), nobody, scope),
+    (response) =>
+      response.status >= 200 && response.status < 300
+        ? Effect.flatMap(response.body(scope), (body) => http.readText(body, maxBytes, nobody))
+        : Effect.fail(new HttpFailure("transport", `HTTP ${response.status}`))
+  ).pipe(
+    Effect.mapError(({ description }) => description)
+  )
+
 /** Fails with what went wrong, without the query of the address. */
-const fetchList = (client: HttpClient.HttpClient, options: RemoteOptions): Effect.Effect<List, string> =>
+const fetchList = (client: http.Client, options: RemoteOptions): Effect.Effect<List, string> =>
   Effect.gen(function*() {
-    const text = yield* client.get(options.url).pipe(
-      Effect.flatMap(read),
-      Effect.timeoutOption(options.timeout ?? "10 seconds"),
-      Effect.mapError((error) =>
-        error._tag === "HttpFailure"
-          ? error.description
-          : error._tag === "ResponseError"
-          ? `HTTP ${error.response.status} (${error.reason})`
-          : error.reason
-      )
+    const text = yield* Effect.scopedWith((scope) => read(client, options.url, scope)).pipe(
+      Effect.timeoutOption(options.timeout ?? "10 seconds")
     )
     if (Option.isNone(text)) return yield* Effect.fail("it took too long")
     const document = yield* Effect.mapError(Schema.decode(Document)(text.value), describe)
@@ -116,23 +119,6 @@ const fetchList = (client: HttpClient.HttpClient, options: RemoteOptions): Effec
       prices,
       at: yield* Clock.currentTimeMillis
     }
-  })
-
-/** Hosts of files may compress them unasked. */
-const read = (response: HttpClientResponse.HttpClientResponse) =>
-  Effect.suspend(() => {
-    const decoder = new TextDecoder()
-    let text = ""
-    let bytes = 0
-    const all = Stream.runForEachChunk(decoded(response.stream, response.headers["content-encoding"]), (parts) => {
-      for (const part of parts) {
-        bytes += part.length
-        if (bytes > maxBytes) return Effect.fail(new HttpFailure("too-large", "the list is too large"))
-        text += decoder.decode(part, { stream: true })
-      }
-      return Effect.void
-    })
-    return Effect.map(all, () => text + decoder.decode())
   })
 
 const describe = (error: ParseResult.ParseError): string => {

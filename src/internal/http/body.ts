@@ -1,0 +1,257 @@
+/**
+ * The bytes of an answer as they come. Where the client's own body can be had (undici's, `node:http`'s, `fetch`'s) it is
+ * read without a stream, a channel or a latch in between: one wake-up for what one read of the socket brought.
+ */
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Channel from "effect/Channel"
+import type * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { decoded } from "./contentEncoding.ts"
+import type { HttpFailure } from "./failure.ts"
+
+/** Why a body cannot be read. */
+export type ReadError = HttpClientError.ResponseError | HttpFailure
+
+/** How a body ended. */
+export class End {
+  /** Undefined when that was its end. */
+  readonly error: ReadError | undefined
+
+  constructor(error: ReadError | undefined) {
+    this.error = error
+  }
+}
+
+export abstract class Body {
+  private readonly pieces: Array<Uint8Array> = []
+  private next = 0
+  private end: End | undefined = undefined
+  private wake: (() => void) | undefined = undefined
+
+  /** Asks for more, where it does not come by itself. */
+  protected abstract ask(): void
+  /** What had come has been taken. */
+  protected abstract emptied(): void
+
+  /** Everything has been taken, and nothing is left to be released. */
+  abstract readonly isSpent: boolean
+
+  protected get isOver(): boolean {
+    return this.end !== undefined
+  }
+
+  /** The next piece, or how it ended; undefined when that has to be waited for. */
+  take(): Uint8Array | End | undefined {
+    const piece = this.pieces[this.next]
+    if (piece === undefined) return this.end
+    if (++this.next === this.pieces.length) {
+      this.pieces.length = this.next = 0
+      this.emptied()
+    }
+    return piece
+  }
+
+  /** Throws away what has come; whether that was the end. */
+  isDrained(): boolean {
+    let piece = this.take()
+    while (piece instanceof Uint8Array) piece = this.take()
+    return piece !== undefined
+  }
+
+  /** Goes on with `then` when there is something to take. */
+  whenReady<A, E, R>(then: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.async((resume) => {
+      this.wake = () => resume(then)
+      this.ask()
+      if (this.pieces.length > 0 || this.end !== undefined) this.woken()
+    })
+  }
+
+  protected came(piece: Uint8Array): void {
+    this.pieces.push(piece)
+    this.woken()
+  }
+
+  protected ended(error: ReadError | undefined): void {
+    this.end ??= new End(error)
+    this.woken()
+  }
+
+  private woken(): void {
+    const { wake } = this
+    this.wake = undefined
+    wake?.()
+  }
+}
+
+/** Begins to read. What is not read to its end is released with the scope. */
+export const open = (
+  response: HttpClientResponse.HttpClientResponse,
+  encoding: string | undefined,
+  scope: Scope.Scope
+): Effect.Effect<Body> =>
+  Effect.suspend((): Effect.Effect<Body> => {
+    const source = encoding === undefined ? sourceOf(response) : undefined
+    const failed = (cause: unknown) =>
+      new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
+    if (isReadable(source)) return Effect.succeed(new ReadableBody(source, failed))
+    if (isWebStream(source)) return Effect.succeed(new WebBody(source.getReader(), failed))
+    if (source === null) return Effect.succeed(new NoBody())
+    return Effect.map(
+      Channel.toPullIn(Stream.toChannel(decoded(response.stream, encoding)), scope),
+      (pull) => new StreamBody(pull)
+    )
+  })
+
+// ── of Node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What is used of a stream of `node:stream`. */
+interface Readable {
+  readonly readable: boolean
+  readonly on: (event: string, listener: (value: never) => void) => unknown
+  readonly pause: () => unknown
+  readonly resume: () => unknown
+}
+
+/** More than this is not taken from the socket before it is asked for, bytes. */
+const maxHeld = 65_536
+
+class ReadableBody extends Body {
+  private held = 0
+  private isPaused = false
+  private readonly source: Readable
+
+  constructor(source: Readable, failed: (cause: unknown) => ReadError) {
+    super()
+    this.source = source
+    source.on("data", (piece: Uint8Array) => {
+      this.held += piece.length
+      if (this.held > maxHeld && !this.isPaused) {
+        this.isPaused = true
+        source.pause()
+      }
+      this.came(piece)
+    })
+    source.on("end", () => this.ended(undefined))
+    source.on("error", (cause: unknown) => this.ended(failed(cause)))
+    source.on("close", () => {
+      if (!this.isOver) this.ended(failed(new Error("the connection was closed")))
+    })
+  }
+
+  get isSpent(): boolean {
+    return this.isOver
+  }
+
+  protected ask(): void {}
+
+  protected emptied(): void {
+    this.held = 0
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.source.resume()
+  }
+}
+
+// ── of the web ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+class WebBody extends Body {
+  private isAsking = false
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  private readonly failed: (cause: unknown) => ReadError
+
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array>, failed: (cause: unknown) => ReadError) {
+    super()
+    this.reader = reader
+    this.failed = failed
+  }
+
+  get isSpent(): boolean {
+    return this.isOver
+  }
+
+  protected ask(): void {
+    if (this.isAsking || this.isOver) return
+    this.isAsking = true
+    this.reader.read().then(
+      ({ done, value }) => {
+        this.isAsking = false
+        if (done) this.ended(undefined)
+        else this.came(value)
+      },
+      (cause: unknown) => this.ended(this.failed(cause))
+    )
+  }
+
+  protected emptied(): void {}
+}
+
+class NoBody extends Body {
+  readonly isSpent = true
+
+  constructor() {
+    super()
+    this.ended(undefined)
+  }
+
+  protected ask(): void {}
+  protected emptied(): void {}
+}
+
+// ── of any other client ─────────────────────────────────────────────────────────────────────────────────────────────
+
+type Pull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, ReadError>
+
+class StreamBody extends Body {
+  /** Whoever made the stream releases it with the scope. */
+  readonly isSpent = false
+  private readonly pull: Pull
+
+  constructor(pull: Pull) {
+    super()
+    this.pull = pull
+  }
+
+  override whenReady<A, E, R>(then: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.matchEffect(this.pull, {
+      onFailure: (error) => {
+        this.ended(isEmpty(error) ? undefined : error)
+        return then
+      },
+      onSuccess: (pulled) => {
+        if (Either.isLeft(pulled)) this.ended(undefined)
+        else for (const piece of pulled.right) this.came(piece)
+        return then
+      }
+    })
+  }
+
+  protected ask(): void {}
+  protected emptied(): void {}
+}
+
+/** An answer without any body is one with an empty body. */
+const isEmpty = (error: ReadError): boolean => error._tag === "ResponseError" && error.reason === "EmptyBody"
+
+// ── what a client keeps ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The body that lies under the client's answer, unless somebody has put another stream in its place. */
+const sourceOf = (response: HttpClientResponse.HttpClientResponse): unknown => {
+  if (!Object.hasOwn(response, "source") || Object.hasOwn(response, "stream")) return undefined
+  const source: unknown = Reflect.get(response, "source")
+  return isReadable(source) || typeof source !== "object" || source === null ? source : Reflect.get(source, "body")
+}
+
+const isReadable = (source: unknown): source is Readable =>
+  has(source, "on", "pause", "resume") && Reflect.get(source, "readable") === true
+
+const isWebStream = (source: unknown): source is ReadableStream<Uint8Array> =>
+  has(source, "getReader") && Reflect.get(source, "locked") === false
+
+const has = (source: unknown, ...methods: ReadonlyArray<string>): source is object =>
+  typeof source === "object" && source !== null &&
+  methods.every((name) => typeof Reflect.get(source, name) === "function")
