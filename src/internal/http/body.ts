@@ -177,14 +177,13 @@ class WebBody extends Body {
   protected ask(): void {
     if (this.isAsking || this.isOver) return
     this.isAsking = true
-    this.reader.read().then(
-      ({ done, value }) => {
-        this.isAsking = false
-        if (done) this.ended(undefined)
-        else this.came(value)
-      },
-      (cause: unknown) => this.ended(this.failed(cause))
-    )
+    this.reader.read().then(this.read, (cause: unknown) => this.ended(this.failed(cause)))
+  }
+
+  private readonly read = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void => {
+    this.isAsking = false
+    if (done) this.ended(undefined)
+    else this.came(value)
   }
 
   protected emptied(): void {}
