@@ -37,8 +37,16 @@ export interface Engine<S extends Session> {
 /** A stream whose first content is there. */
 export interface Connection<A, R> {
   readonly first: ReadonlyArray<Response.StreamPart<A>>
-  /** What comes next; undefined at the end. */
-  readonly pull: Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError, R>
-  /** Begins to look after its silences, for as long as the scope is open. */
-  readonly watch: (scope: Scope.Scope) => Effect.Effect<void>
+  /** What comes next; undefined at the end. Its silences are looked after as long as the scope is open. */
+  readonly follow: (
+    ending: Ending,
+    scope: Scope.Scope
+  ) => Effect.Effect<ReadonlyArray<Response.StreamPart<A>> | undefined, LLMError, R>
+}
+
+/** Told how a stream ends, once, before its reader is. */
+export interface Ending {
+  /** Gives the failure that the reader sees. */
+  readonly failed: (error: LLMError) => Effect.Effect<never, LLMError>
+  readonly answered: (response: Response.Response<unknown>) => Effect.Effect<void>
 }

@@ -16,6 +16,7 @@ import { Completion } from "./completion.ts"
 import type { Call } from "./driver.ts"
 import type { Connection } from "./engine.ts"
 import { GrowingValue } from "./growingValue.ts"
+import { answerIn } from "./openedStream.ts"
 import * as service from "./service.ts"
 import { open, type Prepare, type Session, timedOut } from "./session.ts"
 import { settle } from "./settle.ts"
@@ -104,9 +105,15 @@ const connect = <A, R>(
       )
       return Effect.map(pull, (first): Connection<A, R> => ({
         first: first ?? [],
-        pull,
         // Each pull has its own limit.
-        watch: () => Effect.void
+        follow: ({ answered, failed }) =>
+          Effect.matchEffect(pull, {
+            onFailure: failed,
+            onSuccess: (parts) => {
+              const response = answerIn(parts)
+              return response === undefined ? Effect.succeed(parts) : Effect.as(answered(response), parts)
+            }
+          })
       }))
     })
     return Effect.onError(opening, (cause) => Scope.close(scope, Exit.failCause(cause)))

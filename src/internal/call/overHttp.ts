@@ -181,8 +181,8 @@ const connect = <S, A, R>(
             const opened = reader = new Reader(upstream, session, request, response, body)
             return Effect.map(opened.pull, (parts): Connection<A, R> => ({
               first: parts ?? [],
-              pull: opened.pull,
-              watch: (scope) => watch(session, opened, { request: sending, body: reading }, scope)
+              follow: (ending, scope) =>
+                opened.follow(ending, watch(session, opened, { request: sending, body: reading }, scope))
             }))
           })
       )

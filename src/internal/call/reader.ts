@@ -10,6 +10,7 @@ import { type Framing, FramingError, type WireEvent } from "../http/framing.ts"
 import * as sse from "../http/sse.ts"
 import * as json from "../json/values.ts"
 import type { Completion } from "./completion.ts"
+import type { Ending } from "./engine.ts"
 import { GrowingValue } from "./growingValue.ts"
 import { liveClock } from "./runtime.ts"
 import { failed, httpFailed, type HttpSession, malformed, newCompletion, timedOut, type Upstream } from "./session.ts"
@@ -40,6 +41,9 @@ export class Reader<S, A, R> {
   private text = ""
   private readonly decoder = new TextDecoder()
   private phase: "reading" | "complete" | "finished" | "ended" = "reading"
+  private ending: Ending | undefined = undefined
+  /** Begins to look after the silences of the stream. */
+  private watch: Effect.Effect<void> | undefined = undefined
   /** Comes after the parts that arrived before it. */
   private failure: LLMError.LLMError | undefined = undefined
 
@@ -75,11 +79,21 @@ export class Reader<S, A, R> {
   /** The next parts, at least one; undefined at the end. The first parts have content, or are the end. */
   readonly pull: Pull<A, R> = Effect.suspend(() => {
     this.waitingSince = this.session.clock.unsafeCurrentTimeMillis()
-    return this.next()
+    const { watch } = this
+    if (watch === undefined) return this.next()
+    this.watch = undefined
+    return Effect.zipRight(watch, this.goOn)
   })
 
+  /** What comes after the first parts. The first token does not wait for its watchdog. */
+  follow(ending: Ending, watch: Effect.Effect<void>): Pull<A, R> {
+    this.ending = ending
+    this.watch = watch
+    return this.pull
+  }
+
   private next(): Pull<A, R> {
-    if (this.failure !== undefined) return Effect.fail(this.failure)
+    if (this.failure !== undefined) return this.over(this.failure)
     switch (this.phase) {
       case "reading":
         return this.read()
@@ -108,7 +122,11 @@ export class Reader<S, A, R> {
     return parts.length === 0 ? this.body.whenReady(this.goOn) : this.emit(parts)
   }
 
-  private readonly goOn: Pull<A, R> = Effect.suspend(() => this.read())
+  private readonly goOn: Pull<A, R> = Effect.suspend(() => this.next())
+
+  private over(failure: LLMError.LLMError): Pull<A, R> {
+    return this.ending === undefined ? Effect.fail(failure) : this.ending.failed(failure)
+  }
 
   private bodyEnded({ error }: End): Pull<A, R> {
     return error === undefined
@@ -127,7 +145,7 @@ export class Reader<S, A, R> {
   /** However the bytes were cut, the reader sees what came before the failure, and then the failure. */
   private fail(failure: LLMError.LLMError): Pull<A, R> {
     const parts = this.takeParts()
-    if (parts.length === 0) return Effect.fail(failure)
+    if (parts.length === 0) return this.over(failure)
     this.failure = failure
     return this.emit(parts)
   }
@@ -174,15 +192,15 @@ export class Reader<S, A, R> {
     const { wire } = this.upstream.driver
     const body = json.parse(this.text)
     const facts = body === undefined ? undefined : wire.readError(body, this.response.headers)
-    if (facts !== undefined) return Effect.fail(failed(this.session, this.response, facts, this.text))
+    if (facts !== undefined) return this.over(failed(this.session, this.response, facts, this.text))
     if (Array.isArray(body)) {
       const failure = this.step(body.map((item) => ({ event: "", data: JSON.stringify(item) })))
       if (failure !== undefined) return this.fail(failure)
     } else if (json.isObject(body)) wire.read(body, this.completion, this.session.call)
     const { failure } = this.completion
-    if (failure !== undefined) return Effect.fail(failed(this.session, this.response, failure, this.text))
+    if (failure !== undefined) return this.over(failed(this.session, this.response, failure, this.text))
     if (!wire.isComplete(this.completion)) {
-      return Effect.fail(
+      return this.over(
         malformed(this.session, this.response, `the answer is neither a stream nor a ${wire.name} answer`, this.text)
       )
     }
@@ -224,8 +242,7 @@ export class Reader<S, A, R> {
   private finish(parts: ReadonlyArray<Response.ContentPart>): Pull<A, R> {
     const bodyEnded = this.phase === "complete"
     if (this.completion.isSilent) {
-      const silent = malformed(this.session, this.response, "the stream ended without an answer", undefined)
-      return Effect.fail(silent)
+      return this.over(malformed(this.session, this.response, "the stream ended without an answer", undefined))
     }
     this.completion.closeAll()
     const last = [...parts, ...this.withValue(this.completion.takeRest())]
@@ -236,14 +253,15 @@ export class Reader<S, A, R> {
       settle(this.session, this.request, this.completion, this.response),
       {
         onFailure: (failure) => {
-          if (last.length === 0) return Effect.fail(failure)
+          if (last.length === 0) return this.over(failure)
           this.failure = failure
           return this.emit(last)
         },
         onSuccess: (response) => {
           this.phase = bodyEnded ? "ended" : "finished"
           this.waitingSince = undefined
-          return Effect.succeed([...last, { _tag: "Finish" as const, response }])
+          const parts = [...last, { _tag: "Finish" as const, response }]
+          return this.ending === undefined ? Effect.succeed(parts) : Effect.as(this.ending.answered(response), parts)
         }
       }
     )

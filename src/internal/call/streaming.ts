@@ -7,7 +7,7 @@ import type * as Tracer from "effect/Tracer"
 import type { Request } from "../../LLM.ts"
 import type * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
-import type { Connection, Engine } from "./engine.ts"
+import type { Connection, Ending, Engine } from "./engine.ts"
 import { answerIn, type OpenedStream, toStream } from "./openedStream.ts"
 import { withRunning } from "./runtime.ts"
 import type { Session } from "./session.ts"
@@ -52,35 +52,21 @@ const following = <A, R>(
   telemetry: Telemetry,
   session: Session,
   span: Tracer.Span | undefined,
-  { first, pull: read, watch }: Connection<A, R>,
+  { first, follow }: Connection<A, R>,
   scope: Scope.Scope
 ): Effect.Effect<OpenedStream<A, R>> => {
-  const pull = Effect.matchEffect(read, {
-    onFailure: (error) =>
+  const ending: Ending = {
+    answered: (response) => record(telemetry, span, Exit.succeed(response)),
+    failed: (error) =>
       Effect.zipRight(
         tryEnd.failed(session.ledger, error),
         Effect.suspend(() => {
           const failure = final(session, error)
           return Effect.zipRight(record(telemetry, span, Exit.fail(failure)), Effect.fail(failure))
         })
-      ),
-    onSuccess: (parts) => {
-      const response = answerIn(parts)
-      return response === undefined
-        ? Effect.succeed(parts)
-        : Effect.as(record(telemetry, span, Exit.succeed(response)), parts)
-    }
-  })
+      )
+  }
+  const opened = { first, pull: follow(ending, scope) }
   const response = answerIn(first)
-  if (response !== undefined) return Effect.as(record(telemetry, span, Exit.succeed(response)), { first, pull })
-  let watched = false
-  return Effect.succeed({
-    first,
-    // The first token does not wait for its watchdog.
-    pull: Effect.suspend(() => {
-      if (watched) return pull
-      watched = true
-      return Effect.zipRight(watch(scope), pull)
-    })
-  })
+  return response === undefined ? Effect.succeed(opened) : Effect.as(ending.answered(response), opened)
 }
