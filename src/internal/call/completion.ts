@@ -7,6 +7,7 @@ import type { Cost } from "../../Cost.ts"
 import type { AssistantPart, Citation, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
 import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
+import { Repeated } from "../json/repeated.ts"
 import { asJsonObject, asText, isObject, parse, parseArguments } from "../json/values.ts"
 
 /** What an error body or an in-band error says. */
@@ -95,6 +96,8 @@ export class Completion {
   /** The terminal event of a stream came. */
   done = false
   readonly warnings: Array<Warning> = []
+  /** Reads the events of its stream. */
+  readonly events = new Repeated()
 
   private readonly blocks: Array<Block> = []
   /** Those with something in them, in the order of the message. */
