@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Either, Exit, FastCheck as fc, Scope } from "effect"
-import { type Lease, Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
+import type { Lease } from "../../../src/gateway/internal/limits/charge.ts"
+import { Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
 import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import { type Store, StoreError } from "../../../src/gateway/internal/limits/store.ts"
 import { runs } from "../../runs.ts"

@@ -12,8 +12,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { createHmac } from "node:crypto"
 import { ConfigurationError } from "../../../LLMError.ts"
-import type { Passed } from "./limiter.ts"
 import * as money from "./money.ts"
+import type { Passed } from "./thresholds.ts"
 
 export interface Webhook {
   readonly url: string

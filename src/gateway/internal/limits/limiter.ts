@@ -11,71 +11,20 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { uuidv7 } from "../../../internal/call/uuid.ts"
 import { Account } from "./account.ts"
+import {
+  type Charge,
+  type Entry,
+  type Estimate,
+  type Lease,
+  nearestOf,
+  type Real,
+  type Refused,
+  tookOf
+} from "./charge.ts"
 import { accountPrefix, compile, type Dimension, type Facts, type Limit, type Rule } from "./rule.ts"
 import type { Store } from "./store.ts"
+import { budgetsOf, newlyPassed, type Passed } from "./thresholds.ts"
 import type { Window } from "./window.ts"
-
-/** What a call is expected to take at most, or at least. */
-export interface Estimate {
-  readonly tokens: bigint
-  /** Millionths of a millionth of a dollar; 0n where no price is known. */
-  readonly usd: bigint
-}
-
-/** What it took, as far as it is known. */
-export interface Real {
-  readonly tokens: bigint
-  /** Undefined: not known. */
-  readonly usd: bigint | undefined
-  /** More may be billed than is known. */
-  readonly isPartial: boolean
-}
-
-export interface Refused {
-  readonly _tag: "Refused"
-  readonly rule: string
-  readonly dimension: Dimension
-  readonly reason: "spent" | "tooLarge" | "storeAway"
-  readonly limit: bigint
-  readonly remaining: bigint
-  readonly window: Window
-  /** Ms since the epoch. */
-  readonly at: number
-  /** Ms until another try may go well; undefined: none will. */
-  readonly retryAfter: number | undefined
-  /** Of the nearest limits. */
-  readonly nearest: ReadonlyArray<Standing>
-}
-
-/** How a caller stands with a limit. */
-export interface Standing {
-  readonly dimension: Dimension
-  readonly limit: bigint
-  readonly remaining: bigint
-  /** Ms. */
-  readonly reset: number
-}
-
-export interface Lease {
-  readonly _tag: "Lease"
-  readonly nearest: ReadonlyArray<Standing>
-  /** Budgets of which more than the first threshold is spent, and how much of them: 0.83. */
-  readonly budgets: ReadonlyArray<{ readonly rule: string; readonly part: number }>
-  /** Rules that would have refused it, were they not on trial. */
-  readonly shadowed: ReadonlyArray<string>
-  /** Once, however often it is said. Undefined: nothing was sent. */
-  readonly settle: (real: Real | undefined) => Effect.Effect<void>
-}
-
-/** A part of a budget is spent. */
-export interface Passed {
-  readonly rule: Rule
-  readonly scope: string
-  readonly threshold: number
-  readonly used: bigint
-  readonly limit: bigint
-  readonly window: Window
-}
 
 export interface Usage {
   readonly rule: Rule
@@ -91,20 +40,6 @@ export interface Hooks {
   readonly exceeded?: ((rule: string, dimension: Dimension, mode: "enforce" | "shadow") => void) | undefined
 }
 
-interface Entry {
-  readonly account: Account
-  readonly limit: Limit
-  readonly scope: string
-  readonly holder: string
-  /** The store is being asked about it. */
-  asking: Deferred.Deferred<void> | undefined
-}
-
-interface Charge {
-  readonly entry: Entry
-  readonly amount: bigint
-}
-
 /** Grants are renewed, and those that nobody needs given back, ms. */
 const every = 1000
 /** Where nobody else is there, old accounts are only forgotten, ms. */
@@ -114,7 +49,6 @@ const pause = 250
 const storeLimit = "2 seconds"
 const forgetAfter = 60_000
 const batch = 100
-const defaultThresholds: ReadonlyArray<number> = [0.5, 0.8, 1]
 
 export class Limiter {
   private readonly compiled: ReadonlyArray<ReturnType<typeof compile>>
@@ -269,21 +203,15 @@ export class Limiter {
   private alerted(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     const { passed } = this.hooks
     if (passed === undefined) return Effect.void
-    const found: Array<Effect.Effect<void>> = []
-    for (const { account, limit: { dimension, rule }, scope } of entries) {
-      if (dimension !== "usd") continue
-      const thresholds = [...rule.thresholds ?? defaultThresholds].sort((a, b) => a - b)
-      for (; account.alerted < thresholds.length; account.alerted++) {
-        const threshold = thresholds[account.alerted] ?? 1
-        const { limit, name, used, window } = account
-        if (used * million < limit * BigInt(Math.round(threshold * Number(million)))) break
-        // Told twice is better than not at all.
-        found.push(Effect.flatMap(
-          Effect.orElseSucceed(this.store.claim(name, window, threshold), () => true),
-          (isFirst) => isFirst ? passed({ rule, scope, threshold, used, limit, window }) : Effect.void
-        ))
-      }
-    }
+    const found = entries.flatMap((entry) =>
+      newlyPassed(entry).map((one) =>
+        Effect.flatMap(
+          // Told twice is better than not at all.
+          Effect.orElseSucceed(this.store.claim(entry.account.name, one.window, one.threshold), () => true),
+          (isFirst) => isFirst ? passed(one) : Effect.void
+        )
+      )
+    )
     return Effect.forEach(found, (tell) => FiberSet.run(this.fibers, tell), { discard: true })
   }
 
@@ -419,44 +347,4 @@ export class Limiter {
         }))
       })
   )
-}
-
-const million = 1_000_000n
-
-const tookOf = (dimension: Dimension, held: bigint, real: Real): bigint => {
-  switch (dimension) {
-    case "requests":
-      return 1n
-    case "concurrent":
-      return 0n
-    case "tokens":
-      return real.isPartial && held > real.tokens ? held : real.tokens
-    case "usd":
-      // What is not known is not free: the estimate stands for it.
-      if (real.usd === undefined) return real.isPartial || real.tokens > 0n ? held : 0n
-      return real.isPartial && held > real.usd ? held : real.usd
-  }
-}
-
-const partOf = ({ limit, used }: Account): number => Number(used * 100n / limit) / 100
-
-const budgetsOf = (charges: ReadonlyArray<Charge>) => {
-  const found: Array<{ readonly rule: string; readonly part: number }> = []
-  for (const { entry: { account, limit: { dimension, rule } } } of charges) {
-    if (dimension !== "usd") continue
-    const part = partOf(account)
-    if (part >= Math.min(...rule.thresholds ?? defaultThresholds)) found.push({ rule: rule.name, part })
-  }
-  return found
-}
-
-const nearestOf = (charges: ReadonlyArray<Charge>, now: number): ReadonlyArray<Standing> => {
-  const nearest = new Map<Dimension, Standing>()
-  for (const { entry: { account, limit: { dimension, rule } } } of charges) {
-    if (rule.mode === "shadow" || dimension === "usd" || dimension === "concurrent") continue
-    const standing = { dimension, limit: account.limit, remaining: account.remaining, reset: account.window.ends - now }
-    const known = nearest.get(dimension)
-    if (known === undefined || standing.remaining < known.remaining) nearest.set(dimension, standing)
-  }
-  return [...nearest.values()]
 }
