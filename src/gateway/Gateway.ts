@@ -122,7 +122,9 @@ const checked = (options: Options) =>
     }
     yield* ringOf(options.encryptionKey)
     yield* limits.check(options)
-    return { trusted, known: yield* upstreams.make(options) }
+    const known = yield* upstreams.make(options)
+    yield* models.checkDegrade(options.limits, yield* models.routes(options.models, known))
+    return { trusted, known }
   })
 
 /**

@@ -149,7 +149,14 @@ const layerStore = <R>(
   Layer.fresh(Layer.scoped(
     LLM,
     Effect.gen(function*() {
-      const limiter = yield* Limiter.make(yield* rulesOf(given), yield* store)
+      const known = yield* rulesOf(given)
+      if (known.some(({ degrade }) => degrade !== undefined)) {
+        return yield* new LLMError.ConfigurationError({
+          description:
+            "limits: degrade is for gateways; in a program a Cascade asks the next member when a budget is spent"
+        })
+      }
+      const limiter = yield* Limiter.make(known, yield* store)
       return limited(yield* LLM, limiter, yield* Pricing.Pricing)
     })
   ))

@@ -17,6 +17,7 @@ import { encode } from "../../internal/http/eventStreamFrame.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
 import { admit, type Listed, type Passed, type Settings as Admission, type Unified } from "./admit.ts"
+import { degraded } from "./degrade.ts"
 import * as gate from "./limits/gate.ts"
 import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
@@ -72,13 +73,16 @@ export const make = (
           secrets: [],
           bytesIn: undefined,
           body: undefined,
-          lease: undefined
+          lease: undefined,
+          degraded: undefined
         }
       }
       const one = new One(settings, exchange, response, clock)
-      const mayGo = Effect.tap(
-        admit(settings.admission, request, exchange.known),
-        (allowed) => settings.limits.admit(exchange, allowed._tag === "Unified" ? allowed.llm : undefined)
+      const { admission, limits } = settings
+      const mayGo = Effect.flatMap(
+        admit(admission, request, exchange.known),
+        (allowed) =>
+          limits.admit(exchange, allowed, (name) => degraded(admission, request, exchange.known, allowed, name))
       )
       const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
       if (Exit.isFailure(admitted)) {
@@ -139,7 +143,7 @@ class One {
 
   private readonly headers = (): Readonly<Record<string, string>> => ({
     "x-majordomo-request-id": this.exchange.id,
-    ...gate.headersOf(this.exchange.known.lease, this.exchange.known.dialect, this.clock.unsafeCurrentTimeMillis()),
+    ...gate.headersOf(this.exchange.known, this.clock.unsafeCurrentTimeMillis()),
     ...this.settings.headersOf(this.exchange.request)
   })
 

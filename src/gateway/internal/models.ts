@@ -88,10 +88,13 @@ const memberOf = (upstreams: ReadonlyMap<string, Upstream>, name: string): Membe
   return upstream === undefined || model === "" ? undefined : { upstream, model }
 }
 
-export const make = (
+type Find = Names["find"]
+
+/** Who answers to which name: of the library's aliases, the configuration's, and any `provider/model`. */
+export const routes = (
   models: Options["models"],
   upstreams: ReadonlyMap<string, Upstream>
-): Effect.Effect<Names, ConfigurationError, HttpClient.HttpClient | Scope.Scope> =>
+): Effect.Effect<Find, ConfigurationError> =>
   Effect.gen(function*() {
     const { aliases } = yield* Models.Registry
     const routes = new Map<string, Route>()
@@ -115,13 +118,30 @@ export const make = (
       }
       routes.set(name, route)
     }
+    return (name) => {
+      const known = routes.get(name)
+      if (known !== undefined) return known
+      const member = memberOf(upstreams, name)
+      return member === undefined ? undefined : routeOf(name, [member], undefined)
+    }
+  })
+
+/** Budgets that are spent send to names that are there. */
+export const checkDegrade = (rules: Options["limits"], find: Find): Effect.Effect<void, ConfigurationError> => {
+  const wrong = rules?.find(({ degrade }) => degrade !== undefined && find(degrade)?._tag !== "Members")
+  return wrong === undefined ? Effect.void : new ConfigurationError({
+    description: `limits: the rule "${wrong.name}" degrades to "${wrong.degrade}", which is no name of models and no `
+      + "\"provider/model\" of a provider of this gateway"
+  })
+}
+
+export const make = (
+  models: Options["models"],
+  upstreams: ReadonlyMap<string, Upstream>
+): Effect.Effect<Names, ConfigurationError, HttpClient.HttpClient | Scope.Scope> =>
+  Effect.gen(function*() {
     return {
-      find: (name) => {
-        const known = routes.get(name)
-        if (known !== undefined) return known
-        const member = memberOf(upstreams, name)
-        return member === undefined ? undefined : routeOf(name, [member], undefined)
-      },
+      find: yield* routes(models, upstreams),
       list: Object.keys(models ?? {}),
       isAll: false,
       service: yield* services

@@ -135,7 +135,10 @@ const askedOf = (
 ) => {
   const clean = cleanOf(known)
   return {
-    metadata: Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
+    metadata: {
+      ...Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
+      ...(known.degraded === undefined ? {} : { Degraded: known.degraded.rule })
+    },
     majordomoApiKeyId: known.key?.id,
     requestPath: clean((request.url ?? "").split("?", 1)[0]),
     requestMethod: request.method,
@@ -174,8 +177,8 @@ export const entryOf = (
     const clean = cleanOf(known)
     const provider = upstream?.provider ?? "majordomo"
     const duration = (at.now - exchange.start) / 1000
-    const asked = clean(model) ?? (request.method === "POST" ? "unknown" : "none")
-    const answering = clean(completion?.model) ?? asked
+    const asked = clean(known.degraded?.from ?? model) ?? (request.method === "POST" ? "unknown" : "none")
+    const answering = clean(completion?.model ?? model) ?? asked
     return {
       requestId: id,
       kind: "call",
@@ -229,7 +232,7 @@ const servedEntryOf = (
   const { id, known, request, startedAt } = exchange
   const clean = cleanOf(known)
   const call = end === undefined ? undefined : ofEnd(end, {})
-  const asked = clean(known.model) ?? "unknown"
+  const asked = clean(known.degraded?.from ?? known.model) ?? "unknown"
   return {
     ...(call ?? { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }),
     requestId: id,

@@ -33,6 +33,8 @@ export interface Refused {
   readonly at: number
   /** Ms until another try may go well; undefined: none will. */
   readonly retryAfter: number | undefined
+  /** Who answers instead. */
+  readonly degrade: string | undefined
   /** Of the nearest limits. */
   readonly nearest: ReadonlyArray<Standing>
 }
@@ -70,6 +72,8 @@ export interface Entry {
 export interface Charge {
   readonly entry: Entry
   readonly amount: bigint
+  /** It is booked, and refuses nothing. */
+  readonly isExempt: boolean
 }
 
 export const tookOf = (dimension: Dimension, held: bigint, real: Real): bigint => {

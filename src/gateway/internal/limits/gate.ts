@@ -6,12 +6,12 @@ import * as Option from "effect/Option"
 import type * as Logging from "../../../logging/Logging.ts"
 import type { Service as Pricing } from "../../../Pricing.ts"
 import * as Usage from "../../../Usage.ts"
-import type { Known } from "../admit.ts"
+import type { Admitted, Known } from "../admit.ts"
 import * as headers from "../headers.ts"
 import type { End, Exchange } from "../record.ts"
 import type { Refusal } from "../refusal.ts"
 import type { Dialect } from "../target.ts"
-import type { Lease, Real, Refused, Standing } from "./charge.ts"
+import type { Real, Refused, Standing } from "./charge.ts"
 import { tokensOf } from "./estimate.ts"
 import type { Limiter } from "./limiter.ts"
 import * as money from "./money.ts"
@@ -19,14 +19,22 @@ import { messageOf, secondsOf } from "./refused.ts"
 import type { Facts } from "./rule.ts"
 
 /** The LLM that answers, where it is no provider that is passed on to. */
-export interface Asked {
+interface Asked {
   readonly provider: string
   readonly model: string
 }
 
 export interface Gate {
-  /** Holds what the request may take, or says why it may not. The lease is in `known` from then on. */
-  readonly admit: (exchange: Exchange, asked: Asked | undefined) => Effect.Effect<void, Refusal>
+  /**
+   * Holds what the request may take, or says why it may not. The lease is in `known` from then on. Gives what goes on: where
+   * a budget is spent that knows a cheaper model, that one.
+   */
+  readonly admit: (
+    exchange: Exchange,
+    allowed: Admitted,
+    /** None: it cannot be asked for this. */
+    cheaper: (name: string) => Effect.Effect<Option.Option<Admitted>>
+  ) => Effect.Effect<Admitted, Refusal>
   /** Books what it took, as its row says. */
   readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<void>
 }
@@ -43,22 +51,45 @@ const factsOf = ({ known: { key, model, target }, request }: Exchange, asked: As
   isPaid: !free.has(request.method ?? "GET")
 })
 
-export const make = (limiter: Limiter, pricing: Pricing): Gate => ({
-  admit: (exchange, asked) =>
-    limiter.isEmpty ? Effect.void : Effect.gen(function*() {
+const askedOf = (allowed: Admitted): Asked | undefined => allowed._tag === "Unified" ? allowed.llm : undefined
+
+export const make = (limiter: Limiter, pricing: Pricing): Gate => {
+  const held = (exchange: Exchange, allowed: Admitted, isDegraded: boolean): Effect.Effect<Admitted, Refused> =>
+    Effect.gen(function*() {
       const { known } = exchange
-      const facts = factsOf(exchange, asked)
+      const asked = askedOf(allowed)
+      const facts = { ...factsOf(exchange, asked), isDegraded }
       const tokens = tokensOf(known.body, known.bytesIn)
       const usd = limiter.needsPrice(facts) ? yield* priceOf(pricing, placeOf(known, asked), tokens) : 0n
       yield* limiter.admit(facts, { tokens: BigInt(tokens.input + tokens.output), usd }, (lease) => {
         known.lease = lease
-      }).pipe(Effect.mapError((refused) => refusalOf(refused, known.dialect)))
-    }),
-  settle: ({ known }, end, entry) =>
-    known.lease === undefined
-      ? Effect.void
-      : known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry))
-})
+      })
+      return allowed
+    })
+  return {
+    admit: (exchange, allowed, cheaper) => {
+      if (limiter.isEmpty) return Effect.succeed(allowed)
+      const { known } = exchange
+      return held(exchange, allowed, false).pipe(
+        Effect.catchAll((refused) => {
+          const { degrade: name, rule } = refused
+          const { model: asked } = known
+          if (name === undefined) return Effect.fail(refused)
+          return Effect.flatMap(cheaper(name), (found) => {
+            if (Option.isNone(found)) return Effect.fail(refused)
+            known.degraded = { name, rule, from: asked }
+            return held(exchange, found.value, true)
+          })
+        }),
+        Effect.mapError((refused) => refusalOf(refused, known.dialect))
+      )
+    },
+    settle: ({ known }, end, entry) =>
+      known.lease === undefined
+        ? Effect.void
+        : known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry))
+  }
+}
 
 interface Place extends Asked {
   readonly prices?: string | undefined
@@ -121,14 +152,14 @@ const standings = (nearest: ReadonlyArray<Standing>, dialect: Dialect, now: numb
 
 /** On the answer of a request that was admitted. */
 export const headersOf = (
-  lease: Lease | undefined,
-  dialect: Dialect,
+  { degraded, dialect, lease }: Known,
   now: number
 ): Readonly<Record<string, string>> => {
   if (lease === undefined) return {}
   const budgets = lease.budgets.map(({ part, rule }) => `${rule};used=${part}`)
   return {
     ...standings(lease.nearest, dialect, now),
+    ...(degraded === undefined ? {} : { "x-majordomo-degraded": `${degraded.name};limit=${degraded.rule}` }),
     ...(lease.shadowed.length === 0 ? {} : { "x-majordomo-limit-shadow": lease.shadowed.join(", ") }),
     ...(budgets.length === 0 ? {} : { "x-majordomo-budget": budgets.join(", ") })
   }

@@ -119,8 +119,8 @@ export class Limiter {
   ): Effect.Effect<Lease, Refused> {
     const short = charges.filter(({ amount, entry }) => !entry.account.fits(amount, now))
     const asked = tries >= 5 ? [] :
-      short.filter(({ amount, entry: { account } }) =>
-        !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now
+      short.filter(({ amount, entry: { account }, isExempt }) =>
+        !isExempt && !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now
       )
     if (asked.length === 0) return this.decide(charges, short, onHeld, now)
     return Effect.flatMap(
@@ -140,7 +140,8 @@ export class Limiter {
   ): Effect.Effect<Lease, Refused> {
     const isAway = this.awayUntil > now
     const shadowed = new Set<string>()
-    for (const { amount, entry: { account, limit: { dimension, rule } } } of short) {
+    for (const { amount, entry: { account, limit: { dimension, rule } }, isExempt } of short) {
+      if (isExempt) continue
       const policy = rule.storeAway ?? "count"
       if (isAway && !account.neverFits(amount)) {
         if (policy === "allow" || (policy === "count" && account.fitsAlone(amount))) continue
@@ -158,6 +159,7 @@ export class Limiter {
           window: account.window,
           at: now,
           retryAfter: dimension === "concurrent" ? every : account.window.ends - now,
+          degrade: dimension === "usd" ? rule.degrade : undefined,
           nearest: nearestOf(charges, now)
         })
       }
@@ -226,7 +228,8 @@ export class Limiter {
         const { dimension } = limit
         if (!facts.isPaid && (dimension === "tokens" || dimension === "usd")) continue
         const amount = dimension === "tokens" ? estimate.tokens : dimension === "usd" ? estimate.usd : 1n
-        charges.push({ entry: this.entryOf(limit, scope, now), amount })
+        const isExempt = facts.isDegraded === true && dimension === "usd" && limit.rule.degrade !== undefined
+        charges.push({ entry: this.entryOf(limit, scope, now), amount, isExempt })
       }
     }
     return charges

@@ -55,6 +55,11 @@ export const Rule = Schema.Struct({
   thresholds: Schema.optional(Schema.Array(Schema.Number.pipe(Schema.between(0, 1)))).annotations(
     said("Parts of the budget at which the webhook is called. Default [0.5, 0.8, 1].")
   ),
+  degrade: Schema.optional(Schema.NonEmptyString).annotations(
+    said(
+      "A name of models, or a \"provider/model\": what the budget has no more for is answered by it. Default: 402. What it takes is booked all the same."
+    )
+  ),
   storeAway: Schema.optional(Schema.Literal("count", "refuse", "allow")).annotations(
     said(
       "While the database is away: count what this process knows (default), refuse every call, or allow every call."
@@ -64,6 +69,10 @@ export const Rule = Schema.Struct({
   Schema.filter((rule) =>
     rule.requestsPerMinute !== undefined || rule.tokensPerMinute !== undefined || rule.concurrent !== undefined ||
     rule.budget !== undefined || `the rule "${rule.name}" limits nothing`
+  ),
+  Schema.filter((rule) =>
+    rule.degrade === undefined || rule.budget !== undefined ||
+    `the rule "${rule.name}" has no budget whose end could degrade anything`
   )
 )
 
@@ -90,6 +99,8 @@ export interface Facts {
   readonly isPaid: boolean
   /** In header case. */
   readonly labels: Readonly<Record<string, string>>
+  /** A spent budget has sent it to a cheaper model: budgets that do so refuse it no more. */
+  readonly isDegraded?: boolean | undefined
 }
 
 /** One limit of a rule. */
