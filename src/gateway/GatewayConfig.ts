@@ -66,6 +66,33 @@ const Model = Schema.Union(
   })
 )
 
+const settings = {
+  models: Schema.optional(Schema.Record({ key: Schema.String, value: Model })).annotations(
+    said("Names that clients of any protocol may ask for: a \"provider/model\", or a cascade of them.")
+  ),
+  limits: Schema.optional(Rules).annotations(
+    said("Rates, concurrent requests and budgets. All rules that are about a request apply to it. Default none.")
+  )
+}
+
+/**
+ * What of the file may also be changed while the gateway runs: a version of it that is stored in the database stands before
+ * the file, field by field.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Settings = Schema.Struct(settings).annotations({
+  identifier: "GatewaySettings",
+  parseOptions: { onExcessProperty: "error", errors: "all" }
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Settings extends Schema.Schema.Type<typeof Settings> {}
+
 /**
  * The file `majordomo.json`.
  *
@@ -103,9 +130,7 @@ export const File = Schema.Struct({
     said("Whether a request needs a key of the gateway. Default required.")
   ),
   providers: Schema.optional(Schema.Record({ key: Schema.String, value: Provider })),
-  models: Schema.optional(Schema.Record({ key: Schema.String, value: Model })).annotations(
-    said("Names that clients of any protocol may ask for: a \"provider/model\", or a cascade of them.")
-  ),
+  models: settings.models,
   meter: Schema.optional(Schema.Struct({
     includeUsage: Schema.optional(Schema.Boolean).annotations(
       said("Ask Chat Completions streams for their usage where the client has not. Default true.")
@@ -125,9 +150,7 @@ export const File = Schema.Struct({
     answerIdle: Schema.optional(Time).annotations(said("Between bytes of an answer. Default 5 minutes.")),
     drain: Schema.optional(Time).annotations(said("For running requests when the gateway ends. Default 30 seconds."))
   })),
-  limits: Schema.optional(Rules).annotations(
-    said("Rates, concurrent requests and budgets. All rules that are about a request apply to it. Default none.")
-  ),
+  limits: settings.limits,
   webhook: Schema.optional(Schema.Struct({
     url: Schema.String,
     secret: Schema.Struct({ env: Schema.String }).annotations(

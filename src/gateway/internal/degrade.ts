@@ -1,6 +1,6 @@
 /** A request that a spent budget sends to a cheaper model: what goes on instead of it. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type { IncomingMessage } from "node:http"
 import { type Admitted, type Known, llmOf, mayAsk, type Passed, servedWireOf, type Settings } from "./admit.ts"
 import type { Route } from "./models.ts"

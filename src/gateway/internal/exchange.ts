@@ -22,6 +22,7 @@ import * as gate from "./limits/gate.ts"
 import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
+import type { Names } from "./models.ts"
 import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
 import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
 import { type Ending, Relay } from "./relay.ts"
@@ -30,7 +31,9 @@ import * as unifying from "./unified.ts"
 import type { Upstream } from "./upstreams.ts"
 
 export interface Settings {
-  readonly admission: Admission
+  readonly admission: Omit<Admission, "names">
+  /** What can be asked for now: a request goes by it to its end. */
+  readonly names: () => Names
   readonly limits: gate.Gate
   readonly logging: Pick<Logging.Service, "record">
   readonly pricing: Pricing
@@ -78,7 +81,8 @@ export const make = (
         }
       }
       const one = new One(settings, exchange, response, clock)
-      const { admission, limits } = settings
+      const { limits } = settings
+      const admission = { ...settings.admission, names: settings.names() }
       const mayGo = Effect.flatMap(
         admit(admission, request, exchange.known),
         (allowed) =>

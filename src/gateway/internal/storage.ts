@@ -16,6 +16,7 @@ import * as Logging from "../../logging/Logging.ts"
 import * as LogReader from "../../logging/LogReader.ts"
 import type { RequestLog } from "../../logging/RequestLog.ts"
 import type { Options } from "../GatewayConfig.ts"
+import * as changes from "./changes.ts"
 import * as database from "./database.ts"
 
 export const isPostgres = (url: string): boolean => /^postgres(ql)?:\/\//.test(url)
@@ -74,7 +75,7 @@ const postgres = (url: string, options: Options): Layer.Layer<Stores, Configurat
         asConfigurationError
       )
       return Layer.provideMerge(
-        Layer.scopedDiscard(migrated(true)),
+        Layer.merge(Layer.scopedDiscard(migrated(true)), changes.layer(connectedTo(url))),
         Layer.provideMerge(LogReader.layerClient, log)
       )
     }
@@ -116,11 +117,11 @@ const sqlite = (filename: string, options: Options): Layer.Layer<Stores, Configu
     }
   ))
 
-const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
-  Layer.unwrapEffect(Effect.gen(function*() {
+const connectedTo = (url: string) =>
+  Effect.gen(function*() {
     const PgClient = yield* loaded(() => import("@effect/sql-pg/PgClient"))
     const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
-    const opened = PgClient.make({
+    return yield* PgClient.make({
       url: Redacted.make(url),
       applicationName: "majordomo",
       connectTimeout: "5 seconds",
@@ -130,10 +131,13 @@ const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, Configura
         new ConfigurationError({
           description: `the database cannot be reached: ${toLogError("postgres")(error).description}`
         })
-      )
+      ),
+      Effect.provide(Reactivity.layer)
     )
-    return Layer.scoped(SqlClient.SqlClient, opened).pipe(Layer.provide(Reactivity.layer))
-  }))
+  })
+
+const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
+  Layer.scoped(SqlClient.SqlClient, connectedTo(url))
 
 /** The database alone, with its tables: for who makes keys. */
 export const layerDatabase = (

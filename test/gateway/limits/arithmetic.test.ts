@@ -186,7 +186,7 @@ const simulate = (
     for (const { lease } of open) yield* lease.settle(undefined)
     yield* pass(2 * stores.lifetime)
     const store = yield* shared
-    const [used] = yield* store.usage("all/usd/", time.now)
+    const [used] = yield* store.usage("all/usd/all/", time.now)
     const heard = calls.reduce((sum, { booked, isHeard }) => isHeard && booked > 0n ? sum + booked : sum, 0n)
     assert.strictEqual(used?.used ?? 0n, heard, "what is booked is what calls took")
     const fresh = yield* replicaOf(shared, calls)

@@ -24,10 +24,11 @@ const patience = "10 seconds"
 /** About two minutes in all. */
 const again = Schedule.intersect(Schedule.exponential("1 second"), Schedule.recurs(6))
 
-const bodyOf = ({ limit, rule, scope, threshold, used, window }: Passed): string =>
+const bodyOf = ({ key, limit, rule, scope, threshold, used, window }: Passed): string =>
   JSON.stringify({
     type: "budget.threshold",
     limit: rule.name,
+    key,
     by: rule.by ?? "all",
     scope,
     threshold,

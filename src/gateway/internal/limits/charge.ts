@@ -62,7 +62,8 @@ export interface Lease {
 /** An account as calls of this process use it. */
 export interface Entry {
   readonly account: Account
-  readonly limit: Limit
+  /** As it stands now; it may have been changed since the account was opened. */
+  limit: Limit
   readonly scope: string
   readonly holder: string
   /** The store is being asked about it. */

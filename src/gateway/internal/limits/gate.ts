@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import type * as Logging from "../../../logging/Logging.ts"
 import type { Service as Pricing } from "../../../Pricing.ts"
 import * as Usage from "../../../Usage.ts"
+import type { ApiKey } from "../../ApiKeys.ts"
 import type { Admitted, Known } from "../admit.ts"
 import * as headers from "../headers.ts"
 import type { End, Exchange } from "../record.ts"
@@ -16,7 +17,7 @@ import { tokensOf } from "./estimate.ts"
 import type { Limiter } from "./limiter.ts"
 import * as money from "./money.ts"
 import { messageOf, secondsOf } from "./refused.ts"
-import type { Facts } from "./rule.ts"
+import { compile, type Compiled, type Facts, type Rule } from "./rule.ts"
 
 /** The LLM that answers, where it is no provider that is passed on to. */
 interface Asked {
@@ -42,7 +43,20 @@ export interface Gate {
 /** Nothing is generated for them, and nothing billed. */
 const free: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
 
+const compiledKeys = new WeakMap<ReadonlyArray<Rule>, ReadonlyArray<Compiled>>()
+
+/** A key's own rules; they are read anew when the key is. */
+export const rulesOfKey = ({ id, limits }: ApiKey): ReadonlyArray<Compiled> => {
+  if (limits === null) return []
+  const known = compiledKeys.get(limits)
+  if (known !== undefined) return known
+  const compiled = limits.map((rule) => compile(rule, id))
+  compiledKeys.set(limits, compiled)
+  return compiled
+}
+
 const factsOf = ({ known: { key, model, target }, request }: Exchange, asked: Asked | undefined): Facts => ({
+  own: key === undefined ? undefined : rulesOfKey(key),
   key: key?.id,
   owner: key?.owner ?? undefined,
   provider: asked?.provider ?? target?.upstream.provider ?? "majordomo",
@@ -68,8 +82,8 @@ export const make = (limiter: Limiter, pricing: Pricing): Gate => {
     })
   return {
     admit: (exchange, allowed, cheaper) => {
-      if (limiter.isEmpty) return Effect.succeed(allowed)
       const { known } = exchange
+      if (limiter.isEmpty && (known.key?.limits ?? null) === null) return Effect.succeed(allowed)
       return held(exchange, allowed, false).pipe(
         Effect.catchAll((refused) => {
           const { degrade: name, rule } = refused

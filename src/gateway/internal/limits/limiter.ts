@@ -21,13 +21,15 @@ import {
   type Refused,
   tookOf
 } from "./charge.ts"
-import { accountPrefix, compile, type Dimension, type Facts, type Limit, type Rule } from "./rule.ts"
-import type { Store } from "./store.ts"
+import { compile, type Compiled, type Dimension, type Facts, type Limit, type Rule } from "./rule.ts"
+import type { Store, StoreError } from "./store.ts"
 import { budgetsOf, newlyPassed, type Passed } from "./thresholds.ts"
 import type { Window } from "./window.ts"
 
 export interface Usage {
   readonly rule: Rule
+  /** The key whose own it is. */
+  readonly key: string | undefined
   readonly dimension: Dimension
   readonly limit: bigint
   readonly window: Window
@@ -51,7 +53,7 @@ const forgetAfter = 60_000
 const batch = 100
 
 export class Limiter {
-  private readonly compiled: ReadonlyArray<ReturnType<typeof compile>>
+  private compiled: ReadonlyArray<Compiled>
   private readonly current = new Map<string, Entry>()
   private readonly all = new Set<Entry>()
   private awayUntil = 0
@@ -68,7 +70,7 @@ export class Limiter {
     replica: string,
     fibers: FiberSet.FiberSet
   ) {
-    this.compiled = rules.map(compile)
+    this.compiled = rules.map((rule) => compile(rule))
     this.store = store
     this.hooks = hooks
     this.replica = replica
@@ -83,7 +85,6 @@ export class Limiter {
     return Effect.gen(function*() {
       const fibers = yield* FiberSet.make()
       const limiter = new Limiter(rules, store, hooks, uuidv7(yield* Clock.currentTimeMillis), fibers)
-      if (rules.length === 0) return limiter
       // What was spent last is told when the process ends.
       yield* Effect.addFinalizer(() => Effect.interruptible(limiter.synchronize(true)))
       const pace = Number.isFinite(store.lifetime) ? every : forgetEvery
@@ -92,15 +93,27 @@ export class Limiter {
     })
   }
 
+  /**
+   * Other rules from now on. What was spent under a rule that keeps its name, and whose calls it counts together, stays
+   * spent; calls that run end under those that they began with.
+   */
+  replace(rules: ReadonlyArray<Rule>): void {
+    this.compiled = rules.map((rule) => compile(rule))
+  }
+
   get isEmpty(): boolean {
     return this.compiled.length === 0
   }
 
   /** Whether money decides about such a call: its price is looked up only then. */
   needsPrice(facts: Facts): boolean {
-    return this.compiled.some(({ limits, scopeOf }) =>
+    return this.about(facts).some(({ limits, scopeOf }) =>
       limits.some(({ dimension }) => dimension === "usd") && scopeOf(facts) !== undefined
     )
+  }
+
+  private about({ own }: Facts): ReadonlyArray<Compiled> {
+    return own === undefined || own.length === 0 ? this.compiled : [...this.compiled, ...own]
   }
 
   /** `onHeld` gets the lease in the step in which it comes to be: an interruption behind it loses nothing. */
@@ -194,7 +207,8 @@ export class Limiter {
     if (limit.dimension === "tokens" && took > amount && now >= account.window.ends) {
       // A rate is about when tokens flow: what nobody foresaw counts in the minute in which it is known.
       account.settle(amount, amount)
-      this.entryOf(limit, scope, now).account.settle(0n, took - amount)
+      const current = this.current.get(account.name)?.limit ?? limit
+      this.entryOf(current, scope, now).account.settle(0n, took - amount)
     } else {
       account.settle(amount, took)
     }
@@ -221,7 +235,7 @@ export class Limiter {
 
   private chargesOf(facts: Facts, estimate: Estimate, now: number): ReadonlyArray<Charge> {
     const charges: Array<Charge> = []
-    for (const { limits, scopeOf } of this.compiled) {
+    for (const { limits, scopeOf } of this.about(facts)) {
       const scope = scopeOf(facts)
       if (scope === undefined) continue
       for (const limit of limits) {
@@ -236,9 +250,15 @@ export class Limiter {
   }
 
   private entryOf(limit: Limit, scope: string, now: number): Entry {
-    const name = accountPrefix(limit) + scope
+    const name = limit.prefix + scope
     const known = this.current.get(name)
-    if (known !== undefined && now >= known.account.window.starts && now < known.account.window.ends) return known
+    if (known !== undefined && isOpenAt(known, limit, now)) {
+      if (known.limit !== limit) {
+        known.limit = limit
+        if (known.account.limit !== limit.amount) known.account.change(limit.amount)
+      }
+      return known
+    }
     const entry: Entry = {
       account: new Account(name, limit.amount, limit.windowAt(now)),
       limit,
@@ -332,22 +352,32 @@ export class Limiter {
     })
 
   /** What was spent under each rule, by scope. */
-  readonly usage = Effect.flatMap(
-    Effect.zipRight(Effect.suspend(() => this.synchronize()), Clock.currentTimeMillis),
-    (now) =>
-      Effect.forEach(this.compiled.flatMap(({ limits }) => limits), (limit) => {
-        const prefix = accountPrefix(limit)
-        return Effect.map(this.store.usage(prefix, now), (found): Usage => ({
-          rule: limit.rule,
-          dimension: limit.dimension,
-          limit: limit.amount,
-          window: limit.windowAt(now),
-          scopes: found.map(({ account, used }) => ({
-            scope: account.slice(prefix.length),
-            // Nothing is spent of slots: they are in use.
-            used: limit.dimension === "concurrent" ? this.current.get(account)?.account.held ?? 0n : used
+  readonly usage = (ofKeys: ReadonlyArray<Compiled> = []): Effect.Effect<ReadonlyArray<Usage>, StoreError> =>
+    Effect.flatMap(
+      Effect.zipRight(this.synchronize(), Clock.currentTimeMillis),
+      (now) =>
+        Effect.forEach([...this.compiled, ...ofKeys].flatMap(({ limits }) => limits), (limit) => {
+          const { prefix } = limit
+          return Effect.map(this.store.usage(prefix, now), (found): Usage => ({
+            rule: limit.rule,
+            key: limit.key,
+            dimension: limit.dimension,
+            limit: limit.amount,
+            window: limit.windowAt(now),
+            scopes: found.map(({ account, used }) => ({
+              scope: account.slice(prefix.length),
+              // Nothing is spent of slots: they are in use.
+              used: limit.dimension === "concurrent" ? this.current.get(account)?.account.held ?? 0n : used
+            }))
           }))
-        }))
-      })
-  )
+        })
+    )
+}
+
+/** The same window, of the limit as it stands now. */
+const isOpenAt = ({ account: { window }, limit: before }: Entry, limit: Limit, now: number): boolean => {
+  if (now < window.starts || now >= window.ends) return false
+  if (before === limit) return true
+  const { ends, starts } = limit.windowAt(now)
+  return starts === window.starts && ends === window.ends
 }

@@ -7,6 +7,8 @@ import type { Window } from "./window.ts"
 /** A part of a budget is spent. */
 export interface Passed {
   readonly rule: Rule
+  /** The key whose own rule it is. */
+  readonly key: string | undefined
   readonly scope: string
   readonly threshold: number
   readonly used: bigint
@@ -18,7 +20,7 @@ const defaultThresholds: ReadonlyArray<number> = [0.5, 0.8, 1]
 const million = 1_000_000n
 
 /** Those of an account that were not passed when it was last asked. */
-export const newlyPassed = ({ account, limit: { dimension, rule }, scope }: Entry): ReadonlyArray<Passed> => {
+export const newlyPassed = ({ account, limit: { dimension, key, rule }, scope }: Entry): ReadonlyArray<Passed> => {
   if (dimension !== "usd") return []
   const found: Array<Passed> = []
   const thresholds = [...rule.thresholds ?? defaultThresholds].sort((a, b) => a - b)
@@ -26,7 +28,7 @@ export const newlyPassed = ({ account, limit: { dimension, rule }, scope }: Entr
     const threshold = thresholds[account.alerted] ?? 1
     const { limit, used, window } = account
     if (used * million < limit * BigInt(Math.round(threshold * Number(million)))) break
-    found.push({ rule, scope, threshold, used, limit, window })
+    found.push({ rule, key, scope, threshold, used, limit, window })
   }
   return found
 }
