@@ -114,9 +114,12 @@ const limited = (llm: Service, limiter: Limiter, pricing: Pricing.Service): Serv
       onHeld: (given: Lease) => {
         lease = given
       },
-      llm: ending.decorate(llm, () => (end) => lease?.settle(realOf(end)) ?? Effect.void),
+      llm: ending.decorate(
+        llm,
+        () => (end) => lease === undefined ? Effect.void : Effect.asVoid(lease.settle(realOf(end)))
+      ),
       // What has not been sent is not charged; what was is settled by then.
-      release: Effect.suspend(() => lease?.settle(undefined) ?? Effect.void)
+      release: Effect.suspend(() => lease === undefined ? Effect.void : Effect.asVoid(lease.settle(undefined)))
     }
   }
   return {

@@ -276,8 +276,8 @@ class One {
         Effect.zipRight(
           settings.isTraced ? Effect.annotateCurrentSpan(attributesOf(entry)) : Effect.void,
           Effect.zipRight(
-            Effect.zipRight(settings.limits.settle(exchange, end, entry), counted),
-            settings.logging.record(entry, bodies)
+            counted,
+            Effect.flatMap(settings.limits.settle(exchange, end, entry), (row) => settings.logging.record(row, bodies))
           )
         ),
         entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }

@@ -18,6 +18,7 @@ import type { RequestLog } from "../../logging/RequestLog.ts"
 import type { Options } from "../GatewayConfig.ts"
 import * as changes from "./changes.ts"
 import * as database from "./database.ts"
+import * as bookedLog from "./limits/bookedLog.ts"
 
 export const isPostgres = (url: string): boolean => /^postgres(ql)?:\/\//.test(url)
 
@@ -171,5 +172,5 @@ export const layer = (
 ): Layer.Layer<Logging.Logging | LogReader.LogReader | SqlClient.SqlClient, ConfigurationError> => {
   const { database: name = defaultFile } = options
   const stores = isPostgres(name) ? postgres(name, options) : sqlite(name, options)
-  return Layer.provideMerge(logging(options), stores)
+  return Layer.provideMerge(logging(options), Layer.provideMerge(bookedLog.layer, stores))
 }

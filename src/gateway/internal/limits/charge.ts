@@ -1,6 +1,7 @@
 /** What a call is charged, to which accounts: held from the moment it is admitted, settled when it has ended. */
 import type * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
+import type { Booking } from "../../../logging/RequestLog.ts"
 import type { Account } from "./account.ts"
 import type { Dimension, Limit } from "./rule.ts"
 import type { Window } from "./window.ts"
@@ -55,8 +56,8 @@ export interface Lease {
   readonly budgets: ReadonlyArray<{ readonly rule: string; readonly part: number }>
   /** Rules that would have refused it, were they not on trial. */
   readonly shadowed: ReadonlyArray<string>
-  /** Once, however often it is said. Undefined: nothing was sent. */
-  readonly settle: (real: Real | undefined) => Effect.Effect<void>
+  /** Once, however often it is said. Undefined: nothing was sent. Gives what its row says of budgets. */
+  readonly settle: (real: Real | undefined) => Effect.Effect<ReadonlyArray<Booking>>
 }
 
 /** An account as calls of this process use it. */
@@ -90,6 +91,17 @@ export const tookOf = (dimension: Dimension, held: bigint, real: Real): bigint =
       if (real.usd === undefined) return real.isPartial || real.tokens > 0n ? held : 0n
       return real.isPartial && held > real.usd ? held : real.usd
   }
+}
+
+/** What a replica has spent of budgets by now. */
+export const bookingsOf = (charges: ReadonlyArray<Charge>): ReadonlyArray<Booking> => {
+  const found: Array<Booking> = []
+  for (
+    const { entry: { account: { name, spent, window: { ends, starts } }, holder, limit: { dimension } } } of charges
+  ) {
+    if (dimension === "usd" && spent > 0n) found.push({ account: name, starts, ends, holder, spent: String(spent) })
+  }
+  return found
 }
 
 /** Of each dimension the limit of which least is left. */

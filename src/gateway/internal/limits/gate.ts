@@ -36,8 +36,8 @@ export interface Gate {
     /** None: it cannot be asked for this. */
     cheaper: (name: string) => Effect.Effect<Option.Option<Admitted>>
   ) => Effect.Effect<Admitted, Refusal>
-  /** Books what it took, as its row says. */
-  readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<void>
+  /** Books what it took, as its row says; gives the row with what is to be booked by it where this process dies. */
+  readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<Logging.Recorded>
 }
 
 /** Nothing is generated for them, and nothing billed. */
@@ -100,8 +100,11 @@ export const make = (limiter: Limiter, pricing: Pricing): Gate => {
     },
     settle: ({ known }, end, entry) =>
       known.lease === undefined
-        ? Effect.void
-        : known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry))
+        ? Effect.succeed(entry)
+        : Effect.map(
+          known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry)),
+          (bookings) => bookings.length === 0 ? entry : { ...entry, bookings }
+        )
   }
 }
 

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import { uuidv7 } from "../../../internal/call/uuid.ts"
 import { Account } from "./account.ts"
 import {
+  bookingsOf,
   type Charge,
   type Entry,
   type Estimate,
@@ -193,10 +194,13 @@ export class Limiter {
       shadowed,
       settle: (real) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (isSettled) return Effect.void
+          if (isSettled) return Effect.succeed([])
           isSettled = true
           for (const charge of charges) this.settle(charge, real, now)
-          return this.alerted(charges.map(({ entry }) => entry))
+          return Effect.as(
+            this.alerted(charges.map(({ entry }) => entry)),
+            real === undefined ? [] : bookingsOf(charges)
+          )
         })
     }
   }
