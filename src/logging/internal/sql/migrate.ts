@@ -18,7 +18,7 @@ export interface Options {
 const again = Schedule.intersect(Schedule.spaced("200 millis"), Schedule.recurs(25))
 
 /** Any number will do, so long as every process takes the same: one at a time migrates a PostgreSQL database. */
-const lock = 7_680_002
+const lock = 7_680_003
 
 /** Whether there is nothing to do: then nobody's lock is waited for. */
 const isDone = ({ migrations, table }: Options) =>
