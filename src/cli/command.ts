@@ -276,6 +276,13 @@ const audit = Command.make("audit", {
   Command.withDescription("Who changed what, the newest first.")
 )
 
+const erase = Command.make("erase", {
+  label: Args.withDescription(Args.text({ name: "label=value" }), "user-id=42"),
+  ...place
+}, (options) => Effect.flatMap(loadRunning, ({ erase }) => erase(options))).pipe(
+  Command.withDescription("Delete every row with this label, and its bodies. It cannot be undone.")
+)
+
 export const majordomo = Command.make("majordomo").pipe(
   Command.withDescription("Ask language models, and see what was asked and spent."),
   Command.withSubcommands([
@@ -290,6 +297,7 @@ export const majordomo = Command.make("majordomo").pipe(
     limits,
     settings,
     tokens,
-    audit
+    audit,
+    erase
   ])
 )

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type { Role } from "../gateway/AdminTokens.ts"
 import { Settings } from "../gateway/GatewayConfig.ts"
 import { client, type Place, told } from "./administration.ts"
-import { CommandError, harmless, print, printError, printJson, Screen } from "./screen.ts"
+import { CommandError, harmless, print, printError, printJson, Screen, UsageError } from "./screen.ts"
 import * as table from "./table.ts"
 
 interface Listing extends Place {
@@ -143,4 +143,18 @@ export const audit = (options: Listing & { readonly limit: number }) =>
       ["at", "who", "what", "subject"],
       rows.map(({ at, subject, what, who }) => [timeOf(at), who, what, subject])
     )
+  })
+
+export const erase = (options: Place & { readonly label: string }) =>
+  Effect.gen(function*() {
+    const at = options.label.indexOf("=")
+    if (at < 1 || at === options.label.length - 1) {
+      return yield* new UsageError({ message: "name a label and its value: majordomo erase user-id=42" })
+    }
+    const { rule } = yield* client(options)
+    const { bodies, rows } = yield* Effect.mapError(
+      rule.erase({ urlParams: { label: options.label.slice(0, at), value: options.label.slice(at + 1) } }),
+      told(options)
+    )
+    yield* printError(`${rows} rows and ${bodies} bodies are deleted`)
   })

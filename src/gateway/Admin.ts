@@ -20,7 +20,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as RequestLog from "../logging/RequestLog.ts"
 import { type AdminToken, Listed, Role } from "./AdminTokens.ts"
-import { ApiKey } from "./ApiKeys.ts"
+import { ApiKey, Bodies } from "./ApiKeys.ts"
 import { Settings } from "./GatewayConfig.ts"
 import { Rules } from "./internal/limits/rule.ts"
 import { ProviderKey } from "./ProviderKeys.ts"
@@ -313,14 +313,19 @@ const keeping = HttpApiGroup.make("keep")
         expires: Schema.optional(Time),
         providers: Names,
         models: Names,
-        limits: Schema.optional(Rules)
+        limits: Schema.optional(Rules),
+        bodies: Schema.optional(Bodies)
       }))
       .addSuccess(CreatedKey, { status: 201 })
       .addError(Invalid)
   )
   .add(
-    HttpApiEndpoint.put("setKeyLimits")`/api/keys/${id}/limits`
-      .setPayload(Schema.Struct({ limits: Rules }))
+    HttpApiEndpoint.patch("changeKey")`/api/keys/${id}`
+      .setPayload(Schema.Struct({
+        /** All of its own. */
+        limits: Schema.optional(Rules),
+        bodies: Schema.optional(Schema.NullOr(Bodies))
+      }))
       .addSuccess(Key)
       .addError(NotFound)
       .addError(Invalid)
@@ -352,6 +357,12 @@ const ruling = HttpApiGroup.make("rule")
     HttpApiEndpoint.post("createToken", "/api/tokens")
       .setPayload(Schema.Struct({ name: Name, role: Role }))
       .addSuccess(Schema.Struct({ name: Schema.String, role: Role, secret: Schema.String }), { status: 201 })
+  )
+  .add(
+    // All that have this label; it cannot be undone.
+    HttpApiEndpoint.del("erase", "/api/rows")
+      .setUrlParams(Schema.Struct({ label: Name, value: Name }))
+      .addSuccess(Schema.Struct({ rows: Schema.Number, bodies: Schema.Number }))
   )
   .add(
     HttpApiEndpoint.put("setSettings", "/api/settings")

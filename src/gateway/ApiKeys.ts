@@ -26,6 +26,20 @@ import { Refreshed } from "./internal/refreshed.ts"
 import * as token from "./internal/token.ts"
 
 /**
+ * Which bodies are kept.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Bodies = Schema.Literal("none", "errors", "all")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Bodies = typeof Bodies.Type
+
+/**
  * What is known of a key. Times are ms since the epoch; `null` is none.
  *
  * @since 0.1.0
@@ -44,7 +58,9 @@ export const ApiKey = Schema.Struct({
   /** The models it may ask for, `*` standing for anything; `null`: all. */
   models: Names,
   /** Limits of its own, beside those of the configuration; `null`: none. */
-  limits: Schema.NullOr(Schema.parseJson(Rules))
+  limits: Schema.NullOr(Schema.parseJson(Rules)),
+  /** Which bodies of its calls are kept; `null`: as the configuration says. */
+  bodies: Schema.NullOr(Bodies)
 })
 
 /**
@@ -69,6 +85,20 @@ export interface CreateOptions {
   readonly models?: ReadonlyArray<string> | undefined
   /** Limits of its own: `by` counts within its calls. Default: none but those of the configuration. */
   readonly limits?: ReadonlyArray<Rule> | undefined
+  /** Which bodies of its calls are kept, where the gateway has a place for them. Default: as the configuration says. */
+  readonly bodies?: Bodies | undefined
+}
+
+/**
+ * What changes of a key; what is not there stays.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChangeOptions {
+  /** None of them: it has no limits of its own any more. */
+  readonly limits?: ReadonlyArray<Rule> | undefined
+  readonly bodies?: Bodies | null | undefined
 }
 
 /**
@@ -127,10 +157,10 @@ export interface Service {
     id: string,
     options?: { readonly overlap?: Duration.DurationInput | undefined }
   ) => Effect.Effect<Created, KeyStoreError | KeyNotFound>
-  /** Other limits of its own, seen by every replica within five seconds; none of them takes them away. */
-  readonly setLimits: (
+  /** Seen by every replica within five seconds. */
+  readonly change: (
     id: string,
-    limits: ReadonlyArray<Rule>
+    options: ChangeOptions
   ) => Effect.Effect<ApiKey, KeyStoreError | KeyNotFound | ConfigurationError>
   /** The key of a secret: none when there is no such key, or it is revoked or expired. */
   readonly verify: (secret: string) => Effect.Effect<Option.Option<ApiKey>, KeyStoreError>
@@ -179,7 +209,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(
     `k.id, k.name, k.owner, k.created_at AS "createdAt", k.expires_at AS "expiresAt", k.revoked_at AS "revokedAt",
-    k.providers, k.models, k.limits`
+    k.providers, k.models, k.limits, k.bodies`
   )
   const together = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | KeyStoreError> =>
     Effect.catchIf(
@@ -233,7 +263,8 @@ const make = Effect.gen(function*() {
       revokedAt: null,
       providers: options.providers === undefined || options.providers.length === 0 ? null : options.providers,
       models: options.models === undefined || options.models.length === 0 ? null : options.models,
-      limits
+      limits,
+      bodies: options.bodies ?? null
     }
     const row = {
       id: key.id,
@@ -243,7 +274,8 @@ const make = Effect.gen(function*() {
       expires_at: key.expiresAt,
       providers: namesOf(options.providers),
       models: namesOf(options.models),
-      limits: textOf(limits)
+      limits: textOf(limits),
+      bodies: key.bodies
     }
     const secret = yield* together(
       Effect.zipRight(stored(sql`INSERT INTO gateway_keys ${sql.insert(row)}`), addSecret(key.id, now))
@@ -281,10 +313,11 @@ const make = Effect.gen(function*() {
     return { key, secret }
   })
 
-  const setLimits = Effect.fn("ApiKeys.setLimits")(function*(id: string, given: ReadonlyArray<Rule>) {
-    const limits = yield* limitsOf(given)
-    yield* keyOf(id)
-    yield* stored(sql`UPDATE gateway_keys SET limits = ${textOf(limits)} WHERE id = ${id}`)
+  const change = Effect.fn("ApiKeys.change")(function*(id: string, options: ChangeOptions) {
+    const before = yield* keyOf(id)
+    const limits = options.limits === undefined ? before.limits : yield* limitsOf(options.limits)
+    const bodies = options.bodies === undefined ? before.bodies : options.bodies
+    yield* stored(sql`UPDATE gateway_keys SET limits = ${textOf(limits)}, bodies = ${bodies} WHERE id = ${id}`)
     yield* changed
     return yield* keyOf(id)
   })
@@ -302,7 +335,7 @@ const make = Effect.gen(function*() {
       )
     })
 
-  return { create, list, revoke, rotate, setLimits, verify } satisfies Service
+  return { change, create, list, revoke, rotate, verify } satisfies Service
 })
 
 const isValid = ({ key, validUntil }: Opened, now: number): boolean =>

@@ -32,6 +32,7 @@ import * as cors from "./internal/cors.ts"
 import * as dispatchers from "./internal/dispatchers.ts"
 import * as exchanges from "./internal/exchange.ts"
 import * as keyring from "./internal/keyring.ts"
+import * as labels from "./internal/labels.ts"
 import * as limiting from "./internal/limits/gate.ts"
 import type { Limiter } from "./internal/limits/limiter.ts"
 import * as limits from "./internal/limits/open.ts"
@@ -123,6 +124,7 @@ const checked = (options: Options) =>
     }
     yield* ringOf(options.encryptionKey)
     yield* limits.check(options)
+    yield* labels.make(options)
     const known = yield* upstreams.make(options)
     yield* models.checkDegrade(options.limits, yield* models.routes(options.models, known))
     return { trusted, known }
@@ -186,7 +188,8 @@ const opened = (
       pricing,
       dispatcherOf,
       isDurable: options.log?.durability !== "buffered",
-      keepsBodies: (options.log?.bodies ?? "none") !== "none",
+      bodies: storage.keepsBodies(options) ? options.log?.bodies ?? "none" : undefined,
+      labelsOf: (yield* labels.make(options)).of,
       patience,
       headersOf: pages.headersOf,
       accessLog: options.accessLog,
@@ -218,7 +221,7 @@ const make = (options: Options) =>
     const limiter = yield* limits.open(options)
     const client = yield* Layer.build(NodeHttpClient.layerUndici)
     const live = yield* settings.make(options, found.known, limiter, yield* Effect.provide(models.services, client))
-    const administer = yield* admins.make(limiter, live)
+    const administer = yield* admins.make(limiter, live, (yield* labels.make(options)).stored)
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",
       port: options.admin?.port ?? 7681,

@@ -120,8 +120,19 @@ export const File = Schema.Struct({
     bodies: Schema.optional(Schema.Literal("none", "errors", "all")).annotations(
       said("Which bodies are kept. Default none.")
     ),
-    bodiesDirectory: Schema.optional(Schema.String).annotations(said("Default majordomo-bodies.")),
-    retention: Schema.optional(Time).annotations(said("How long rows are kept. Default: for ever.")),
+    bodiesDirectory: Schema.optional(Schema.String).annotations(
+      said("Default majordomo-bodies. Where it is given, keys may have their bodies kept though bodies is none.")
+    ),
+    retention: Schema.optional(Time).annotations(
+      said("How long rows are kept, and their parts of the totals. Default: for ever.")
+    ),
+    bodiesRetention: Schema.optional(Time).annotations(said("How long bodies are kept, in days. Default: for ever.")),
+    hashedLabels: Schema.optional(Schema.Struct({
+      labels: Schema.Array(Schema.NonEmptyString),
+      key: Schema.Struct({ env: Schema.String }).annotations(
+        said("The environment variable of the key of the hashes.")
+      )
+    })).annotations(said("Labels whose values are counted by and kept as hashes (HMAC-SHA256). Default none.")),
     reportLabels: Schema.optional(Schema.Array(Schema.String)).annotations(
       said("Labels with totals by the hour. Default [\"feature\"].")
     )

@@ -46,6 +46,8 @@ it.scopedLive("a gateway that runs is administered from afar, by who has a token
     assert.include(yield* well(["tokens", "list"]), "eve")
     yield* well(["tokens", "revoke", "eve"])
     assert.include(yield* well(["audit"]), "settings.restore")
+    assert.include(yield* well(["erase", "user-id=42"]), "0 rows and 0 bodies")
+    assert.strictEqual((yield* command(["erase", "user-id"])).code, 2)
 
     const wrong = yield* command(["keys", "list"], { env: { ...env, MAJORDOMO_ADMIN_TOKEN: "mdm_at_no" } })
     assert.deepStrictEqual([wrong.code, wrong.stderr.includes("missing or not valid")], [1, true])

@@ -190,7 +190,7 @@ describe("settings that are stored", () => {
       const { key, secret } = yield* client.keep.createKey({ payload: { name: "team" } })
       const status = Effect.map(ask(two, "gpt-4.1", { "x-majordomo-key": secret }), ({ status }) => status)
       assert.strictEqual(yield* status, 200)
-      yield* client.keep.setKeyLimits({
+      yield* client.keep.changeKey({
         path: { id: key.id },
         payload: { limits: [{ name: "own", requestsPerMinute: 1 }] }
       })
@@ -241,14 +241,14 @@ describe("limits of a key", () => {
       const limits = yield* client.look.limits({})
       assert.deepInclude(limits.find((limit) => limit.key === key.id), { name: "own", limit: "1" })
       assert.strictEqual(limits.find((limit) => limit.key === null)?.name, "rate")
-      yield* client.keep.setKeyLimits({ path: { id: key.id }, payload: { limits: [] } })
+      yield* client.keep.changeKey({ path: { id: key.id }, payload: { limits: [] } })
       assert.strictEqual(yield* status("a"), 200)
-      const error = yield* Effect.flip(client.keep.setKeyLimits({
+      const error = yield* Effect.flip(client.keep.changeKey({
         path: { id: key.id },
         payload: { limits: [{ name: "own", budget: { usd: "1", per: "day" }, degrade: "nobody" }] }
       }))
       assert.strictEqual(error._tag, "Invalid")
       const { rows } = yield* client.look.changes({ urlParams: {} })
-      assert.strictEqual(rows[0]?.what, "key.limits")
+      assert.strictEqual(rows[0]?.what, "key.change")
     }))
 })

@@ -38,6 +38,7 @@ const audit = [
 
 const settings = [
   `ALTER TABLE gateway_keys ADD COLUMN limits TEXT`,
+  `ALTER TABLE gateway_keys ADD COLUMN bodies TEXT`,
   `CREATE TABLE gateway_settings (version BIGINT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL,
     settings TEXT NOT NULL)`
 ]

@@ -16,6 +16,7 @@ import { exceptionPrefix } from "../../internal/http/eventStream.ts"
 import { encode } from "../../internal/http/eventStreamFrame.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
+import type { Bodies } from "../ApiKeys.ts"
 import { admit, type Listed, type Passed, type Settings as Admission, type Unified } from "./admit.ts"
 import { degraded } from "./degrade.ts"
 import * as gate from "./limits/gate.ts"
@@ -39,7 +40,9 @@ export interface Settings {
   readonly pricing: Pricing
   readonly dispatcherOf: (upstream: Upstream) => Dispatcher
   readonly isDurable: boolean
-  readonly keepsBodies: boolean
+  /** Which bodies are kept where a key says nothing of it; undefined: there is no place for any. */
+  readonly bodies: Bodies | undefined
+  readonly labelsOf: (request: IncomingMessage) => Readonly<Record<string, string>>
   /** A client that takes nothing for so long is gone, ms. */
   readonly patience: number
   /** On every answer. */
@@ -63,6 +66,7 @@ export const make = (
       const exchange: Exchange = {
         id: uuidv7(startedAt),
         request,
+        labels: settings.labelsOf(request),
         startedAt,
         start: performance.now(),
         known: {
@@ -145,6 +149,12 @@ class One {
     this.clock = clock
   }
 
+  /** Which bodies of this request are kept. */
+  private get bodies(): Bodies {
+    const { exchange: { known }, settings } = this
+    return settings.bodies === undefined ? "none" : known.key?.bodies ?? settings.bodies
+  }
+
   private readonly headers = (): Readonly<Record<string, string>> => ({
     "x-majordomo-request-id": this.exchange.id,
     ...gate.headersOf(this.exchange.known, this.clock.unsafeCurrentTimeMillis()),
@@ -189,7 +199,7 @@ class One {
         }),
       withoutUsage,
       holdsLast: settings.isDurable,
-      keepsBytes: settings.keepsBodies ? maxKeptBytes : 0,
+      keepsBytes: this.bodies === "none" ? 0 : maxKeptBytes,
       patience: settings.patience,
       now: () => performance.now(),
       headers: this.headers,
@@ -257,7 +267,8 @@ class One {
     const { clock, exchange, settings } = this
     const now = performance.now()
     return Effect.flatMap(entryOf(exchange, end, { pricing: settings.pricing, clock, now, statusCode }), (entry) => {
-      const bodies = settings.keepsBodies
+      const wanted = this.bodies
+      const bodies = wanted === "all" || (wanted === "errors" && entry.status !== "success")
         ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay.copy : [])
         : undefined
       const counted = metrics.count({

@@ -24,6 +24,7 @@ import type { Served } from "./unified.ts"
 export interface Exchange {
   readonly id: string
   readonly request: IncomingMessage
+  readonly labels: Readonly<Record<string, string>>
   /** Ms since the epoch. */
   readonly startedAt: number
   /** Of the monotonic clock, ms. */
@@ -216,7 +217,7 @@ export const entryOf = (
       }],
       apiKeyHash: known.credentialHash,
       apiKeyAlias: known.credentialAlias,
-      ...askedOf(exchange, headers.labelsOf(request), at.statusCode),
+      ...askedOf(exchange, exchange.labels, at.statusCode),
       bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
       estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
     }
@@ -229,7 +230,7 @@ const servedEntryOf = (
   { bytesOut, end, firstByteAt, streams }: Served,
   at: { readonly now: number; readonly statusCode: number }
 ): Logging.Recorded => {
-  const { id, known, request, startedAt } = exchange
+  const { id, known, startedAt } = exchange
   const clean = cleanOf(known)
   const call = end === undefined ? undefined : ofEnd(end, {})
   const asked = clean(known.degraded?.from ?? known.model) ?? "unknown"
@@ -244,7 +245,7 @@ const servedEntryOf = (
     errorMessage: clean(call?.errorMessage),
     apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
     apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
-    ...askedOf(exchange, call?.metadata ?? headers.labelsOf(request), at.statusCode),
+    ...askedOf(exchange, call?.metadata ?? exchange.labels, at.statusCode),
     bytesOut
   }
 }

@@ -82,8 +82,15 @@ const postgres = (url: string, options: Options): Layer.Layer<Stores, Configurat
     }
   ))
 
+const durationOf = (text: string | undefined): Duration.Duration | undefined =>
+  text === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(text))
+
+/** Whether there is a place for bodies: of all requests, or of those whose keys say so. */
+export const keepsBodies = ({ log }: Pick<Options, "log">): boolean =>
+  (log?.bodies ?? "none") !== "none" || log?.bodiesDirectory !== undefined
+
 const logOptions = ({ log }: Options) => ({
-  retention: log?.retention === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(log.retention)),
+  retention: durationOf(log?.retention),
   reportLabels: log?.reportLabels
 })
 
@@ -151,16 +158,21 @@ export const layerDatabase = (
 
 const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationError, RequestLog> => {
   const spool = { directory: log?.spool ?? "majordomo-spool" }
-  const bodies = log?.bodies ?? "none"
+  // The gateway itself says which.
+  const bodies = keepsBodies({ log }) ? "all" : "none"
   const writer = log?.durability === "buffered"
     ? Logging.layerWriter({ spool, bodies })
     : Logging.layerWriter({ durability: "durable", spool, bodies })
   const stored = bodies === "none"
     ? writer
-    : Layer.provide(
+    : Layer.provideMerge(
       writer,
       Layer.mapError(
-        FileBodyStore.layer({ directory: log?.bodiesDirectory ?? "majordomo-bodies" }),
+        FileBodyStore.layer({
+          directory: log?.bodiesDirectory ?? "majordomo-bodies",
+          shard: "day",
+          retention: durationOf(log?.bodiesRetention)
+        }),
         asConfigurationError
       )
     )

@@ -26,7 +26,8 @@ const keyOf = (hash: string): ApiKey => ({
   revokedAt: null,
   providers: null,
   models: null,
-  limits: null
+  limits: null,
+  bodies: null
 })
 
 export const providerKey: ProviderKeys["get"] = () => Effect.succeedNone

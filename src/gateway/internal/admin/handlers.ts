@@ -10,16 +10,21 @@ import { amountToString } from "../../../Cost.ts"
 import type { ConfigurationError } from "../../../LLMError.ts"
 import * as CostReport from "../../../logging/CostReport.ts"
 import { dimensionOf } from "../../../logging/internal/dimension.ts"
+import * as Logging from "../../../logging/Logging.ts"
 import * as LogReader from "../../../logging/LogReader.ts"
+import * as SqlRequestLog from "../../../logging/SqlRequestLog.ts"
+import { toHeaderCase } from "../../../Metadata.ts"
 import * as Admin from "../../Admin.ts"
 import * as AdminTokens from "../../AdminTokens.ts"
 import * as ApiKeys from "../../ApiKeys.ts"
 import type { Settings } from "../../GatewayConfig.ts"
 import * as ProviderKeys from "../../ProviderKeys.ts"
+import type { Labels } from "../labels.ts"
 import { rulesOfKey } from "../limits/gate.ts"
 import type { Limiter, Usage } from "../limits/limiter.ts"
 import * as money from "../limits/money.ts"
 import type { Live } from "../settings/live.ts"
+import { hashOf } from "../token.ts"
 import * as audit from "./audit.ts"
 
 // ── who ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,13 +207,13 @@ const keep = (live: Live) =>
             ),
             shown
           )))
-        .handle("setKeyLimits", ({ path: { id }, payload: { limits } }) =>
+        .handle("changeKey", ({ path: { id }, payload }) =>
           guarded(Effect.gen(function*() {
-            yield* Effect.mapError(live.checkRules(limits), invalid)
+            yield* Effect.mapError(live.checkRules(payload.limits ?? []), invalid)
             const before = yield* keyOf(id)
             return yield* changing(
-              apiKeys.setLimits(id, limits),
-              (after) => ({ what: "key.limits", subject: id, before, after })
+              apiKeys.change(id, payload),
+              (after) => ({ what: "key.change", subject: id, before, after })
             )
           })))
         .handle("revokeKey", ({ path: { id } }) =>
@@ -244,10 +249,11 @@ const keep = (live: Live) =>
           })))
     }))
 
-const rule = (live: Live) =>
+const rule = (live: Live, stored: Labels["stored"]) =>
   HttpApiBuilder.group(Admin.Api, "rule", (handlers) =>
     Effect.gen(function*() {
       const tokens = yield* AdminTokens.AdminTokens
+      const logging = yield* Logging.Logging
       const { changing } = yield* audit.make
       const set = (settings: Settings, expected: number | undefined, what: string) =>
         Effect.gen(function*() {
@@ -291,6 +297,16 @@ const rule = (live: Live) =>
             }))
             return { revoked }
           })))
+        .handle("erase", ({ urlParams: { label, value } }) =>
+          guarded(Effect.gen(function*() {
+            // Those of this gateway that are on their way.
+            yield* logging.flush
+            const erased = yield* SqlRequestLog.erase(label, stored(toHeaderCase(label), value))
+            // Whose they were is not written down again.
+            const subject = `${toHeaderCase(label)} sha256:${hashOf(value).slice(0, 16)}`
+            yield* changing(Effect.succeed(erased), (after) => ({ what: "rows.erase", subject, after }))
+            return erased
+          })))
         .handle(
           "setSettings",
           ({ payload: { expected, settings } }) => guarded(set(settings, expected, "settings.set"))
@@ -303,8 +319,8 @@ const rule = (live: Live) =>
           )))
     }))
 
-export const layer = (limiter: Limiter, live: Live) =>
+export const layer = (limiter: Limiter, live: Live, stored: Labels["stored"]) =>
   HttpApiBuilder.api(Admin.Api).pipe(
-    Layer.provide(Layer.mergeAll(look(limiter, live), keep(live), rule(live))),
+    Layer.provide(Layer.mergeAll(look(limiter, live), keep(live), rule(live, stored))),
     Layer.provide(accesses)
   )

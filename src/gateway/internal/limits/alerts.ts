@@ -6,12 +6,12 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { createHmac } from "node:crypto"
 import { ConfigurationError } from "../../../LLMError.ts"
+import { secretOf } from "../secret.ts"
 import * as money from "./money.ts"
 import type { Passed } from "./thresholds.ts"
 
@@ -42,21 +42,9 @@ const bodyOf = ({ key, limit, rule, scope, threshold, used, window }: Passed): s
 export const signatureOf = (secret: Redacted.Redacted, seconds: number, body: string): string =>
   `t=${seconds},v1=${createHmac("sha256", Redacted.value(secret)).update(`${seconds}.${body}`).digest("hex")}`
 
-const secretOf = (
-  secret: Webhook["secret"]
-): Effect.Effect<Redacted.Redacted, ConfigurationError> =>
-  Redacted.isRedacted(secret) ? Effect.succeed(secret) : Effect.mapError(
-    Config.redacted(secret.env),
-    () =>
-      new ConfigurationError({
-        variable: secret.env,
-        description: `webhook.secret: the environment variable ${secret.env} is not set`
-      })
-  )
-
 export const make = (webhook: Webhook): Effect.Effect<(passed: Passed) => Effect.Effect<void>, ConfigurationError> =>
   Effect.gen(function*() {
-    const secret = yield* secretOf(webhook.secret)
+    const secret = yield* secretOf(webhook.secret, "webhook.secret")
     const { url } = webhook
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
       return yield* new ConfigurationError({

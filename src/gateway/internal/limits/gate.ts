@@ -8,7 +8,6 @@ import type { Service as Pricing } from "../../../Pricing.ts"
 import * as Usage from "../../../Usage.ts"
 import type { ApiKey } from "../../ApiKeys.ts"
 import type { Admitted, Known } from "../admit.ts"
-import * as headers from "../headers.ts"
 import type { End, Exchange } from "../record.ts"
 import type { Refusal } from "../refusal.ts"
 import type { Dialect } from "../target.ts"
@@ -55,13 +54,13 @@ export const rulesOfKey = ({ id, limits }: ApiKey): ReadonlyArray<Compiled> => {
   return compiled
 }
 
-const factsOf = ({ known: { key, model, target }, request }: Exchange, asked: Asked | undefined): Facts => ({
+const factsOf = ({ known: { key, model, target }, labels, request }: Exchange, asked: Asked | undefined): Facts => ({
   own: key === undefined ? undefined : rulesOfKey(key),
   key: key?.id,
   owner: key?.owner ?? undefined,
   provider: asked?.provider ?? target?.upstream.provider ?? "majordomo",
   model,
-  labels: headers.labelsOf(request),
+  labels,
   isPaid: !free.has(request.method ?? "GET")
 })
 
