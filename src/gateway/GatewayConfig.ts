@@ -263,6 +263,7 @@ const portOf = (name: string) =>
 const fromEnvironment = Config.all({
   host: text("MAJORDOMO_HOST"),
   port: Config.option(portOf("MAJORDOMO_PORT")),
+  adminHost: text("MAJORDOMO_ADMIN_HOST"),
   adminPort: Config.option(portOf("MAJORDOMO_ADMIN_PORT")),
   database: Config.option(
     Config.orElse(Config.nonEmptyString("MAJORDOMO_DATABASE"), () => Config.nonEmptyString("DATABASE_URL"))
@@ -274,7 +275,7 @@ const fromEnvironment = Config.all({
 
 /**
  * The file that is named, else that of `MAJORDOMO_CONFIG`, else `majordomo.json` where there is one; then the variables
- * `MAJORDOMO_HOST`, `_PORT`, `_ADMIN_PORT`, `_DATABASE` (or `DATABASE_URL`), `_SPOOL`, `_AUTH` and `_ACCESS_LOG`.
+ * `MAJORDOMO_HOST`, `_PORT`, `_ADMIN_HOST`, `_ADMIN_PORT`, `_DATABASE` (or `DATABASE_URL`), `_SPOOL`, `_AUTH` and `_ACCESS_LOG`.
  *
  * @since 0.1.0
  * @category constructors
@@ -293,7 +294,7 @@ export const load = (
       ...present("database", given.database),
       ...present("auth", given.auth),
       ...present("accessLog", given.accessLog),
-      admin: { ...file.admin, ...present("port", given.adminPort) },
+      admin: { ...file.admin, ...present("host", given.adminHost), ...present("port", given.adminPort) },
       log: { ...file.log, ...present("spool", given.spool) }
     }
   })
