@@ -49,7 +49,7 @@ const measures: Readonly<Record<Job["measure"] | "start", Measure>> = {
 }
 
 /** Measured by a program of their own. */
-const alone = ["parsing", "logging", "sinks", "gateway"]
+const alone = ["parsing", "logging", "sinks", "gateway", "limits"]
 
 const { values } = parseArgs({
   options: {

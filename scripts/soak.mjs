@@ -8,6 +8,8 @@ const { status } = spawnSync(
     "run",
     ...["crash", "outage", "mixed"].map((name) => `test/logging/${name}.test.ts`),
     "test/gateway/crash.test.ts",
+    "test/gateway/replicas.test.ts",
+    "test/gateway/limits/arithmetic.test.ts",
     "test/cascade/model.test.ts",
     "test/cascade/load.test.ts",
     "test/structured/random.test.ts",

@@ -120,6 +120,25 @@ const gateway = Command.make("gateway", {
   Command.withDescription("Run the gateway: every provider behind one address, metered and recorded.")
 )
 
+/** Where the gateway's keys are. */
+const place = {
+  config,
+  url: Options.optional(
+    text("url", "A gateway that runs: its administrators' address. Default: MAJORDOMO_ADMIN_URL, else the database.")
+      .pipe(
+        Options.withFallbackConfig(Config.string("MAJORDOMO_ADMIN_URL"))
+      )
+  ),
+  token: Options.optional(
+    Options.redacted("token").pipe(
+      Options.withDescription(
+        "An administrator's token, mdm_at_…. Better in MAJORDOMO_ADMIN_TOKEN, where nobody sees it."
+      ),
+      Options.withFallbackConfig(Config.redacted("MAJORDOMO_ADMIN_TOKEN"))
+    )
+  )
+}
+
 const keyId = Args.withDescription(Args.text({ name: "id" }), "The key's id: majordomo keys list.")
 const loadKeys = load(() => import("./keys.ts"))
 
@@ -129,24 +148,24 @@ const keysCreate = Command.make("create", {
   expires: Options.optional(text("expires", "How long it is valid: 12h, 90d, 52w. Default: for ever.")),
   providers: Options.optional(text("providers", "Providers it may call, with commas between. Default: all.")),
   models: Options.optional(text("models", "Models it may ask for, * for anything: 'gpt-4.1*,claude-*'. Default: all.")),
-  config
+  ...place
 }, (options) => Effect.flatMap(loadKeys, ({ create }) => create(options))).pipe(
   Command.withDescription("Make a key. It is printed once, on stdout.")
 )
 const keysList = Command.make(
   "list",
-  { config, json },
+  { ...place, json },
   (options) => Effect.flatMap(loadKeys, ({ list }) => list(options))
 ).pipe(Command.withDescription("All keys, without their secrets."))
 const keysRevoke = Command.make(
   "revoke",
-  { id: keyId, config },
+  { id: keyId, ...place },
   (options) => Effect.flatMap(loadKeys, ({ revoke }) => revoke(options))
 ).pipe(Command.withDescription("End a key."))
 const keysRotate = Command.make("rotate", {
   id: keyId,
   overlap: Options.optional(text("overlap", "How long the old one stays valid. Default 24h.")),
-  config
+  ...place
 }, (options) => Effect.flatMap(loadKeys, ({ rotate }) => rotate(options))).pipe(
   Command.withDescription("A new secret for the same key.")
 )
@@ -161,22 +180,22 @@ const alias = Options.optional(text("alias", "Which of several. Default: default
 
 const providerKeysSet = Command.make(
   "set",
-  { provider, alias, config },
+  { provider, alias, ...place },
   (options) => Effect.flatMap(loadKeys, ({ setProviderKey }) => setProviderKey(options))
 ).pipe(Command.withDescription("Keep a key, read from stdin, sealed under MAJORDOMO_ENCRYPTION_KEY."))
 const providerKeysList = Command.make(
   "list",
-  { config, json },
+  { ...place, json },
   (options) => Effect.flatMap(loadKeys, ({ listProviderKeys }) => listProviderKeys(options))
 ).pipe(Command.withDescription("Which are kept."))
 const providerKeysRemove = Command.make(
   "remove",
-  { provider, alias, config },
+  { provider, alias, ...place },
   (options) => Effect.flatMap(loadKeys, ({ removeProviderKey }) => removeProviderKey(options))
 ).pipe(Command.withDescription("Keep it no longer."))
 const providerKeysReseal = Command.make(
   "rotate-encryption",
-  { config },
+  place,
   (options) => Effect.flatMap(loadKeys, ({ resealProviderKeys }) => resealProviderKeys(options))
 ).pipe(Command.withDescription("Seal all anew under the first of several keys in MAJORDOMO_ENCRYPTION_KEY."))
 
@@ -185,7 +204,100 @@ const providerKeys = Command.make("provider-keys").pipe(
   Command.withSubcommands([providerKeysSet, providerKeysList, providerKeysRemove, providerKeysReseal])
 )
 
+const loadRunning = load(() => import("./running.ts"))
+
+const limits = Command.make(
+  "limits",
+  { ...place, json },
+  (options) => Effect.flatMap(loadRunning, ({ limits }) => limits(options))
+).pipe(Command.withDescription("Limits of a gateway that runs, and what is used of them."))
+
+const settingsShow = Command.make(
+  "show",
+  place,
+  (options) => Effect.flatMap(loadRunning, ({ settings }) => settings(options))
+).pipe(Command.withDescription("The models and limits that it goes by, as JSON."))
+const settingsSet = Command.make("set", {
+  file: Args.withDescription(Args.text({ name: "file" }), "JSON with models, limits or both, as in majordomo.json."),
+  expected: Options.optional(
+    Options.withDescription(Options.integer("expected"), "Only where this is the last version.")
+  ),
+  ...place
+}, (options) => Effect.flatMap(loadRunning, ({ setSettings }) => setSettings(options))).pipe(
+  Command.withDescription("Go by these from now on, on every replica.")
+)
+const settingsVersions = Command.make(
+  "versions",
+  { ...place, json },
+  (options) => Effect.flatMap(loadRunning, ({ versions }) => versions(options))
+).pipe(Command.withDescription("All that were set."))
+const settingsRestore = Command.make("restore", {
+  version: Args.withDescription(Args.integer({ name: "version" }), "0: the configuration file."),
+  ...place
+}, (options) => Effect.flatMap(loadRunning, ({ restore }) => restore(options))).pipe(
+  Command.withDescription("Go by an earlier version again.")
+)
+const settings = Command.make("settings").pipe(
+  Command.withDescription("Models and limits that are changed while the gateway runs."),
+  Command.withSubcommands([settingsShow, settingsSet, settingsVersions, settingsRestore])
+)
+
+const tokensCreate = Command.make("create", {
+  name: text("name", "Whose it is."),
+  role: Options.choice("role", ["read", "keys", "admin"]).pipe(
+    Options.withDescription("read sees, keys also makes and revokes keys, admin does everything. Default read."),
+    Options.withDefault("read")
+  ),
+  ...place
+}, (options) => Effect.flatMap(loadRunning, ({ createToken }) => createToken(options))).pipe(
+  Command.withDescription("Make a token. It is printed once, on stdout.")
+)
+const tokensList = Command.make(
+  "list",
+  { ...place, json },
+  (options) => Effect.flatMap(loadRunning, ({ listTokens }) => listTokens(options))
+).pipe(Command.withDescription("All tokens, without their secrets."))
+const tokensRevoke = Command.make("revoke", {
+  name: Args.withDescription(Args.text({ name: "name" }), "All tokens of this name."),
+  ...place
+}, (options) => Effect.flatMap(loadRunning, ({ revokeTokens }) => revokeTokens(options))).pipe(
+  Command.withDescription("End them.")
+)
+const tokens = Command.make("tokens").pipe(
+  Command.withDescription("Tokens of those who administer a gateway that runs."),
+  Command.withSubcommands([tokensCreate, tokensList, tokensRevoke])
+)
+
+const audit = Command.make("audit", {
+  limit: limit(50, "Changes at most, the newest."),
+  ...place,
+  json
+}, (options) => Effect.flatMap(loadRunning, ({ audit }) => audit(options))).pipe(
+  Command.withDescription("Who changed what, the newest first.")
+)
+
+const erase = Command.make("erase", {
+  label: Args.withDescription(Args.text({ name: "label=value" }), "user-id=42"),
+  ...place
+}, (options) => Effect.flatMap(loadRunning, ({ erase }) => erase(options))).pipe(
+  Command.withDescription("Delete every row with this label, and its bodies. It cannot be undone.")
+)
+
 export const majordomo = Command.make("majordomo").pipe(
   Command.withDescription("Ask language models, and see what was asked and spent."),
-  Command.withSubcommands([chat, costs, logs, models, spool, gateway, keys, providerKeys])
+  Command.withSubcommands([
+    chat,
+    costs,
+    logs,
+    models,
+    spool,
+    gateway,
+    keys,
+    providerKeys,
+    limits,
+    settings,
+    tokens,
+    audit,
+    erase
+  ])
 )

@@ -3,28 +3,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as ApiKeys from "../gateway/ApiKeys.ts"
-import * as Gateway from "../gateway/Gateway.ts"
-import * as ProviderKeys from "../gateway/ProviderKeys.ts"
-import { configured } from "./gateway.ts"
+import type * as ApiKeys from "../gateway/ApiKeys.ts"
+import { administering, Administration, type Place } from "./administration.ts"
 import { CommandError, print, printError, printJson, Screen, UsageError } from "./screen.ts"
 import { spanOf } from "./selection.ts"
 import * as table from "./table.ts"
-
-interface Stored {
-  readonly config: Option.Option<string>
-}
-
-const withKeys = <A, E extends { readonly message: string }, R>(
-  { config }: Stored,
-  use: Effect.Effect<A, E, R>
-) =>
-  Effect.gen(function*() {
-    const { database } = yield* configured(config)
-    return yield* Effect.provide(use, Gateway.layerKeys({ database }))
-  }).pipe(Effect.mapError((error): CommandError | UsageError =>
-    error instanceof UsageError || error instanceof CommandError ? error : new CommandError({ message: error.message })
-  ))
 
 const listOf = (names: Option.Option<string>): ReadonlyArray<string> | undefined =>
   Option.getOrUndefined(
@@ -37,7 +20,7 @@ const shown = (key: ApiKeys.ApiKey, secret: Redacted.Redacted) =>
     yield* print(Redacted.value(secret))
   })
 
-export interface CreateOptions extends Stored {
+export interface CreateOptions extends Place {
   readonly name: string
   readonly owner: Option.Option<string>
   readonly expires: Option.Option<string>
@@ -46,7 +29,7 @@ export interface CreateOptions extends Stored {
 }
 
 export const create = (options: CreateOptions) =>
-  withKeys(
+  administering(
     options,
     Effect.gen(function*() {
       const { expires, models, name, owner, providers } = options
@@ -54,7 +37,7 @@ export const create = (options: CreateOptions) =>
       if (Option.isSome(valid) && valid.value === undefined) {
         return yield* new UsageError({ message: "--expires is how long the key is valid: 12h, 90d or 52w" })
       }
-      const { create } = yield* ApiKeys.ApiKeys
+      const { create } = yield* Administration
       const { key, secret } = yield* create({
         name,
         owner: Option.getOrUndefined(owner),
@@ -72,11 +55,11 @@ const timeOf = (millis: number | null): string =>
 const stateOf = ({ expiresAt, revokedAt }: ApiKeys.ApiKey, now: number): string =>
   revokedAt !== null ? "revoked" : expiresAt !== null && expiresAt <= now ? "expired" : "valid"
 
-export const list = (options: Stored & { readonly json: boolean }) =>
-  withKeys(
+export const list = (options: Place & { readonly json: boolean }) =>
+  administering(
     options,
     Effect.gen(function*() {
-      const keys = yield* (yield* ApiKeys.ApiKeys).list
+      const keys = yield* (yield* Administration).list
       if (options.json) return yield* printJson(keys)
       const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
       const { isColoured } = yield* Screen
@@ -97,26 +80,24 @@ export const list = (options: Stored & { readonly json: boolean }) =>
     })
   )
 
-export const revoke = (options: Stored & { readonly id: string }) =>
-  withKeys(
+export const revoke = (options: Place & { readonly id: string }) =>
+  administering(
     options,
     Effect.gen(function*() {
-      const { name } = yield* (yield* ApiKeys.ApiKeys).revoke(options.id)
+      const { name } = yield* (yield* Administration).revoke(options.id)
       yield* printError(`${options.id} (${name}) opens nothing any more, on every replica within five seconds`)
     })
   )
 
-export const rotate = (options: Stored & { readonly id: string; readonly overlap: Option.Option<string> }) =>
-  withKeys(
+export const rotate = (options: Place & { readonly id: string; readonly overlap: Option.Option<string> }) =>
+  administering(
     options,
     Effect.gen(function*() {
       const overlap = Option.map(options.overlap, spanOf)
       if (Option.isSome(overlap) && overlap.value === undefined) {
         return yield* new UsageError({ message: "--overlap is how long the old key stays valid: 0h, 24h or 7d" })
       }
-      const { key, secret } = yield* (yield* ApiKeys.ApiKeys).rotate(options.id, {
-        overlap: Option.getOrUndefined(overlap)
-      })
+      const { key, secret } = yield* (yield* Administration).rotate(options.id, Option.getOrUndefined(overlap))
       yield* shown(key, secret)
     })
   )
@@ -125,13 +106,13 @@ export const rotate = (options: Stored & { readonly id: string; readonly overlap
 
 const alias = (given: Option.Option<string>) => Option.getOrElse(given, () => "default")
 
-interface OfProvider extends Stored {
+interface OfProvider extends Place {
   readonly provider: string
   readonly alias: Option.Option<string>
 }
 
 export const setProviderKey = (options: OfProvider) =>
-  withKeys(
+  administering(
     options,
     Effect.gen(function*() {
       const { input } = yield* Screen
@@ -141,7 +122,7 @@ export const setProviderKey = (options: OfProvider) =>
           message: `the key is read from stdin: majordomo provider-keys set ${options.provider} < key.txt`
         })
       }
-      const { hash, provider } = yield* (yield* ProviderKeys.ProviderKeys).set(
+      const { hash, provider } = yield* (yield* Administration).setProviderKey(
         options.provider,
         Redacted.make(secret.value),
         alias(options.alias)
@@ -150,11 +131,11 @@ export const setProviderKey = (options: OfProvider) =>
     })
   )
 
-export const listProviderKeys = (options: Stored & { readonly json: boolean }) =>
-  withKeys(
+export const listProviderKeys = (options: Place & { readonly json: boolean }) =>
+  administering(
     options,
     Effect.gen(function*() {
-      const keys = yield* (yield* ProviderKeys.ProviderKeys).list
+      const keys = yield* (yield* Administration).listProviderKeys
       if (options.json) return yield* printJson(keys)
       const { isColoured } = yield* Screen
       const cells = keys.map((key) => [key.provider, key.alias, key.hash, timeOf(key.updatedAt)])
@@ -166,21 +147,21 @@ export const listProviderKeys = (options: Stored & { readonly json: boolean }) =
   )
 
 export const removeProviderKey = (options: OfProvider) =>
-  withKeys(
+  administering(
     options,
     Effect.gen(function*() {
-      const was = yield* (yield* ProviderKeys.ProviderKeys).remove(options.provider, alias(options.alias))
+      const was = yield* (yield* Administration).removeProviderKey(options.provider, alias(options.alias))
       yield* was
         ? printError(`the key of ${options.provider} (${alias(options.alias)}) is gone`)
         : new CommandError({ message: `no key of ${options.provider} is kept under ${alias(options.alias)}` })
     })
   )
 
-export const resealProviderKeys = (options: Stored) =>
-  withKeys(
+export const resealProviderKeys = (options: Place) =>
+  administering(
     options,
     Effect.gen(function*() {
-      const count = yield* (yield* ProviderKeys.ProviderKeys).reseal
+      const count = yield* (yield* Administration).reseal
       yield* printError(`${count} keys are sealed anew under the first key of MAJORDOMO_ENCRYPTION_KEY`)
     })
   )

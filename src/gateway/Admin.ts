@@ -3,7 +3,7 @@
  * its description at `/openapi.json`; programs make a typed client from the same value.
  *
  * Every endpoint needs a token of the gateway, `Authorization: Bearer mdm_at_…`, whose role allows it: `read` sees, `keys`
- * also makes and revokes keys, `admin` also makes tokens. Every change leaves a row in the audit log.
+ * also makes and revokes keys, `admin` also makes tokens and changes settings. Every change leaves a row in the audit log.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as RequestLog from "../logging/RequestLog.ts"
 import { type AdminToken, Listed, Role } from "./AdminTokens.ts"
-import { ApiKey } from "./ApiKeys.ts"
+import { ApiKey, Bodies } from "./ApiKeys.ts"
+import { Settings } from "./GatewayConfig.ts"
+import { Rules } from "./internal/limits/rule.ts"
 import { ProviderKey } from "./ProviderKeys.ts"
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -71,6 +73,30 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("effect-majordo
   "Unavailable",
   message,
   HttpApiSchema.annotations({ status: 503 })
+) {}
+
+/**
+ * What was sent is well formed and cannot be used: a name that is none, a provider that is not here.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Invalid extends Schema.TaggedError<Invalid>("effect-majordomo/gateway/Admin/Invalid")(
+  "Invalid",
+  message,
+  HttpApiSchema.annotations({ status: 400 })
+) {}
+
+/**
+ * Somebody else was faster: look again, then change.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Conflict extends Schema.TaggedError<Conflict>("effect-majordomo/gateway/Admin/Conflict")(
+  "Conflict",
+  message,
+  HttpApiSchema.annotations({ status: 409 })
 ) {}
 
 // ── who ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,6 +192,8 @@ export const Change = Schema.Struct({
  */
 export const Limit = Schema.Struct({
   name: Schema.String,
+  /** The key whose own it is; none: a rule of the settings. */
+  key: Schema.NullOr(Schema.String),
   by: Schema.String,
   mode: Schema.Literal("enforce", "shadow"),
   kind: Schema.Literal("requests", "tokens", "concurrent", "usd"),
@@ -192,6 +220,24 @@ export const Costs = Schema.Struct({
   outputTokens: Schema.Number,
   costUsd: Schema.String
 })
+
+/**
+ * A version of the settings. Times are ms since the epoch.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Version = Schema.Struct({
+  /** 0 is the configuration file's. */
+  version: Schema.Number,
+  at: Schema.Number,
+  /** The name of the token. */
+  who: Schema.String,
+  /** What stands in it; a field that is not there is the file's. */
+  settings: Settings
+})
+
+const version = HttpApiSchema.param("version", Schema.NumberFromString.pipe(Schema.int(), Schema.nonNegative()))
 
 const filter = {
   since: Schema.optional(Millis),
@@ -240,6 +286,21 @@ const looking = HttpApiGroup.make("look")
       .setUrlParams(Schema.Struct({ limit: Schema.optional(Count), after: Schema.optional(Schema.String) }))
       .addSuccess(Schema.Struct({ rows: Schema.Array(Change), next: Schema.NullOr(Schema.String) }))
   )
+  .add(
+    HttpApiEndpoint.get("settings", "/api/settings")
+      .addSuccess(Schema.Struct({
+        /** The version that this gateway goes by. */
+        version: Schema.Number,
+        /** All that it goes by: the version's, and the file's where that says nothing. */
+        settings: Settings
+      }))
+  )
+  .add(
+    HttpApiEndpoint.get("versions", "/api/settings/versions")
+      .setUrlParams(Schema.Struct({ limit: Schema.optional(Count), before: Schema.optional(Millis) }))
+      .addSuccess(Schema.Array(Version))
+  )
+  .add(HttpApiEndpoint.get("version")`/api/settings/versions/${version}`.addSuccess(Version).addError(NotFound))
   .addError(Unavailable)
   .middleware(MayRead)
 
@@ -251,9 +312,23 @@ const keeping = HttpApiGroup.make("keep")
         owner: Schema.optional(Name),
         expires: Schema.optional(Time),
         providers: Names,
-        models: Names
+        models: Names,
+        limits: Schema.optional(Rules),
+        bodies: Schema.optional(Bodies)
       }))
       .addSuccess(CreatedKey, { status: 201 })
+      .addError(Invalid)
+  )
+  .add(
+    HttpApiEndpoint.patch("changeKey")`/api/keys/${id}`
+      .setPayload(Schema.Struct({
+        /** All of its own. */
+        limits: Schema.optional(Rules),
+        bodies: Schema.optional(Schema.NullOr(Bodies))
+      }))
+      .addSuccess(Key)
+      .addError(NotFound)
+      .addError(Invalid)
   )
   .add(HttpApiEndpoint.post("revokeKey")`/api/keys/${id}/revoke`.addSuccess(Key).addError(NotFound))
   .add(
@@ -282,6 +357,30 @@ const ruling = HttpApiGroup.make("rule")
     HttpApiEndpoint.post("createToken", "/api/tokens")
       .setPayload(Schema.Struct({ name: Name, role: Role }))
       .addSuccess(Schema.Struct({ name: Schema.String, role: Role, secret: Schema.String }), { status: 201 })
+  )
+  .add(
+    // All that have this label; it cannot be undone.
+    HttpApiEndpoint.del("erase", "/api/rows")
+      .setUrlParams(Schema.Struct({ label: Name, value: Name }))
+      .addSuccess(Schema.Struct({ rows: Schema.Number, bodies: Schema.Number }))
+  )
+  .add(
+    HttpApiEndpoint.put("setSettings", "/api/settings")
+      .setPayload(Schema.Struct({
+        settings: Settings,
+        /** The version that is to be the last one before; where it is not, nothing is changed. */
+        expected: Schema.optional(Schema.NonNegativeInt)
+      }))
+      .addSuccess(Version)
+      .addError(Invalid)
+      .addError(Conflict)
+  )
+  .add(
+    HttpApiEndpoint.post("restoreSettings")`/api/settings/versions/${version}/restore`
+      .addSuccess(Version)
+      .addError(NotFound)
+      .addError(Invalid)
+      .addError(Conflict)
   )
   .addError(Unavailable)
   .middleware(MayAll)

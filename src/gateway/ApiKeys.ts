@@ -17,9 +17,27 @@ import type { ParseError } from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { uuidv7 } from "../internal/call/uuid.ts"
+import type { ConfigurationError } from "../LLMError.ts"
+import * as changes from "./internal/changes.ts"
 import { Millis, Names } from "./internal/database.ts"
+import { type Rule, Rules } from "./internal/limits/rule.ts"
+import { rulesOf } from "./internal/limits/rules.ts"
 import { Refreshed } from "./internal/refreshed.ts"
 import * as token from "./internal/token.ts"
+
+/**
+ * Which bodies are kept.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Bodies = Schema.Literal("none", "errors", "all")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Bodies = typeof Bodies.Type
 
 /**
  * What is known of a key. Times are ms since the epoch; `null` is none.
@@ -38,7 +56,11 @@ export const ApiKey = Schema.Struct({
   /** The providers it may call; `null`: all. */
   providers: Names,
   /** The models it may ask for, `*` standing for anything; `null`: all. */
-  models: Names
+  models: Names,
+  /** Limits of its own, beside those of the configuration; `null`: none. */
+  limits: Schema.NullOr(Schema.parseJson(Rules)),
+  /** Which bodies of its calls are kept; `null`: as the configuration says. */
+  bodies: Schema.NullOr(Bodies)
 })
 
 /**
@@ -61,6 +83,22 @@ export interface CreateOptions {
   readonly providers?: ReadonlyArray<string> | undefined
   /** Models it may ask for, with `*` for anything. Default: all. */
   readonly models?: ReadonlyArray<string> | undefined
+  /** Limits of its own: `by` counts within its calls. Default: none but those of the configuration. */
+  readonly limits?: ReadonlyArray<Rule> | undefined
+  /** Which bodies of its calls are kept, where the gateway has a place for them. Default: as the configuration says. */
+  readonly bodies?: Bodies | undefined
+}
+
+/**
+ * What changes of a key; what is not there stays.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChangeOptions {
+  /** None of them: it has no limits of its own any more. */
+  readonly limits?: ReadonlyArray<Rule> | undefined
+  readonly bodies?: Bodies | null | undefined
 }
 
 /**
@@ -109,7 +147,7 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>("effect-majordo
  * @category models
  */
 export interface Service {
-  readonly create: (options: CreateOptions) => Effect.Effect<Created, KeyStoreError>
+  readonly create: (options: CreateOptions) => Effect.Effect<Created, KeyStoreError | ConfigurationError>
   /** All keys, revoked and expired ones too, the newest first. */
   readonly list: Effect.Effect<ReadonlyArray<ApiKey>, KeyStoreError>
   /** From now on it opens nothing: at once in this process, within five seconds in others. */
@@ -119,6 +157,11 @@ export interface Service {
     id: string,
     options?: { readonly overlap?: Duration.DurationInput | undefined }
   ) => Effect.Effect<Created, KeyStoreError | KeyNotFound>
+  /** Seen by every replica within five seconds. */
+  readonly change: (
+    id: string,
+    options: ChangeOptions
+  ) => Effect.Effect<ApiKey, KeyStoreError | KeyNotFound | ConfigurationError>
   /** The key of a secret: none when there is no such key, or it is revoked or expired. */
   readonly verify: (secret: string) => Effect.Effect<Option.Option<ApiKey>, KeyStoreError>
 }
@@ -153,11 +196,20 @@ const stored = <A>(effect: Effect.Effect<A, SqlError | ParseError>): Effect.Effe
 const namesOf = (names: ReadonlyArray<string> | undefined): string | null =>
   names === undefined || names.length === 0 ? null : JSON.stringify(names)
 
+const encodeLimits = Schema.encodeSync(Schema.parseJson(Rules))
+
+const limitsOf = (
+  given: ReadonlyArray<Rule> | undefined
+): Effect.Effect<ReadonlyArray<Rule> | null, ConfigurationError> =>
+  given === undefined || given.length === 0 ? Effect.succeed(null) : rulesOf(given)
+
+const textOf = (limits: ReadonlyArray<Rule> | null): string | null => limits === null ? null : encodeLimits(limits)
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(
     `k.id, k.name, k.owner, k.created_at AS "createdAt", k.expires_at AS "expiresAt", k.revoked_at AS "revokedAt",
-    k.providers, k.models`
+    k.providers, k.models, k.limits, k.bodies`
   )
   const together = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | KeyStoreError> =>
     Effect.catchIf(
@@ -195,7 +247,12 @@ const make = Effect.gen(function*() {
       )
   })
 
+  yield* changes.heard("keys", known.expire)
+  /** Here at once, elsewhere when it is heard of. */
+  const changed = Effect.zipRight(known.forget, stored(changes.announce(sql, "keys")))
+
   const create = Effect.fn("ApiKeys.create")(function*(options: CreateOptions) {
+    const limits = yield* limitsOf(options.limits)
     const now = yield* Clock.currentTimeMillis
     const key: ApiKey = {
       id: `key_${uuidv7(now)}`,
@@ -205,7 +262,9 @@ const make = Effect.gen(function*() {
       expiresAt: options.expires === undefined ? null : now + Math.round(Duration.toMillis(options.expires)),
       revokedAt: null,
       providers: options.providers === undefined || options.providers.length === 0 ? null : options.providers,
-      models: options.models === undefined || options.models.length === 0 ? null : options.models
+      models: options.models === undefined || options.models.length === 0 ? null : options.models,
+      limits,
+      bodies: options.bodies ?? null
     }
     const row = {
       id: key.id,
@@ -214,12 +273,14 @@ const make = Effect.gen(function*() {
       created_at: now,
       expires_at: key.expiresAt,
       providers: namesOf(options.providers),
-      models: namesOf(options.models)
+      models: namesOf(options.models),
+      limits: textOf(limits),
+      bodies: key.bodies
     }
     const secret = yield* together(
       Effect.zipRight(stored(sql`INSERT INTO gateway_keys ${sql.insert(row)}`), addSecret(key.id, now))
     )
-    yield* known.forget
+    yield* changed
     return { key, secret }
   })
 
@@ -230,7 +291,7 @@ const make = Effect.gen(function*() {
   const revoke = Effect.fn("ApiKeys.revoke")(function*(id: string) {
     const now = yield* Clock.currentTimeMillis
     yield* stored(sql`UPDATE gateway_keys SET revoked_at = ${now} WHERE id = ${id} AND revoked_at IS NULL`)
-    yield* known.forget
+    yield* changed
     return yield* keyOf(id)
   })
 
@@ -248,8 +309,17 @@ const make = Effect.gen(function*() {
       ),
       addSecret(id, now)
     ))
-    yield* known.forget
+    yield* changed
     return { key, secret }
+  })
+
+  const change = Effect.fn("ApiKeys.change")(function*(id: string, options: ChangeOptions) {
+    const before = yield* keyOf(id)
+    const limits = options.limits === undefined ? before.limits : yield* limitsOf(options.limits)
+    const bodies = options.bodies === undefined ? before.bodies : options.bodies
+    yield* stored(sql`UPDATE gateway_keys SET limits = ${textOf(limits)}, bodies = ${bodies} WHERE id = ${id}`)
+    yield* changed
+    return yield* keyOf(id)
   })
 
   const verify = (secret: string): Effect.Effect<Option.Option<ApiKey>, KeyStoreError> =>
@@ -265,7 +335,7 @@ const make = Effect.gen(function*() {
       )
     })
 
-  return { create, list, revoke, rotate, verify } satisfies Service
+  return { change, create, list, revoke, rotate, verify } satisfies Service
 })
 
 const isValid = ({ key, validUntil }: Opened, now: number): boolean =>

@@ -32,6 +32,7 @@ import * as cors from "./internal/cors.ts"
 import * as dispatchers from "./internal/dispatchers.ts"
 import * as exchanges from "./internal/exchange.ts"
 import * as keyring from "./internal/keyring.ts"
+import * as labels from "./internal/labels.ts"
 import * as limiting from "./internal/limits/gate.ts"
 import type { Limiter } from "./internal/limits/limiter.ts"
 import * as limits from "./internal/limits/open.ts"
@@ -39,6 +40,7 @@ import * as models from "./internal/models.ts"
 import * as readiness from "./internal/readiness.ts"
 import { networksOf, remoteOf } from "./internal/remote.ts"
 import * as server from "./internal/server.ts"
+import * as settings from "./internal/settings/live.ts"
 import * as storage from "./internal/storage.ts"
 import * as unstored from "./internal/unstored.ts"
 import * as upstreams from "./internal/upstreams.ts"
@@ -122,7 +124,10 @@ const checked = (options: Options) =>
     }
     yield* ringOf(options.encryptionKey)
     yield* limits.check(options)
-    return { trusted, known: yield* upstreams.make(options) }
+    yield* labels.make(options)
+    const known = yield* upstreams.make(options)
+    yield* models.checkDegrade(options.limits, yield* models.routes(options.models, known))
+    return { trusted, known }
   })
 
 /**
@@ -146,17 +151,16 @@ interface Kept {
   readonly limiter: Limiter
   readonly logging: Pick<Logging.Service, "record">
   readonly isReady: (draining: boolean) => Effect.Effect<object & { readonly ready: boolean }>
-  readonly names: (upstreams: ReadonlyMap<string, upstreams.Upstream>) => Effect.Effect<
-    models.Names,
-    ConfigurationError,
-    Scope.Scope
-  >
+  readonly names: () => models.Names
 }
 
-const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, ConfigurationError, Scope.Scope> =>
+const opened = (
+  options: Options,
+  { known, trusted }: Effect.Effect.Success<ReturnType<typeof checked>>,
+  kept: Kept
+): Effect.Effect<server.Server, ConfigurationError, Scope.Scope> =>
   Effect.gen(function*() {
     const { timeouts } = options
-    const { known, trusted } = yield* checked(options)
     const pricing = yield* Pricing.Pricing
     pricing.preload()
     const dispatcherOf = yield* dispatchers.make({
@@ -176,15 +180,16 @@ const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, Conf
         forwardsTraces: options.traceparent === "forward",
         maxBodyBytes: options.maxBodyBytes ?? 32 * mebibyte,
         bodyIdle: patience,
-        sign: yield* signing.make,
-        names: yield* kept.names(known)
+        sign: yield* signing.make
       },
+      names: kept.names,
       limits: limiting.make(kept.limiter, pricing),
       logging: kept.logging,
       pricing,
       dispatcherOf,
       isDurable: options.log?.durability !== "buffered",
-      keepsBodies: (options.log?.bodies ?? "none") !== "none",
+      bodies: storage.keepsBodies(options) ? options.log?.bodies ?? "none" : undefined,
+      labelsOf: (yield* labels.make(options)).of,
       patience,
       headersOf: pages.headersOf,
       accessLog: options.accessLog,
@@ -212,22 +217,24 @@ const opened = (options: Options, kept: Kept): Effect.Effect<server.Server, Conf
 
 const make = (options: Options) =>
   Effect.gen(function*() {
+    const found = yield* checked(options)
     const limiter = yield* limits.open(options)
-    const administer = yield* admins.make(limiter)
+    const client = yield* Layer.build(NodeHttpClient.layerUndici)
+    const live = yield* settings.make(options, found.known, limiter, yield* Effect.provide(models.services, client))
+    const administer = yield* admins.make(limiter, live, (yield* labels.make(options)).stored)
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",
       port: options.admin?.port ?? 7681,
       ...sharedOf(options),
       drain: 1000
     }, () => administer)
-    const client = yield* Layer.build(NodeHttpClient.layerUndici)
-    const open = yield* opened(options, {
+    const open = yield* opened(options, found, {
       apiKeys: yield* ApiKeys.ApiKeys,
       providerKeys: yield* ProviderKeys.ProviderKeys,
       limiter,
       logging: yield* Logging.Logging,
       isReady: yield* readiness.make,
-      names: (upstreams) => Effect.provide(models.make(options.models, upstreams), client)
+      names: () => live.current().names
     })
     return Gateway.of({ url: open.url, adminUrl: admin.url })
   })
@@ -302,13 +309,14 @@ export const serve = <E, R>(
   const own: Options = { ...rest, auth: keys.length === 0 ? "optional" : "required" }
   const made = Effect.gen(function*() {
     const llm = yield* LLM
-    const { url } = yield* opened(own, {
+    const names = models.ofLlm(llm)
+    const { url } = yield* opened(own, yield* checked(own), {
       apiKeys: { verify: unstored.verifyOf(keys) },
       providerKeys: { get: unstored.providerKey },
       limiter: yield* limits.none,
       logging: { record: unstored.record },
       isReady: (draining) => Effect.succeed({ ready: !draining, draining }),
-      names: () => Effect.succeed(models.ofLlm(llm))
+      names: () => names
     })
     return Gateway.of({ url, adminUrl: url })
   })

@@ -66,6 +66,33 @@ const Model = Schema.Union(
   })
 )
 
+const settings = {
+  models: Schema.optional(Schema.Record({ key: Schema.String, value: Model })).annotations(
+    said("Names that clients of any protocol may ask for: a \"provider/model\", or a cascade of them.")
+  ),
+  limits: Schema.optional(Rules).annotations(
+    said("Rates, concurrent requests and budgets. All rules that are about a request apply to it. Default none.")
+  )
+}
+
+/**
+ * What of the file may also be changed while the gateway runs: a version of it that is stored in the database stands before
+ * the file, field by field.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Settings = Schema.Struct(settings).annotations({
+  identifier: "GatewaySettings",
+  parseOptions: { onExcessProperty: "error", errors: "all" }
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Settings extends Schema.Schema.Type<typeof Settings> {}
+
 /**
  * The file `majordomo.json`.
  *
@@ -93,8 +120,19 @@ export const File = Schema.Struct({
     bodies: Schema.optional(Schema.Literal("none", "errors", "all")).annotations(
       said("Which bodies are kept. Default none.")
     ),
-    bodiesDirectory: Schema.optional(Schema.String).annotations(said("Default majordomo-bodies.")),
-    retention: Schema.optional(Time).annotations(said("How long rows are kept. Default: for ever.")),
+    bodiesDirectory: Schema.optional(Schema.String).annotations(
+      said("Default majordomo-bodies. Where it is given, keys may have their bodies kept though bodies is none.")
+    ),
+    retention: Schema.optional(Time).annotations(
+      said("How long rows are kept, and their parts of the totals. Default: for ever.")
+    ),
+    bodiesRetention: Schema.optional(Time).annotations(said("How long bodies are kept, in days. Default: for ever.")),
+    hashedLabels: Schema.optional(Schema.Struct({
+      labels: Schema.Array(Schema.NonEmptyString),
+      key: Schema.Struct({ env: Schema.String }).annotations(
+        said("The environment variable of the key of the hashes.")
+      )
+    })).annotations(said("Labels whose values are counted by and kept as hashes (HMAC-SHA256). Default none.")),
     reportLabels: Schema.optional(Schema.Array(Schema.String)).annotations(
       said("Labels with totals by the hour. Default [\"feature\"].")
     )
@@ -103,9 +141,7 @@ export const File = Schema.Struct({
     said("Whether a request needs a key of the gateway. Default required.")
   ),
   providers: Schema.optional(Schema.Record({ key: Schema.String, value: Provider })),
-  models: Schema.optional(Schema.Record({ key: Schema.String, value: Model })).annotations(
-    said("Names that clients of any protocol may ask for: a \"provider/model\", or a cascade of them.")
-  ),
+  models: settings.models,
   meter: Schema.optional(Schema.Struct({
     includeUsage: Schema.optional(Schema.Boolean).annotations(
       said("Ask Chat Completions streams for their usage where the client has not. Default true.")
@@ -125,9 +161,7 @@ export const File = Schema.Struct({
     answerIdle: Schema.optional(Time).annotations(said("Between bytes of an answer. Default 5 minutes.")),
     drain: Schema.optional(Time).annotations(said("For running requests when the gateway ends. Default 30 seconds."))
   })),
-  limits: Schema.optional(Rules).annotations(
-    said("Rates, concurrent requests and budgets. All rules that are about a request apply to it. Default none.")
-  ),
+  limits: settings.limits,
   webhook: Schema.optional(Schema.Struct({
     url: Schema.String,
     secret: Schema.Struct({ env: Schema.String }).annotations(
@@ -229,6 +263,7 @@ const portOf = (name: string) =>
 const fromEnvironment = Config.all({
   host: text("MAJORDOMO_HOST"),
   port: Config.option(portOf("MAJORDOMO_PORT")),
+  adminHost: text("MAJORDOMO_ADMIN_HOST"),
   adminPort: Config.option(portOf("MAJORDOMO_ADMIN_PORT")),
   database: Config.option(
     Config.orElse(Config.nonEmptyString("MAJORDOMO_DATABASE"), () => Config.nonEmptyString("DATABASE_URL"))
@@ -240,7 +275,7 @@ const fromEnvironment = Config.all({
 
 /**
  * The file that is named, else that of `MAJORDOMO_CONFIG`, else `majordomo.json` where there is one; then the variables
- * `MAJORDOMO_HOST`, `_PORT`, `_ADMIN_PORT`, `_DATABASE` (or `DATABASE_URL`), `_SPOOL`, `_AUTH` and `_ACCESS_LOG`.
+ * `MAJORDOMO_HOST`, `_PORT`, `_ADMIN_HOST`, `_ADMIN_PORT`, `_DATABASE` (or `DATABASE_URL`), `_SPOOL`, `_AUTH` and `_ACCESS_LOG`.
  *
  * @since 0.1.0
  * @category constructors
@@ -259,7 +294,7 @@ export const load = (
       ...present("database", given.database),
       ...present("auth", given.auth),
       ...present("accessLog", given.accessLog),
-      admin: { ...file.admin, ...present("port", given.adminPort) },
+      admin: { ...file.admin, ...present("host", given.adminHost), ...present("port", given.adminPort) },
       log: { ...file.log, ...present("spool", given.spool) }
     }
   })

@@ -25,7 +25,8 @@ import * as Metadata from "../Metadata.ts"
 import * as Pricing from "../Pricing.ts"
 import * as Usage from "../Usage.ts"
 import * as database from "./internal/database.ts"
-import { type Estimate, type Lease, Limiter, type Real, type Refused } from "./internal/limits/limiter.ts"
+import type { Estimate, Lease, Real, Refused } from "./internal/limits/charge.ts"
+import { Limiter } from "./internal/limits/limiter.ts"
 import * as money from "./internal/limits/money.ts"
 import { messageOf } from "./internal/limits/refused.ts"
 import * as rules from "./internal/limits/rule.ts"
@@ -113,9 +114,12 @@ const limited = (llm: Service, limiter: Limiter, pricing: Pricing.Service): Serv
       onHeld: (given: Lease) => {
         lease = given
       },
-      llm: ending.decorate(llm, () => (end) => lease?.settle(realOf(end)) ?? Effect.void),
+      llm: ending.decorate(
+        llm,
+        () => (end) => lease === undefined ? Effect.void : Effect.asVoid(lease.settle(realOf(end)))
+      ),
       // What has not been sent is not charged; what was is settled by then.
-      release: Effect.suspend(() => lease?.settle(undefined) ?? Effect.void)
+      release: Effect.suspend(() => lease === undefined ? Effect.void : Effect.asVoid(lease.settle(undefined)))
     }
   }
   return {
@@ -148,7 +152,14 @@ const layerStore = <R>(
   Layer.fresh(Layer.scoped(
     LLM,
     Effect.gen(function*() {
-      const limiter = yield* Limiter.make(yield* rulesOf(given), yield* store)
+      const known = yield* rulesOf(given)
+      if (known.some(({ degrade }) => degrade !== undefined)) {
+        return yield* new LLMError.ConfigurationError({
+          description:
+            "limits: degrade is for gateways; in a program a Cascade asks the next member when a budget is spent"
+        })
+      }
+      const limiter = yield* Limiter.make(known, yield* store)
       return limited(yield* LLM, limiter, yield* Pricing.Pricing)
     })
   ))

@@ -16,6 +16,7 @@ import type { ParseError } from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { uuidv7 } from "../internal/call/uuid.ts"
+import * as changes from "./internal/changes.ts"
 import { Millis } from "./internal/database.ts"
 import type { Keyring } from "./internal/keyring.ts"
 import { Refreshed } from "./internal/refreshed.ts"
@@ -169,6 +170,9 @@ export const make = (keyring: Option.Option<Keyring>) =>
       }
     })
 
+    yield* changes.heard("keys", known.expire)
+    const changed = Effect.zipRight(known.forget, guarded(changes.announce(sql, "keys")))
+
     const service: Service = {
       set: (provider, secret, alias = defaultAlias) =>
         guarded(Effect.gen(function*() {
@@ -185,7 +189,7 @@ export const make = (keyring: Option.Option<Keyring>) =>
             : sql`UPDATE gateway_provider_keys SET sealed = ${sealed}, hash = ${hash}, updated_at = ${now}
                 WHERE id = ${id}`
           return { id, provider, alias, hash, createdAt: before?.createdAt ?? now, updatedAt: now }
-        })).pipe(Effect.zipLeft(known.forget), Effect.withSpan("ProviderKeys.set")),
+        })).pipe(Effect.zipLeft(changed), Effect.withSpan("ProviderKeys.set")),
       list: guarded(
         Effect.map(everything, (rows) => rows.map(({ sealed: _, ...key }): ProviderKey => key))
       ).pipe(Effect.withSpan("ProviderKeys.list")),
@@ -194,7 +198,7 @@ export const make = (keyring: Option.Option<Keyring>) =>
           const there = yield* find(provider, alias)
           yield* sql`DELETE FROM gateway_provider_keys WHERE provider = ${provider} AND alias = ${alias}`
           return there !== undefined
-        })).pipe(Effect.zipLeft(known.forget), Effect.withSpan("ProviderKeys.remove")),
+        })).pipe(Effect.zipLeft(changed), Effect.withSpan("ProviderKeys.remove")),
       get: (provider, alias = defaultAlias) => known.get(`${provider}/${alias}`),
       reseal: guarded(sql.withTransaction(Effect.gen(function*() {
         const { isCurrent, seal } = yield* ring
@@ -205,7 +209,7 @@ export const make = (keyring: Option.Option<Keyring>) =>
             WHERE id = ${row.id}`
         }
         return old.length
-      }))).pipe(Effect.zipLeft(known.forget), Effect.withSpan("ProviderKeys.reseal"))
+      }))).pipe(Effect.zipLeft(changed), Effect.withSpan("ProviderKeys.reseal"))
     }
     return service
   })

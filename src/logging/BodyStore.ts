@@ -44,6 +44,8 @@ export interface Service {
   readonly put: (bodies: Bodies) => Effect.Effect<Keys, BodyStoreError>
   /** The JSON text under a key that `put` gave; none when it is not there (any more). */
   readonly get: (key: string) => Effect.Effect<Option.Option<string>, BodyStoreError>
+  /** Takes what is under a key away; one that is not there is no failure. A store without it keeps what it has. */
+  readonly remove?: ((key: string) => Effect.Effect<void, BodyStoreError>) | undefined
 }
 
 /**
@@ -124,6 +126,7 @@ export const layerMemory: Layer.Layer<BodyStore | Memory> = Layer.effectContext(
         if (bodies.response !== undefined && keys.responseKey !== undefined) kept.set(keys.responseKey, bodies.response)
         return keys
       }),
-    get: (key) => Effect.sync(() => Option.fromNullable(kept.get(key)))
+    get: (key) => Effect.sync(() => Option.fromNullable(kept.get(key))),
+    remove: (key) => Effect.sync(() => void kept.delete(key))
   }).pipe(Context.add(Memory, { objects: Effect.sync(() => new Map(kept)) }))
 }))

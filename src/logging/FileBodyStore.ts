@@ -10,8 +10,11 @@ import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import { gunzip, gzip } from "node:zlib"
 import { uuidv7 } from "../internal/call/uuid.ts"
 import { BodyStore, BodyStoreError, type Keys, keysOf, type Service } from "./BodyStore.ts"
@@ -30,6 +33,8 @@ export interface Options {
    * For many calls: no folder gets too large, and old days are deleted as a whole. Default `"none"`.
    */
   readonly shard?: "none" | "day" | "hour" | undefined
+  /** With `shard`: folders of days that ended before this time are removed every hour, one by one. Default: never. */
+  readonly retention?: Duration.DurationInput | undefined
   /** Compress. Default false. */
   readonly gzip?: boolean | undefined
   /** Wait until a file is on the disk itself. Default false. */
@@ -38,7 +43,9 @@ export interface Options {
 
 const failed = (description: string) => new BodyStoreError({ store: "file", description })
 
-const make = (options: Options): Effect.Effect<Service, BodyStoreError, FileSystem.FileSystem | Path.Path> =>
+const make = (
+  options: Options
+): Effect.Effect<Service, BodyStoreError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -67,7 +74,43 @@ const make = (options: Options): Effect.Effect<Service, BodyStoreError, FileSyst
       })
 
     yield* Effect.mapError(made(directory), toError)
+    if (options.retention !== undefined) {
+      if (options.shard === undefined || options.shard === "none") {
+        return yield* failed("retention needs shard: folders are removed by their day")
+      }
+      const age = Duration.toMillis(options.retention)
+      const folder = path.join(directory, ...prefix)
+      const swept = Effect.gen(function*() {
+        const before = new Date((yield* Clock.currentTimeMillis) - age).toISOString().slice(0, 10)
+        const days = yield* Effect.catchIf(fs.readDirectory(folder), isMissing, () => Effect.succeed([]))
+        for (const day of days) {
+          if (isDay.test(day) && day < before) {
+            yield* fs.remove(path.join(folder, day), { recursive: true, force: true })
+          }
+        }
+      })
+      yield* Effect.forkScoped(Effect.repeat(
+        Effect.catchAll(swept, ({ message }) => Effect.logWarning(`old bodies are still there: ${message}`)),
+        Schedule.spaced("1 hour")
+      ))
+    }
     return {
+      remove: (key) =>
+        Effect.suspend(() => {
+          const names = key.split("/")
+          if (!names.every(isName)) return Effect.void
+          const file = path.join(directory, ...names)
+          return fs.remove(file, { force: true }).pipe(
+            // The folder of a call that has nothing more in it.
+            Effect.zipRight(Effect.flatMap(
+              Effect.orElseSucceed(fs.readDirectory(path.dirname(file)), () => ["unknown"]),
+              (left) =>
+                left.length === 0 ? Effect.ignore(fs.remove(path.dirname(file), { recursive: true })) : Effect.void
+            )),
+            Effect.catchIf(isMissing, () => Effect.void),
+            Effect.mapError(toError)
+          )
+        }),
       put: (bodies) =>
         Effect.suspend(() => {
           const { requestId } = bodies
@@ -101,6 +144,8 @@ const make = (options: Options): Effect.Effect<Service, BodyStoreError, FileSyst
         })
     }
   })
+
+const isDay = /^\d{4}-\d\d-\d\d$/
 
 const encoder = new TextEncoder()
 
@@ -162,4 +207,4 @@ const expanded = (bytes: Uint8Array) =>
  */
 export const layer = (
   options: Options
-): Layer.Layer<BodyStore, BodyStoreError, FileSystem.FileSystem | Path.Path> => Layer.effect(BodyStore, make(options))
+): Layer.Layer<BodyStore, BodyStoreError, FileSystem.FileSystem | Path.Path> => Layer.scoped(BodyStore, make(options))

@@ -42,6 +42,30 @@ const TokenCount = Schema.NonNegativeInt
 const Decimal = Schema.String.pipe(Schema.pattern(/^-?\d+(\.\d+)?$/))
 
 /**
+ * What a replica of the gateway had spent of a budget when a call was settled: a sum from its beginning, so that the same
+ * may be booked twice, and the last of several is enough.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Booking = Schema.Struct({
+  account: Schema.String,
+  /** Of the budget's day or month, ms since the epoch. */
+  starts: Schema.Number,
+  ends: Schema.Number,
+  /** The replica. */
+  holder: Schema.String,
+  /** Millionths of a millionth of a dollar. */
+  spent: Schema.String.pipe(Schema.pattern(/^\d{1,38}$/))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Booking = typeof Booking.Type
+
+/**
  * One row. Everything in it is plain JSON: the encoded form is the value itself.
  *
  * Times are seconds, `timestamp` is milliseconds since the epoch, costs are exact decimals in USD (`"0.00012"`), absent
@@ -119,7 +143,9 @@ export const Entry = Schema.Struct({
    * A guess, and no part of `inputTokens`: a quarter of the characters of the prompt, where the provider may have billed a
    * call and told nothing of it.
    */
-  estimatedInputTokens: Schema.optional(TokenCount)
+  estimatedInputTokens: Schema.optional(TokenCount),
+  /** The gateway's budgets that it is booked to, for a process that died before it could say so. Databases do not keep it. */
+  bookings: Schema.optional(Schema.Array(Booking))
 }).annotations({ identifier: "LogEntry" })
 
 /**

@@ -13,13 +13,17 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { BodyStore, type BodyStoreError } from "./BodyStore.ts"
+import * as erasing from "./internal/sql/erase.ts"
 import { type Sink, toLogError } from "./internal/sql/failures.ts"
 import * as insert from "./internal/sql/insert.ts"
 import * as keys from "./internal/sql/key.ts"
 import * as migrations from "./internal/sql/migrations.ts"
 import { Partitions } from "./internal/sql/partitions.ts"
+import { labelIs } from "./internal/sql/report.ts"
 import * as rollups from "./internal/sql/rollups.ts"
 import { RequestLog, RequestLogError, type Service } from "./RequestLog.ts"
 
@@ -138,8 +142,36 @@ const sqlite = (sql: SqlClient.SqlClient): Made =>
     dropBefore: (millis) =>
       guarded(
         "sqlite",
-        sql`DELETE FROM ${sql(migrations.table)} WHERE "timestamp" < ${new Date(millis).toISOString()}`
+        erasing.erase(sql, sql`"timestamp" < ${new Date(millis).toISOString()}`, undefined)
       )
+  })
+
+/**
+ * Deletes every row that has this label, its tries, and its bodies where a `BodyStore` is provided that can remove them:
+ * what one user has asked, for example. Totals by the hour lose them too. In steps of 500 rows; what fails in the middle is
+ * gone on with by asking again. Rows that are still on their way to the database are not found: flush first.
+ *
+ * @since 0.1.0
+ * @category maintenance
+ * @example
+ * ```ts
+ * import * as SqlRequestLog from "effect-majordomo/logging/SqlRequestLog"
+ *
+ * const gone = SqlRequestLog.erase("user-id", "42")
+ * ```
+ */
+export const erase = (
+  label: string,
+  value: string
+): Effect.Effect<
+  { readonly rows: number; readonly bodies: number },
+  SqlError | BodyStoreError,
+  SqlClient.SqlClient
+> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const store = Option.getOrUndefined(yield* Effect.serviceOption(BodyStore))
+    return yield* erasing.erase(sql, labelIs(sql, label, value), store?.remove)
   })
 
 /**

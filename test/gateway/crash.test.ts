@@ -81,7 +81,11 @@ const killed = (database: string, rowsIn: Database, directory: string, rounds: n
     const provider = yield* answering
     writeFileSync(
       join(directory, "majordomo.json"),
-      JSON.stringify({ providers: { openai: { baseUrl: provider.url } }, accessLog: false })
+      JSON.stringify({
+        providers: { openai: { baseUrl: provider.url } },
+        accessLog: false,
+        limits: [{ name: "purse", budget: { usd: "1000", per: "total" } }]
+      })
     )
     const got: Array<string> = []
     for (let round = 0; round < rounds; round++) {
@@ -113,6 +117,21 @@ const killed = (database: string, rowsIn: Database, directory: string, rounds: n
         times: 200
       }).pipe(Effect.zipRight(missing))
       assert.deepStrictEqual(last, [])
+      // What each of them took is booked, though it was killed before it could say so.
+      const unbooked = Effect.map(
+        Effect.all([
+          rowsIn.query("SELECT CAST(total_cost AS TEXT) AS cost FROM llm_requests"),
+          rowsIn.query("SELECT CAST(used AS TEXT) AS used FROM gateway_limit_windows WHERE account = 'purse/usd/all/'")
+        ]),
+        ([rows, [window]]) =>
+          rows.reduce((sum, { cost }) => sum + Math.round(Number(cost ?? 0) * 1e6), 0) - Number(window?.["used"]) / 1e6
+      )
+      const rest = yield* Effect.repeat(Effect.delay(unbooked, "200 millis"), {
+        until: (rest) => rest === 0,
+        times: 20
+      })
+        .pipe(Effect.zipRight(unbooked))
+      assert.strictEqual(rest, 0)
       child.kill("SIGTERM")
       assert.strictEqual((yield* ended).code, 143)
     }))

@@ -97,7 +97,7 @@ export const upstream = (
     return { url: yield* listening(server), requests, bodies }
   })
 
-const listening = (server: net.Server): Effect.Effect<string, never, Scope.Scope> =>
+export const listening = (server: net.Server): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<string>((resume) => {
       server.listen(0, "127.0.0.1", () => {

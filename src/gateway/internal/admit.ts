@@ -18,7 +18,7 @@ import * as bodies from "./body.ts"
 import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
-import type { Lease } from "./limits/limiter.ts"
+import type { Lease } from "./limits/charge.ts"
 import { type Keyed, type Names, type Route, unknownName } from "./models.ts"
 import { matches } from "./pattern.ts"
 import type { Refusal } from "./refusal.ts"
@@ -65,6 +65,8 @@ export interface Known {
   body: Buffer | undefined
   /** What it holds of limits. */
   lease: Lease | undefined
+  /** Who answers instead of what was asked for, and the spent budget that says so. */
+  degraded: { readonly name: string; readonly rule: string; readonly from: string | undefined } | undefined
 }
 
 /** A request that may go on. */
@@ -223,7 +225,7 @@ const mayCall = (key: ApiKey | undefined, { name, provider }: Upstream): Effect.
   })
 }
 
-const mayAsk = (
+export const mayAsk = (
   key: ApiKey | undefined,
   { provider }: Upstream,
   model: string | undefined,
@@ -324,11 +326,8 @@ const byName = (
         )
       }
     }
-    const { wire } = target
-    // Older completions and embeddings share the wire, not the request.
-    const isServed = (names.isAll || !target.isNamed) && wire !== undefined && wire !== "cohere" && wire !== "converse"
-      && (wire !== "chat-completions" || target.path.endsWith("/chat/completions"))
-    if (!isServed) {
+    const wire = servedWireOf(target, names)
+    if (wire === undefined) {
       return isOurs
         ? yield* notFound("only chat/completions, responses, messages and generateContent are answered here")
         : { _tag: "Transparent", read: undefined }
@@ -347,14 +346,36 @@ const byName = (
       yield* mayName(key, known.model ?? "", [])
       return { _tag: "Unified", wire, body, llm: route.llm, isSingle: false }
     }
-    yield* mayName(key, route.name, route.members)
-    for (const { upstream } of route.members) yield* mayCall(key, upstream)
+    return { _tag: "Unified", wire, body, ...yield* llmOf(settings, request, route, known) }
+  })
+
+/** The LLM behind a name, where this key may ask for it. */
+export const llmOf = (
+  settings: Settings,
+  request: IncomingMessage,
+  route: Extract<Route, { _tag: "Members" }>,
+  known: Known
+): Effect.Effect<Pick<Unified, "llm" | "isSingle">, Refusal> =>
+  Effect.gen(function*() {
+    yield* mayName(known.key, route.name, route.members)
+    for (const { upstream } of route.members) yield* mayCall(known.key, upstream)
     const members = yield* keyed(settings, request, route, known)
-    const llm = yield* Effect.mapError(names.service(route, members), ({ message }): Refusal => ({
+    const llm = yield* Effect.mapError(settings.names.service(route, members), ({ message }): Refusal => ({
       ...unavailable(`${route.name} cannot be asked: ${message}`)
     }))
-    return { _tag: "Unified", wire, body, llm, isSingle: members.length === 1 }
+    return { llm, isSingle: members.length === 1 }
   })
+
+/** The protocol in which an LLM may answer; undefined where the provider itself is asked for. */
+export const servedWireOf = (
+  { isNamed, path, wire }: targets.Target,
+  { isAll }: Names
+): ServedWire | undefined =>
+  (isNamed && !isAll) || wire === undefined || wire === "cohere" || wire === "converse"
+    // Older completions and embeddings share the wire, not the request.
+    || (wire === "chat-completions" && !path.endsWith("/chat/completions"))
+    ? undefined
+    : wire
 
 const isList = ({ path }: targets.Target): boolean => path === "/v1/models"
 

@@ -1,4 +1,4 @@
-/** The tables of the gateway: keys, tokens, limits, what administrators did. SQLite and PostgreSQL alike. */
+/** The tables of the gateway: keys, tokens, limits, settings, what administrators did. SQLite and PostgreSQL alike. */
 import type * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
@@ -36,6 +36,13 @@ const audit = [
     subject TEXT NOT NULL, before TEXT, after TEXT)`
 ]
 
+const settings = [
+  `ALTER TABLE gateway_keys ADD COLUMN limits TEXT`,
+  `ALTER TABLE gateway_keys ADD COLUMN bodies TEXT`,
+  `CREATE TABLE gateway_settings (version BIGINT PRIMARY KEY, at BIGINT NOT NULL, who TEXT NOT NULL,
+    settings TEXT NOT NULL)`
+]
+
 const created = (statements: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
@@ -45,7 +52,8 @@ const created = (statements: ReadonlyArray<string>) =>
 const migrations = {
   "0001_gateway_keys": created(tables),
   "0002_gateway_limits": created(limits),
-  "0003_gateway_audit": created(audit)
+  "0003_gateway_audit": created(audit),
+  "0004_gateway_settings": created(settings)
 }
 
 export const migrate: Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> = migrated({

@@ -16,11 +16,14 @@ import { exceptionPrefix } from "../../internal/http/eventStream.ts"
 import { encode } from "../../internal/http/eventStreamFrame.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
+import type { Bodies } from "../ApiKeys.ts"
 import { admit, type Listed, type Passed, type Settings as Admission, type Unified } from "./admit.ts"
+import { degraded } from "./degrade.ts"
 import * as gate from "./limits/gate.ts"
 import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
+import type { Names } from "./models.ts"
 import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
 import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
 import { type Ending, Relay } from "./relay.ts"
@@ -29,13 +32,17 @@ import * as unifying from "./unified.ts"
 import type { Upstream } from "./upstreams.ts"
 
 export interface Settings {
-  readonly admission: Admission
+  readonly admission: Omit<Admission, "names">
+  /** What can be asked for now: a request goes by it to its end. */
+  readonly names: () => Names
   readonly limits: gate.Gate
   readonly logging: Pick<Logging.Service, "record">
   readonly pricing: Pricing
   readonly dispatcherOf: (upstream: Upstream) => Dispatcher
   readonly isDurable: boolean
-  readonly keepsBodies: boolean
+  /** Which bodies are kept where a key says nothing of it; undefined: there is no place for any. */
+  readonly bodies: Bodies | undefined
+  readonly labelsOf: (request: IncomingMessage) => Readonly<Record<string, string>>
   /** A client that takes nothing for so long is gone, ms. */
   readonly patience: number
   /** On every answer. */
@@ -59,6 +66,7 @@ export const make = (
       const exchange: Exchange = {
         id: uuidv7(startedAt),
         request,
+        labels: settings.labelsOf(request),
         startedAt,
         start: performance.now(),
         known: {
@@ -72,13 +80,17 @@ export const make = (
           secrets: [],
           bytesIn: undefined,
           body: undefined,
-          lease: undefined
+          lease: undefined,
+          degraded: undefined
         }
       }
       const one = new One(settings, exchange, response, clock)
-      const mayGo = Effect.tap(
-        admit(settings.admission, request, exchange.known),
-        (allowed) => settings.limits.admit(exchange, allowed._tag === "Unified" ? allowed.llm : undefined)
+      const { limits } = settings
+      const admission = { ...settings.admission, names: settings.names() }
+      const mayGo = Effect.flatMap(
+        admit(admission, request, exchange.known),
+        (allowed) =>
+          limits.admit(exchange, allowed, (name) => degraded(admission, request, exchange.known, allowed, name))
       )
       const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
       if (Exit.isFailure(admitted)) {
@@ -137,9 +149,15 @@ class One {
     this.clock = clock
   }
 
+  /** Which bodies of this request are kept. */
+  private get bodies(): Bodies {
+    const { exchange: { known }, settings } = this
+    return settings.bodies === undefined ? "none" : known.key?.bodies ?? settings.bodies
+  }
+
   private readonly headers = (): Readonly<Record<string, string>> => ({
     "x-majordomo-request-id": this.exchange.id,
-    ...gate.headersOf(this.exchange.known.lease, this.exchange.known.dialect, this.clock.unsafeCurrentTimeMillis()),
+    ...gate.headersOf(this.exchange.known, this.clock.unsafeCurrentTimeMillis()),
     ...this.settings.headersOf(this.exchange.request)
   })
 
@@ -181,7 +199,7 @@ class One {
         }),
       withoutUsage,
       holdsLast: settings.isDurable,
-      keepsBytes: settings.keepsBodies ? maxKeptBytes : 0,
+      keepsBytes: this.bodies === "none" ? 0 : maxKeptBytes,
       patience: settings.patience,
       now: () => performance.now(),
       headers: this.headers,
@@ -249,7 +267,8 @@ class One {
     const { clock, exchange, settings } = this
     const now = performance.now()
     return Effect.flatMap(entryOf(exchange, end, { pricing: settings.pricing, clock, now, statusCode }), (entry) => {
-      const bodies = settings.keepsBodies
+      const wanted = this.bodies
+      const bodies = wanted === "all" || (wanted === "errors" && entry.status !== "success")
         ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay.copy : [])
         : undefined
       const counted = metrics.count({
@@ -268,8 +287,8 @@ class One {
         Effect.zipRight(
           settings.isTraced ? Effect.annotateCurrentSpan(attributesOf(entry)) : Effect.void,
           Effect.zipRight(
-            Effect.zipRight(settings.limits.settle(exchange, end, entry), counted),
-            settings.logging.record(entry, bodies)
+            counted,
+            Effect.flatMap(settings.limits.settle(exchange, end, entry), (row) => settings.logging.record(row, bodies))
           )
         ),
         entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }

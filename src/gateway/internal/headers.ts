@@ -51,7 +51,8 @@ const reserved: ReadonlySet<string> = new Set([
   "trace-id",
   "span-path",
   "span-name",
-  "bedrock-region"
+  "bedrock-region",
+  "degraded"
 ])
 
 type Values = string | ReadonlyArray<string> | undefined

@@ -88,10 +88,13 @@ const memberOf = (upstreams: ReadonlyMap<string, Upstream>, name: string): Membe
   return upstream === undefined || model === "" ? undefined : { upstream, model }
 }
 
-export const make = (
+type Find = Names["find"]
+
+/** Who answers to which name: of the library's aliases, the configuration's, and any `provider/model`. */
+export const routes = (
   models: Options["models"],
   upstreams: ReadonlyMap<string, Upstream>
-): Effect.Effect<Names, ConfigurationError, HttpClient.HttpClient | Scope.Scope> =>
+): Effect.Effect<Find, ConfigurationError> =>
   Effect.gen(function*() {
     const { aliases } = yield* Models.Registry
     const routes = new Map<string, Route>()
@@ -115,18 +118,34 @@ export const make = (
       }
       routes.set(name, route)
     }
-    return {
-      find: (name) => {
-        const known = routes.get(name)
-        if (known !== undefined) return known
-        const member = memberOf(upstreams, name)
-        return member === undefined ? undefined : routeOf(name, [member], undefined)
-      },
-      list: Object.keys(models ?? {}),
-      isAll: false,
-      service: yield* services
+    return (name) => {
+      const known = routes.get(name)
+      if (known !== undefined) return known
+      const member = memberOf(upstreams, name)
+      return member === undefined ? undefined : routeOf(name, [member], undefined)
     }
   })
+
+/** Budgets that are spent send to names that are there. */
+export const checkDegrade = (rules: Options["limits"], find: Find): Effect.Effect<void, ConfigurationError> => {
+  const wrong = rules?.find(({ degrade }) => degrade !== undefined && find(degrade)?._tag !== "Members")
+  return wrong === undefined ? Effect.void : new ConfigurationError({
+    description: `limits: the rule "${wrong.name}" degrades to "${wrong.degrade}", which is no name of models and no `
+      + "\"provider/model\" of a provider of this gateway"
+  })
+}
+
+export const make = (
+  models: Options["models"],
+  upstreams: ReadonlyMap<string, Upstream>,
+  service: Names["service"]
+): Effect.Effect<Names, ConfigurationError> =>
+  Effect.map(routes(models, upstreams), (find): Names => ({
+    find,
+    list: Object.keys(models ?? {}),
+    isAll: false,
+    service
+  }))
 
 const routeOf = (
   name: string,
@@ -144,39 +163,42 @@ const routeOf = (
 const maxServices = 500
 
 /** Those that were asked for last are kept, so that a breaker knows what came before. */
-const services: Effect.Effect<Names["service"], never, HttpClient.HttpClient | Scope.Scope> = Effect.gen(function*() {
-  const client = yield* Effect.context<HttpClient.HttpClient>()
-  const scope = yield* Effect.scope
-  const known = new Map<string, { readonly service: Service; readonly scope: Scope.CloseableScope }>()
-  return (route, members) =>
-    Effect.suspend(() => {
-      const id = JSON.stringify([
-        route.name,
-        members.map(({ model, secret, upstream }) => [upstream.name, model, secret])
-      ])
-      const found = known.get(id)
-      if (found !== undefined) {
-        known.delete(id)
-        known.set(id, found)
-        return Effect.succeed(found.service)
-      }
-      return Effect.gen(function*() {
-        const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-        const context = yield* Layer.buildWithScope(layerOf(route, members), own).pipe(
-          Effect.provide(client),
-          Effect.onError(() => Scope.close(own, Exit.void))
-        )
-        const service = Context.get(context, LLM)
-        known.set(id, { service, scope: own })
-        const [oldest] = known
-        if (known.size > maxServices && oldest !== undefined) {
-          known.delete(oldest[0])
-          yield* Scope.close(oldest[1].scope, Exit.void)
+export const services: Effect.Effect<Names["service"], never, HttpClient.HttpClient | Scope.Scope> = Effect.gen(
+  function*() {
+    const client = yield* Effect.context<HttpClient.HttpClient>()
+    const scope = yield* Effect.scope
+    const known = new Map<string, { readonly service: Service; readonly scope: Scope.CloseableScope }>()
+    return (route, members) =>
+      Effect.suspend(() => {
+        const id = JSON.stringify([
+          route.name,
+          route.breaker,
+          members.map(({ model, secret, upstream }) => [upstream.name, model, secret])
+        ])
+        const found = known.get(id)
+        if (found !== undefined) {
+          known.delete(id)
+          known.set(id, found)
+          return Effect.succeed(found.service)
         }
-        return service
+        return Effect.gen(function*() {
+          const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+          const context = yield* Layer.buildWithScope(layerOf(route, members), own).pipe(
+            Effect.provide(client),
+            Effect.onError(() => Scope.close(own, Exit.void))
+          )
+          const service = Context.get(context, LLM)
+          known.set(id, { service, scope: own })
+          const [oldest] = known
+          if (known.size > maxServices && oldest !== undefined) {
+            known.delete(oldest[0])
+            yield* Scope.close(oldest[1].scope, Exit.void)
+          }
+          return service
+        })
       })
-    })
-})
+  }
+)
 
 const layerOf = (
   { breaker }: Extract<Route, { _tag: "Members" }>,

@@ -24,6 +24,7 @@ import type { Served } from "./unified.ts"
 export interface Exchange {
   readonly id: string
   readonly request: IncomingMessage
+  readonly labels: Readonly<Record<string, string>>
   /** Ms since the epoch. */
   readonly startedAt: number
   /** Of the monotonic clock, ms. */
@@ -135,7 +136,10 @@ const askedOf = (
 ) => {
   const clean = cleanOf(known)
   return {
-    metadata: Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
+    metadata: {
+      ...Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
+      ...(known.degraded === undefined ? {} : { Degraded: known.degraded.rule })
+    },
     majordomoApiKeyId: known.key?.id,
     requestPath: clean((request.url ?? "").split("?", 1)[0]),
     requestMethod: request.method,
@@ -174,8 +178,8 @@ export const entryOf = (
     const clean = cleanOf(known)
     const provider = upstream?.provider ?? "majordomo"
     const duration = (at.now - exchange.start) / 1000
-    const asked = clean(model) ?? (request.method === "POST" ? "unknown" : "none")
-    const answering = clean(completion?.model) ?? asked
+    const asked = clean(known.degraded?.from ?? model) ?? (request.method === "POST" ? "unknown" : "none")
+    const answering = clean(completion?.model ?? model) ?? asked
     return {
       requestId: id,
       kind: "call",
@@ -213,7 +217,7 @@ export const entryOf = (
       }],
       apiKeyHash: known.credentialHash,
       apiKeyAlias: known.credentialAlias,
-      ...askedOf(exchange, headers.labelsOf(request), at.statusCode),
+      ...askedOf(exchange, exchange.labels, at.statusCode),
       bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
       estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
     }
@@ -226,10 +230,10 @@ const servedEntryOf = (
   { bytesOut, end, firstByteAt, streams }: Served,
   at: { readonly now: number; readonly statusCode: number }
 ): Logging.Recorded => {
-  const { id, known, request, startedAt } = exchange
+  const { id, known, startedAt } = exchange
   const clean = cleanOf(known)
   const call = end === undefined ? undefined : ofEnd(end, {})
-  const asked = clean(known.model) ?? "unknown"
+  const asked = clean(known.degraded?.from ?? known.model) ?? "unknown"
   return {
     ...(call ?? { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }),
     requestId: id,
@@ -241,7 +245,7 @@ const servedEntryOf = (
     errorMessage: clean(call?.errorMessage),
     apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
     apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
-    ...askedOf(exchange, call?.metadata ?? headers.labelsOf(request), at.statusCode),
+    ...askedOf(exchange, call?.metadata ?? exchange.labels, at.statusCode),
     bytesOut
   }
 }

@@ -83,6 +83,17 @@ export class Refreshed<A, E> {
     this.asking.clear()
   })
 
+  /** After a change elsewhere: everything is asked again before it is believed, unless the database is away. */
+  readonly expire: Effect.Effect<void> = Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      const old = clock.unsafeCurrentTimeMillis() - freshFor
+      this.changes++
+      for (const [key, { at, value }] of this.found) if (at > old) this.found.set(key, { value, at: old })
+      this.missing.clear()
+      this.asking.clear()
+    })
+  )
+
   /** One question in flight for each key, and it outlives the request that asked first. */
   private ask(key: string): Effect.Effect<Deferred.Deferred<Option.Option<A>, E>> {
     return Effect.suspend(() => {

@@ -16,7 +16,9 @@ import * as Logging from "../../logging/Logging.ts"
 import * as LogReader from "../../logging/LogReader.ts"
 import type { RequestLog } from "../../logging/RequestLog.ts"
 import type { Options } from "../GatewayConfig.ts"
+import * as changes from "./changes.ts"
 import * as database from "./database.ts"
+import * as bookedLog from "./limits/bookedLog.ts"
 
 export const isPostgres = (url: string): boolean => /^postgres(ql)?:\/\//.test(url)
 
@@ -74,14 +76,21 @@ const postgres = (url: string, options: Options): Layer.Layer<Stores, Configurat
         asConfigurationError
       )
       return Layer.provideMerge(
-        Layer.scopedDiscard(migrated(true)),
+        Layer.merge(Layer.scopedDiscard(migrated(true)), changes.layer(connectedTo(url))),
         Layer.provideMerge(LogReader.layerClient, log)
       )
     }
   ))
 
+const durationOf = (text: string | undefined): Duration.Duration | undefined =>
+  text === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(text))
+
+/** Whether there is a place for bodies: of all requests, or of those whose keys say so. */
+export const keepsBodies = ({ log }: Pick<Options, "log">): boolean =>
+  (log?.bodies ?? "none") !== "none" || log?.bodiesDirectory !== undefined
+
 const logOptions = ({ log }: Options) => ({
-  retention: log?.retention === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(log.retention)),
+  retention: durationOf(log?.retention),
   reportLabels: log?.reportLabels
 })
 
@@ -116,11 +125,11 @@ const sqlite = (filename: string, options: Options): Layer.Layer<Stores, Configu
     }
   ))
 
-const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
-  Layer.unwrapEffect(Effect.gen(function*() {
+const connectedTo = (url: string) =>
+  Effect.gen(function*() {
     const PgClient = yield* loaded(() => import("@effect/sql-pg/PgClient"))
     const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
-    const opened = PgClient.make({
+    return yield* PgClient.make({
       url: Redacted.make(url),
       applicationName: "majordomo",
       connectTimeout: "5 seconds",
@@ -130,10 +139,13 @@ const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, Configura
         new ConfigurationError({
           description: `the database cannot be reached: ${toLogError("postgres")(error).description}`
         })
-      )
+      ),
+      Effect.provide(Reactivity.layer)
     )
-    return Layer.scoped(SqlClient.SqlClient, opened).pipe(Layer.provide(Reactivity.layer))
-  }))
+  })
+
+const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
+  Layer.scoped(SqlClient.SqlClient, connectedTo(url))
 
 /** The database alone, with its tables: for who makes keys. */
 export const layerDatabase = (
@@ -146,16 +158,21 @@ export const layerDatabase = (
 
 const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationError, RequestLog> => {
   const spool = { directory: log?.spool ?? "majordomo-spool" }
-  const bodies = log?.bodies ?? "none"
+  // The gateway itself says which.
+  const bodies = keepsBodies({ log }) ? "all" : "none"
   const writer = log?.durability === "buffered"
     ? Logging.layerWriter({ spool, bodies })
     : Logging.layerWriter({ durability: "durable", spool, bodies })
   const stored = bodies === "none"
     ? writer
-    : Layer.provide(
+    : Layer.provideMerge(
       writer,
       Layer.mapError(
-        FileBodyStore.layer({ directory: log?.bodiesDirectory ?? "majordomo-bodies" }),
+        FileBodyStore.layer({
+          directory: log?.bodiesDirectory ?? "majordomo-bodies",
+          shard: "day",
+          retention: durationOf(log?.bodiesRetention)
+        }),
         asConfigurationError
       )
     )
@@ -167,5 +184,5 @@ export const layer = (
 ): Layer.Layer<Logging.Logging | LogReader.LogReader | SqlClient.SqlClient, ConfigurationError> => {
   const { database: name = defaultFile } = options
   const stores = isPostgres(name) ? postgres(name, options) : sqlite(name, options)
-  return Layer.provideMerge(logging(options), stores)
+  return Layer.provideMerge(logging(options), Layer.provideMerge(bookedLog.layer, stores))
 }

@@ -29,7 +29,6 @@ import * as Logging from "../../logging/Logging.ts"
 import type { JsonObject } from "../../Prompt.ts"
 import type { ContentPart, Response, StreamPart } from "../../Response.ts"
 import type { Unified } from "./admit.ts"
-import * as headers from "./headers.ts"
 import type { Exchange } from "./record.ts"
 import type { Refusal } from "./refusal.ts"
 import { served } from "./served.ts"
@@ -116,7 +115,7 @@ class Conversation {
       requestPath: (request.url ?? "").split("?", 1)[0],
       requestMethod: request.method
     })
-    const labels = LLM.withMetadata(headers.labelsOf(request))
+    const labels = LLM.withMetadata(this.options.exchange.labels)
     const answered = labels(origin(this.asked.stream ? this.streamed(llm) : this.whole(llm)))
     const left = Effect.as(closed(response), undefined)
     return Effect.flatMap(Effect.exit(restore(Effect.raceFirst(answered, left))), (exit) => {

@@ -25,7 +25,9 @@ const keyOf = (hash: string): ApiKey => ({
   expiresAt: null,
   revokedAt: null,
   providers: null,
-  models: null
+  models: null,
+  limits: null,
+  bodies: null
 })
 
 export const providerKey: ProviderKeys["get"] = () => Effect.succeedNone

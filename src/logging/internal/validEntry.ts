@@ -2,7 +2,7 @@
  * A row that every sink takes, made when the row is: what is promised durable has been accepted by then. A `redact` or a
  * provider may have put anything into it.
  */
-import type { Attempt, Entry } from "../RequestLog.ts"
+import type { Attempt, Booking, Entry } from "../RequestLog.ts"
 
 /** Longer names do not fit into PostgreSQL's indexes. */
 const maxName = 500
@@ -131,6 +131,30 @@ const labelsOf = (checker: Checker, metadata: Entry["metadata"]): Entry["metadat
   return Object.fromEntries(labels)
 }
 
+const isAmount = /^\d{1,38}$/
+const maxAccount = 2000
+
+/** One that is not whole would be booked as something else. */
+const bookingsOf = (checker: Checker, bookings: Entry["bookings"]): ReadonlyArray<Booking> | undefined => {
+  if (bookings === undefined) return undefined
+  const isWhole = (one: unknown): one is Booking => {
+    if (typeof one !== "object" || one === null) return false
+    const { account, ends, holder, spent, starts }: { readonly [K in keyof Booking]?: unknown } = one
+    return typeof account === "string" && account.length <= maxAccount && !anySurrogate.test(account) &&
+      typeof holder === "string" && holder.length <= maxName && !anySurrogate.test(holder) &&
+      Number.isSafeInteger(starts) && Number.isSafeInteger(ends) && typeof spent === "string" && isAmount.test(spent)
+  }
+  const whole = Array.isArray(bookings) ? bookings.slice(0, maxAttempts).filter(isWhole) : []
+  if (!Array.isArray(bookings) || whole.length < bookings.length) checker.changed.push("bookings")
+  return whole.length === 0 ? undefined : whole.map(({ account, ends, holder, spent, starts }) => ({
+    account,
+    starts,
+    ends,
+    holder,
+    spent
+  }))
+}
+
 const maxCount = Number.MAX_SAFE_INTEGER
 
 /** The row as it can be written, and what had to change. `id` makes a key where the row's own is none. */
@@ -189,7 +213,8 @@ export const valid = (entry: Entry, now: number, id: () => string): Valid => {
     bytesIn: count("bytesIn"),
     bytesOut: count("bytesOut"),
     timeToFirstByte: seconds("timeToFirstByte"),
-    estimatedInputTokens: count("estimatedInputTokens")
+    estimatedInputTokens: count("estimatedInputTokens"),
+    bookings: bookingsOf(checker, entry.bookings)
   }
   for (const name of Object.keys(entry)) if (!Object.hasOwn(made, name)) checker.changed.push(name)
   if (checker.changed.length === 0) return { entry, changed: [] }

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Either, Exit, FastCheck as fc, Scope } from "effect"
-import { type Lease, Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
+import type { Lease } from "../../../src/gateway/internal/limits/charge.ts"
+import { Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
 import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import { type Store, StoreError } from "../../../src/gateway/internal/limits/store.ts"
+import type { Booking } from "../../../src/logging/RequestLog.ts"
 import { runs } from "../../runs.ts"
 import * as stores from "./stores.ts"
 
@@ -25,6 +27,8 @@ type Step =
   }
   | { readonly _tag: "Time"; readonly ms: number }
   | { readonly _tag: "Crash"; readonly replica: number }
+  /** Some rows come to the database, which may have come before. */
+  | { readonly _tag: "Rows"; readonly from: number; readonly count: number }
 
 const replicas = 3
 const amounts = fc.bigInt({ min: 0n, max: 300n })
@@ -51,7 +55,8 @@ const steps: fc.Arbitrary<ReadonlyArray<Step>> = fc.array(
       weight: 3,
       arbitrary: fc.record({ _tag: fc.constant("Time" as const), ms: fc.constantFrom(10, 300, 1000, 7000) })
     },
-    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Crash" as const), replica: fc.nat(replicas - 1) }) }
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Crash" as const), replica: fc.nat(replicas - 1) }) },
+    { weight: 2, arbitrary: fc.record({ _tag: fc.constant("Rows" as const), from: fc.nat(20), count: fc.nat(5) }) }
   ),
   { maxLength: 80 }
 )
@@ -110,6 +115,8 @@ const simulate = (
     const shared = yield* make
     const calls: Array<Call> = []
     const open: Array<Call> = []
+    /** What is in the spools, of those that died too. */
+    const rows: Array<ReadonlyArray<Booking>> = []
     const alive = yield* Effect.all(Array.from({ length: replicas }, () => replicaOf(shared, calls)))
     const everyone = [...alive]
     const pass = (ms: number) =>
@@ -136,6 +143,9 @@ const simulate = (
           everyone.push(next)
           break
         }
+        case "Rows":
+          yield* (yield* shared).book(rows.slice(step.from, step.from + step.count).flat(), time.now)
+          break
         case "End": {
           const call = open[step.at % Math.max(1, open.length)]
           if (call === undefined) break
@@ -150,8 +160,8 @@ const simulate = (
             : real.usd === undefined || (real.isPartial && call.estimate > real.usd)
             ? call.estimate
             : real.usd
-          yield* call.lease.settle(real)
-          yield* call.lease.settle(real)
+          rows.push(yield* call.lease.settle(real))
+          assert.deepStrictEqual(yield* call.lease.settle(real), [])
           break
         }
         case "Call": {
@@ -185,12 +195,19 @@ const simulate = (
     for (const { lease } of open) yield* lease.settle(undefined)
     yield* pass(2 * stores.lifetime)
     const store = yield* shared
-    const [used] = yield* store.usage("all/usd/", time.now)
+    const usedNow = Effect.map(store.usage("all/usd/all/", time.now), ([used]) => used?.used ?? 0n)
     const heard = calls.reduce((sum, { booked, isHeard }) => isHeard && booked > 0n ? sum + booked : sum, 0n)
-    assert.strictEqual(used?.used ?? 0n, heard, "what is booked is what calls took")
+    const before = yield* usedNow
+    assert.isTrue(
+      heard <= before && before <= spent,
+      "what is booked is what calls took, but for what died with a process"
+    )
+    // Every row comes at last, in whatever order, and twice.
+    for (const some of [rows.slice(-3), rows, rows]) yield* store.book(some.flat(), time.now)
+    assert.strictEqual(yield* usedNow, spent, "to the last bit, with the rows that it left")
     const fresh = yield* replicaOf(shared, calls)
     const ask = (amount: bigint) => fresh.limiter.admit(facts, { tokens: 0n, usd: amount }, () => {})
-    const left = budget - heard
+    const left = budget - spent
     assert.isTrue(Either.isLeft(yield* Effect.either(ask(left > 0n ? left + 1n : 0n))), "not a bit more than is left")
     if (left > 0n) assert.isTrue(Either.isRight(yield* Effect.either(ask(left))), "all that is left")
     for (const { scope } of [...everyone, fresh]) yield* Scope.close(scope, Exit.void)

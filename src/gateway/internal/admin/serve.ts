@@ -8,9 +8,11 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as AdminTokens from "../../AdminTokens.ts"
+import type { Labels } from "../labels.ts"
 import type { Limiter } from "../limits/limiter.ts"
 import * as prometheus from "../prometheus.ts"
 import type { Handle } from "../server.ts"
+import type { Live } from "../settings/live.ts"
 import * as handlers from "./handlers.ts"
 
 const json = (response: ServerResponse, status: number, value: object) => {
@@ -36,11 +38,16 @@ const metrics = (tokens: AdminTokens.Service): Handle => (request, response) =>
   )
 
 /** Node's handler of the API with its description, as one of ours. */
-const api = (limiter: Limiter, description: Layer.Layer<never, never, HttpApi.Api>) =>
+const api = (
+  limiter: Limiter,
+  live: Live,
+  stored: Labels["stored"],
+  description: Layer.Layer<never, never, HttpApi.Api>
+) =>
   Effect.gen(function*() {
     // A router of its own, whatever else the program serves.
     const context = yield* Layer.build(Layer.mergeAll(
-      Layer.provideMerge(description, handlers.layer(limiter)),
+      Layer.provideMerge(description, handlers.layer(limiter, live, stored)),
       HttpApiBuilder.Router.Live,
       HttpApiBuilder.Middleware.layer,
       NodeHttpServer.layerContext
@@ -54,16 +61,16 @@ const api = (limiter: Limiter, description: Layer.Layer<never, never, HttpApi.Ap
       })
   })
 
-export const make = (limiter: Limiter) =>
+export const make = (limiter: Limiter, live: Live, stored: Labels["stored"]) =>
   Effect.gen(function*() {
     const answerMetrics = metrics(yield* AdminTokens.AdminTokens)
-    const answer = yield* api(limiter, HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" }))
+    const answer = yield* api(limiter, live, stored, HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" }))
     const scope = yield* Effect.scope
     // Two megabytes of script, for who looks at them.
     const page = yield* Effect.cached(
       Effect.flatMap(
         Effect.promise(() => import("@effect/platform/HttpApiSwagger")),
-        ({ layer }) => api(limiter, layer({ path: "/docs" }))
+        ({ layer }) => api(limiter, live, stored, layer({ path: "/docs" }))
       ).pipe(
         Scope.extend(scope),
         Effect.provide(yield* Effect.context<Layer.Layer.Context<ReturnType<typeof handlers.layer>>>())

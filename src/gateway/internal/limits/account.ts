@@ -7,7 +7,7 @@ import type { Window } from "./window.ts"
 
 export class Account {
   readonly name: string
-  readonly limit: bigint
+  limit: bigint
   readonly window: Window
   /** All that calls of this process took. */
   spent = 0n
@@ -33,6 +33,14 @@ export class Account {
     this.name = name
     this.limit = limit
     this.window = window
+  }
+
+  /** From now on there is more, or less: what was granted under the old limit is handed out no more. */
+  change(limit: bigint): void {
+    this.limit = limit
+    this.granted = this.spent - this.told + this.held
+    this.pausedUntil = 0
+    this.alerted = 0
   }
 
   /** What all replicas have spent, as far as it is known here. */

@@ -6,14 +6,14 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { createHmac } from "node:crypto"
 import { ConfigurationError } from "../../../LLMError.ts"
-import type { Passed } from "./limiter.ts"
+import { secretOf } from "../secret.ts"
 import * as money from "./money.ts"
+import type { Passed } from "./thresholds.ts"
 
 export interface Webhook {
   readonly url: string
@@ -24,10 +24,11 @@ const patience = "10 seconds"
 /** About two minutes in all. */
 const again = Schedule.intersect(Schedule.exponential("1 second"), Schedule.recurs(6))
 
-const bodyOf = ({ limit, rule, scope, threshold, used, window }: Passed): string =>
+const bodyOf = ({ key, limit, rule, scope, threshold, used, window }: Passed): string =>
   JSON.stringify({
     type: "budget.threshold",
     limit: rule.name,
+    key,
     by: rule.by ?? "all",
     scope,
     threshold,
@@ -41,21 +42,9 @@ const bodyOf = ({ limit, rule, scope, threshold, used, window }: Passed): string
 export const signatureOf = (secret: Redacted.Redacted, seconds: number, body: string): string =>
   `t=${seconds},v1=${createHmac("sha256", Redacted.value(secret)).update(`${seconds}.${body}`).digest("hex")}`
 
-const secretOf = (
-  secret: Webhook["secret"]
-): Effect.Effect<Redacted.Redacted, ConfigurationError> =>
-  Redacted.isRedacted(secret) ? Effect.succeed(secret) : Effect.mapError(
-    Config.redacted(secret.env),
-    () =>
-      new ConfigurationError({
-        variable: secret.env,
-        description: `webhook.secret: the environment variable ${secret.env} is not set`
-      })
-  )
-
 export const make = (webhook: Webhook): Effect.Effect<(passed: Passed) => Effect.Effect<void>, ConfigurationError> =>
   Effect.gen(function*() {
-    const secret = yield* secretOf(webhook.secret)
+    const secret = yield* secretOf(webhook.secret, "webhook.secret")
     const { url } = webhook
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
       return yield* new ConfigurationError({

@@ -6,58 +6,106 @@ import * as Option from "effect/Option"
 import type * as Logging from "../../../logging/Logging.ts"
 import type { Service as Pricing } from "../../../Pricing.ts"
 import * as Usage from "../../../Usage.ts"
-import type { Known } from "../admit.ts"
-import * as headers from "../headers.ts"
+import type { ApiKey } from "../../ApiKeys.ts"
+import type { Admitted, Known } from "../admit.ts"
 import type { End, Exchange } from "../record.ts"
 import type { Refusal } from "../refusal.ts"
 import type { Dialect } from "../target.ts"
+import type { Real, Refused, Standing } from "./charge.ts"
 import { tokensOf } from "./estimate.ts"
-import type { Lease, Limiter, Real, Refused, Standing } from "./limiter.ts"
+import type { Limiter } from "./limiter.ts"
 import * as money from "./money.ts"
 import { messageOf, secondsOf } from "./refused.ts"
-import type { Facts } from "./rule.ts"
+import { compile, type Compiled, type Facts, type Rule } from "./rule.ts"
 
 /** The LLM that answers, where it is no provider that is passed on to. */
-export interface Asked {
+interface Asked {
   readonly provider: string
   readonly model: string
 }
 
 export interface Gate {
-  /** Holds what the request may take, or says why it may not. The lease is in `known` from then on. */
-  readonly admit: (exchange: Exchange, asked: Asked | undefined) => Effect.Effect<void, Refusal>
-  /** Books what it took, as its row says. */
-  readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<void>
+  /**
+   * Holds what the request may take, or says why it may not. The lease is in `known` from then on. Gives what goes on: where
+   * a budget is spent that knows a cheaper model, that one.
+   */
+  readonly admit: (
+    exchange: Exchange,
+    allowed: Admitted,
+    /** None: it cannot be asked for this. */
+    cheaper: (name: string) => Effect.Effect<Option.Option<Admitted>>
+  ) => Effect.Effect<Admitted, Refusal>
+  /** Books what it took, as its row says; gives the row with what is to be booked by it where this process dies. */
+  readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<Logging.Recorded>
 }
 
 /** Nothing is generated for them, and nothing billed. */
 const free: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS"])
 
-const factsOf = ({ known: { key, model, target }, request }: Exchange, asked: Asked | undefined): Facts => ({
+const compiledKeys = new WeakMap<ReadonlyArray<Rule>, ReadonlyArray<Compiled>>()
+
+/** A key's own rules; they are read anew when the key is. */
+export const rulesOfKey = ({ id, limits }: ApiKey): ReadonlyArray<Compiled> => {
+  if (limits === null) return []
+  const known = compiledKeys.get(limits)
+  if (known !== undefined) return known
+  const compiled = limits.map((rule) => compile(rule, id))
+  compiledKeys.set(limits, compiled)
+  return compiled
+}
+
+const factsOf = ({ known: { key, model, target }, labels, request }: Exchange, asked: Asked | undefined): Facts => ({
+  own: key === undefined ? undefined : rulesOfKey(key),
   key: key?.id,
   owner: key?.owner ?? undefined,
   provider: asked?.provider ?? target?.upstream.provider ?? "majordomo",
   model,
-  labels: headers.labelsOf(request),
+  labels,
   isPaid: !free.has(request.method ?? "GET")
 })
 
-export const make = (limiter: Limiter, pricing: Pricing): Gate => ({
-  admit: (exchange, asked) =>
-    limiter.isEmpty ? Effect.void : Effect.gen(function*() {
+const askedOf = (allowed: Admitted): Asked | undefined => allowed._tag === "Unified" ? allowed.llm : undefined
+
+export const make = (limiter: Limiter, pricing: Pricing): Gate => {
+  const held = (exchange: Exchange, allowed: Admitted, isDegraded: boolean): Effect.Effect<Admitted, Refused> =>
+    Effect.gen(function*() {
       const { known } = exchange
-      const facts = factsOf(exchange, asked)
+      const asked = askedOf(allowed)
+      const facts = { ...factsOf(exchange, asked), isDegraded }
       const tokens = tokensOf(known.body, known.bytesIn)
       const usd = limiter.needsPrice(facts) ? yield* priceOf(pricing, placeOf(known, asked), tokens) : 0n
       yield* limiter.admit(facts, { tokens: BigInt(tokens.input + tokens.output), usd }, (lease) => {
         known.lease = lease
-      }).pipe(Effect.mapError((refused) => refusalOf(refused, known.dialect)))
-    }),
-  settle: ({ known }, end, entry) =>
-    known.lease === undefined
-      ? Effect.void
-      : known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry))
-})
+      })
+      return allowed
+    })
+  return {
+    admit: (exchange, allowed, cheaper) => {
+      const { known } = exchange
+      if (limiter.isEmpty && (known.key?.limits ?? null) === null) return Effect.succeed(allowed)
+      return held(exchange, allowed, false).pipe(
+        Effect.catchAll((refused) => {
+          const { degrade: name, rule } = refused
+          const { model: asked } = known
+          if (name === undefined) return Effect.fail(refused)
+          return Effect.flatMap(cheaper(name), (found) => {
+            if (Option.isNone(found)) return Effect.fail(refused)
+            known.degraded = { name, rule, from: asked }
+            return held(exchange, found.value, true)
+          })
+        }),
+        Effect.mapError((refused) => refusalOf(refused, known.dialect))
+      )
+    },
+    settle: ({ known }, end, entry) =>
+      known.lease === undefined
+        ? Effect.succeed(entry)
+        : Effect.map(
+          known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry)),
+          (bookings) => bookings.length === 0 ? entry : { ...entry, bookings }
+        )
+  }
+}
 
 interface Place extends Asked {
   readonly prices?: string | undefined
@@ -120,14 +168,14 @@ const standings = (nearest: ReadonlyArray<Standing>, dialect: Dialect, now: numb
 
 /** On the answer of a request that was admitted. */
 export const headersOf = (
-  lease: Lease | undefined,
-  dialect: Dialect,
+  { degraded, dialect, lease }: Known,
   now: number
 ): Readonly<Record<string, string>> => {
   if (lease === undefined) return {}
   const budgets = lease.budgets.map(({ part, rule }) => `${rule};used=${part}`)
   return {
     ...standings(lease.nearest, dialect, now),
+    ...(degraded === undefined ? {} : { "x-majordomo-degraded": `${degraded.name};limit=${degraded.rule}` }),
     ...(lease.shadowed.length === 0 ? {} : { "x-majordomo-limit-shadow": lease.shadowed.join(", ") }),
     ...(budgets.length === 0 ? {} : { "x-majordomo-budget": budgets.join(", ") })
   }

@@ -41,6 +41,19 @@ export interface Entry {
   readonly granted: bigint
 }
 
+/**
+ * Books what a replica had spent by the time of a row, whoever says so: what it might still hand out is less by as much.
+ * What was booked already changes nothing.
+ */
+export const book = (
+  { own, used }: Pick<Books, "own" | "used">,
+  spent: bigint
+): Entry => {
+  const before = own?.told ?? 0n
+  const more = max(0n, spent - before)
+  return { used: used + more, told: before + more, granted: max(0n, (own?.granted ?? 0n) - more) }
+}
+
 const max = (a: bigint, b: bigint): bigint => a > b ? a : b
 
 /**

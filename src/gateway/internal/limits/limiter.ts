@@ -11,74 +11,26 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { uuidv7 } from "../../../internal/call/uuid.ts"
 import { Account } from "./account.ts"
-import { accountPrefix, compile, type Dimension, type Facts, type Limit, type Rule } from "./rule.ts"
-import type { Store } from "./store.ts"
+import {
+  bookingsOf,
+  type Charge,
+  type Entry,
+  type Estimate,
+  type Lease,
+  nearestOf,
+  type Real,
+  type Refused,
+  tookOf
+} from "./charge.ts"
+import { compile, type Compiled, type Dimension, type Facts, type Limit, type Rule } from "./rule.ts"
+import type { Store, StoreError } from "./store.ts"
+import { budgetsOf, newlyPassed, type Passed } from "./thresholds.ts"
 import type { Window } from "./window.ts"
-
-/** What a call is expected to take at most, or at least. */
-export interface Estimate {
-  readonly tokens: bigint
-  /** Millionths of a millionth of a dollar; 0n where no price is known. */
-  readonly usd: bigint
-}
-
-/** What it took, as far as it is known. */
-export interface Real {
-  readonly tokens: bigint
-  /** Undefined: not known. */
-  readonly usd: bigint | undefined
-  /** More may be billed than is known. */
-  readonly isPartial: boolean
-}
-
-export interface Refused {
-  readonly _tag: "Refused"
-  readonly rule: string
-  readonly dimension: Dimension
-  readonly reason: "spent" | "tooLarge" | "storeAway"
-  readonly limit: bigint
-  readonly remaining: bigint
-  readonly window: Window
-  /** Ms since the epoch. */
-  readonly at: number
-  /** Ms until another try may go well; undefined: none will. */
-  readonly retryAfter: number | undefined
-  /** Of the nearest limits. */
-  readonly nearest: ReadonlyArray<Standing>
-}
-
-/** How a caller stands with a limit. */
-export interface Standing {
-  readonly dimension: Dimension
-  readonly limit: bigint
-  readonly remaining: bigint
-  /** Ms. */
-  readonly reset: number
-}
-
-export interface Lease {
-  readonly _tag: "Lease"
-  readonly nearest: ReadonlyArray<Standing>
-  /** Budgets of which more than the first threshold is spent, and how much of them: 0.83. */
-  readonly budgets: ReadonlyArray<{ readonly rule: string; readonly part: number }>
-  /** Rules that would have refused it, were they not on trial. */
-  readonly shadowed: ReadonlyArray<string>
-  /** Once, however often it is said. Undefined: nothing was sent. */
-  readonly settle: (real: Real | undefined) => Effect.Effect<void>
-}
-
-/** A part of a budget is spent. */
-export interface Passed {
-  readonly rule: Rule
-  readonly scope: string
-  readonly threshold: number
-  readonly used: bigint
-  readonly limit: bigint
-  readonly window: Window
-}
 
 export interface Usage {
   readonly rule: Rule
+  /** The key whose own it is. */
+  readonly key: string | undefined
   readonly dimension: Dimension
   readonly limit: bigint
   readonly window: Window
@@ -91,20 +43,6 @@ export interface Hooks {
   readonly exceeded?: ((rule: string, dimension: Dimension, mode: "enforce" | "shadow") => void) | undefined
 }
 
-interface Entry {
-  readonly account: Account
-  readonly limit: Limit
-  readonly scope: string
-  readonly holder: string
-  /** The store is being asked about it. */
-  asking: Deferred.Deferred<void> | undefined
-}
-
-interface Charge {
-  readonly entry: Entry
-  readonly amount: bigint
-}
-
 /** Grants are renewed, and those that nobody needs given back, ms. */
 const every = 1000
 /** Where nobody else is there, old accounts are only forgotten, ms. */
@@ -114,10 +52,9 @@ const pause = 250
 const storeLimit = "2 seconds"
 const forgetAfter = 60_000
 const batch = 100
-const defaultThresholds: ReadonlyArray<number> = [0.5, 0.8, 1]
 
 export class Limiter {
-  private readonly compiled: ReadonlyArray<ReturnType<typeof compile>>
+  private compiled: ReadonlyArray<Compiled>
   private readonly current = new Map<string, Entry>()
   private readonly all = new Set<Entry>()
   private awayUntil = 0
@@ -134,7 +71,7 @@ export class Limiter {
     replica: string,
     fibers: FiberSet.FiberSet
   ) {
-    this.compiled = rules.map(compile)
+    this.compiled = rules.map((rule) => compile(rule))
     this.store = store
     this.hooks = hooks
     this.replica = replica
@@ -149,7 +86,6 @@ export class Limiter {
     return Effect.gen(function*() {
       const fibers = yield* FiberSet.make()
       const limiter = new Limiter(rules, store, hooks, uuidv7(yield* Clock.currentTimeMillis), fibers)
-      if (rules.length === 0) return limiter
       // What was spent last is told when the process ends.
       yield* Effect.addFinalizer(() => Effect.interruptible(limiter.synchronize(true)))
       const pace = Number.isFinite(store.lifetime) ? every : forgetEvery
@@ -158,15 +94,27 @@ export class Limiter {
     })
   }
 
+  /**
+   * Other rules from now on. What was spent under a rule that keeps its name, and whose calls it counts together, stays
+   * spent; calls that run end under those that they began with.
+   */
+  replace(rules: ReadonlyArray<Rule>): void {
+    this.compiled = rules.map((rule) => compile(rule))
+  }
+
   get isEmpty(): boolean {
     return this.compiled.length === 0
   }
 
   /** Whether money decides about such a call: its price is looked up only then. */
   needsPrice(facts: Facts): boolean {
-    return this.compiled.some(({ limits, scopeOf }) =>
+    return this.about(facts).some(({ limits, scopeOf }) =>
       limits.some(({ dimension }) => dimension === "usd") && scopeOf(facts) !== undefined
     )
+  }
+
+  private about({ own }: Facts): ReadonlyArray<Compiled> {
+    return own === undefined || own.length === 0 ? this.compiled : [...this.compiled, ...own]
   }
 
   /** `onHeld` gets the lease in the step in which it comes to be: an interruption behind it loses nothing. */
@@ -185,8 +133,8 @@ export class Limiter {
   ): Effect.Effect<Lease, Refused> {
     const short = charges.filter(({ amount, entry }) => !entry.account.fits(amount, now))
     const asked = tries >= 5 ? [] :
-      short.filter(({ amount, entry: { account } }) =>
-        !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now
+      short.filter(({ amount, entry: { account }, isExempt }) =>
+        !isExempt && !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now
       )
     if (asked.length === 0) return this.decide(charges, short, onHeld, now)
     return Effect.flatMap(
@@ -206,7 +154,8 @@ export class Limiter {
   ): Effect.Effect<Lease, Refused> {
     const isAway = this.awayUntil > now
     const shadowed = new Set<string>()
-    for (const { amount, entry: { account, limit: { dimension, rule } } } of short) {
+    for (const { amount, entry: { account, limit: { dimension, rule } }, isExempt } of short) {
+      if (isExempt) continue
       const policy = rule.storeAway ?? "count"
       if (isAway && !account.neverFits(amount)) {
         if (policy === "allow" || (policy === "count" && account.fitsAlone(amount))) continue
@@ -224,6 +173,7 @@ export class Limiter {
           window: account.window,
           at: now,
           retryAfter: dimension === "concurrent" ? every : account.window.ends - now,
+          degrade: dimension === "usd" ? rule.degrade : undefined,
           nearest: nearestOf(charges, now)
         })
       }
@@ -244,10 +194,13 @@ export class Limiter {
       shadowed,
       settle: (real) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (isSettled) return Effect.void
+          if (isSettled) return Effect.succeed([])
           isSettled = true
           for (const charge of charges) this.settle(charge, real, now)
-          return this.alerted(charges.map(({ entry }) => entry))
+          return Effect.as(
+            this.alerted(charges.map(({ entry }) => entry)),
+            real === undefined ? [] : bookingsOf(charges)
+          )
         })
     }
   }
@@ -258,7 +211,8 @@ export class Limiter {
     if (limit.dimension === "tokens" && took > amount && now >= account.window.ends) {
       // A rate is about when tokens flow: what nobody foresaw counts in the minute in which it is known.
       account.settle(amount, amount)
-      this.entryOf(limit, scope, now).account.settle(0n, took - amount)
+      const current = this.current.get(account.name)?.limit ?? limit
+      this.entryOf(current, scope, now).account.settle(0n, took - amount)
     } else {
       account.settle(amount, took)
     }
@@ -269,21 +223,15 @@ export class Limiter {
   private alerted(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     const { passed } = this.hooks
     if (passed === undefined) return Effect.void
-    const found: Array<Effect.Effect<void>> = []
-    for (const { account, limit: { dimension, rule }, scope } of entries) {
-      if (dimension !== "usd") continue
-      const thresholds = [...rule.thresholds ?? defaultThresholds].sort((a, b) => a - b)
-      for (; account.alerted < thresholds.length; account.alerted++) {
-        const threshold = thresholds[account.alerted] ?? 1
-        const { limit, name, used, window } = account
-        if (used * million < limit * BigInt(Math.round(threshold * Number(million)))) break
-        // Told twice is better than not at all.
-        found.push(Effect.flatMap(
-          Effect.orElseSucceed(this.store.claim(name, window, threshold), () => true),
-          (isFirst) => isFirst ? passed({ rule, scope, threshold, used, limit, window }) : Effect.void
-        ))
-      }
-    }
+    const found = entries.flatMap((entry) =>
+      newlyPassed(entry).map((one) =>
+        Effect.flatMap(
+          // Told twice is better than not at all.
+          Effect.orElseSucceed(this.store.claim(entry.account.name, one.window, one.threshold), () => true),
+          (isFirst) => isFirst ? passed(one) : Effect.void
+        )
+      )
+    )
     return Effect.forEach(found, (tell) => FiberSet.run(this.fibers, tell), { discard: true })
   }
 
@@ -291,23 +239,30 @@ export class Limiter {
 
   private chargesOf(facts: Facts, estimate: Estimate, now: number): ReadonlyArray<Charge> {
     const charges: Array<Charge> = []
-    for (const { limits, scopeOf } of this.compiled) {
+    for (const { limits, scopeOf } of this.about(facts)) {
       const scope = scopeOf(facts)
       if (scope === undefined) continue
       for (const limit of limits) {
         const { dimension } = limit
         if (!facts.isPaid && (dimension === "tokens" || dimension === "usd")) continue
         const amount = dimension === "tokens" ? estimate.tokens : dimension === "usd" ? estimate.usd : 1n
-        charges.push({ entry: this.entryOf(limit, scope, now), amount })
+        const isExempt = facts.isDegraded === true && dimension === "usd" && limit.rule.degrade !== undefined
+        charges.push({ entry: this.entryOf(limit, scope, now), amount, isExempt })
       }
     }
     return charges
   }
 
   private entryOf(limit: Limit, scope: string, now: number): Entry {
-    const name = accountPrefix(limit) + scope
+    const name = limit.prefix + scope
     const known = this.current.get(name)
-    if (known !== undefined && now >= known.account.window.starts && now < known.account.window.ends) return known
+    if (known !== undefined && isOpenAt(known, limit, now)) {
+      if (known.limit !== limit) {
+        known.limit = limit
+        if (known.account.limit !== limit.amount) known.account.change(limit.amount)
+      }
+      return known
+    }
     const entry: Entry = {
       account: new Account(name, limit.amount, limit.windowAt(now)),
       limit,
@@ -401,62 +356,32 @@ export class Limiter {
     })
 
   /** What was spent under each rule, by scope. */
-  readonly usage = Effect.flatMap(
-    Effect.zipRight(Effect.suspend(() => this.synchronize()), Clock.currentTimeMillis),
-    (now) =>
-      Effect.forEach(this.compiled.flatMap(({ limits }) => limits), (limit) => {
-        const prefix = accountPrefix(limit)
-        return Effect.map(this.store.usage(prefix, now), (found): Usage => ({
-          rule: limit.rule,
-          dimension: limit.dimension,
-          limit: limit.amount,
-          window: limit.windowAt(now),
-          scopes: found.map(({ account, used }) => ({
-            scope: account.slice(prefix.length),
-            // Nothing is spent of slots: they are in use.
-            used: limit.dimension === "concurrent" ? this.current.get(account)?.account.held ?? 0n : used
+  readonly usage = (ofKeys: ReadonlyArray<Compiled> = []): Effect.Effect<ReadonlyArray<Usage>, StoreError> =>
+    Effect.flatMap(
+      Effect.zipRight(this.synchronize(), Clock.currentTimeMillis),
+      (now) =>
+        Effect.forEach([...this.compiled, ...ofKeys].flatMap(({ limits }) => limits), (limit) => {
+          const { prefix } = limit
+          return Effect.map(this.store.usage(prefix, now), (found): Usage => ({
+            rule: limit.rule,
+            key: limit.key,
+            dimension: limit.dimension,
+            limit: limit.amount,
+            window: limit.windowAt(now),
+            scopes: found.map(({ account, used }) => ({
+              scope: account.slice(prefix.length),
+              // Nothing is spent of slots: they are in use.
+              used: limit.dimension === "concurrent" ? this.current.get(account)?.account.held ?? 0n : used
+            }))
           }))
-        }))
-      })
-  )
+        })
+    )
 }
 
-const million = 1_000_000n
-
-const tookOf = (dimension: Dimension, held: bigint, real: Real): bigint => {
-  switch (dimension) {
-    case "requests":
-      return 1n
-    case "concurrent":
-      return 0n
-    case "tokens":
-      return real.isPartial && held > real.tokens ? held : real.tokens
-    case "usd":
-      // What is not known is not free: the estimate stands for it.
-      if (real.usd === undefined) return real.isPartial || real.tokens > 0n ? held : 0n
-      return real.isPartial && held > real.usd ? held : real.usd
-  }
-}
-
-const partOf = ({ limit, used }: Account): number => Number(used * 100n / limit) / 100
-
-const budgetsOf = (charges: ReadonlyArray<Charge>) => {
-  const found: Array<{ readonly rule: string; readonly part: number }> = []
-  for (const { entry: { account, limit: { dimension, rule } } } of charges) {
-    if (dimension !== "usd") continue
-    const part = partOf(account)
-    if (part >= Math.min(...rule.thresholds ?? defaultThresholds)) found.push({ rule: rule.name, part })
-  }
-  return found
-}
-
-const nearestOf = (charges: ReadonlyArray<Charge>, now: number): ReadonlyArray<Standing> => {
-  const nearest = new Map<Dimension, Standing>()
-  for (const { entry: { account, limit: { dimension, rule } } } of charges) {
-    if (rule.mode === "shadow" || dimension === "usd" || dimension === "concurrent") continue
-    const standing = { dimension, limit: account.limit, remaining: account.remaining, reset: account.window.ends - now }
-    const known = nearest.get(dimension)
-    if (known === undefined || standing.remaining < known.remaining) nearest.set(dimension, standing)
-  }
-  return [...nearest.values()]
+/** The same window, of the limit as it stands now. */
+const isOpenAt = ({ account: { window }, limit: before }: Entry, limit: Limit, now: number): boolean => {
+  if (now < window.starts || now >= window.ends) return false
+  if (before === limit) return true
+  const { ends, starts } = limit.windowAt(now)
+  return starts === window.starts && ends === window.ends
 }

@@ -1,5 +1,5 @@
 /** Why a call was not admitted, in words. */
-import type { Refused } from "./limiter.ts"
+import type { Refused } from "./charge.ts"
 import * as money from "./money.ts"
 
 const nouns = { requests: "requests a minute", tokens: "tokens a minute", concurrent: "requests at the same time" }

@@ -55,6 +55,11 @@ export const Rule = Schema.Struct({
   thresholds: Schema.optional(Schema.Array(Schema.Number.pipe(Schema.between(0, 1)))).annotations(
     said("Parts of the budget at which the webhook is called. Default [0.5, 0.8, 1].")
   ),
+  degrade: Schema.optional(Schema.NonEmptyString).annotations(
+    said(
+      "A name of models, or a \"provider/model\": what the budget has no more for is answered by it. Default: 402. What it takes is booked all the same."
+    )
+  ),
   storeAway: Schema.optional(Schema.Literal("count", "refuse", "allow")).annotations(
     said(
       "While the database is away: count what this process knows (default), refuse every call, or allow every call."
@@ -64,6 +69,10 @@ export const Rule = Schema.Struct({
   Schema.filter((rule) =>
     rule.requestsPerMinute !== undefined || rule.tokensPerMinute !== undefined || rule.concurrent !== undefined ||
     rule.budget !== undefined || `the rule "${rule.name}" limits nothing`
+  ),
+  Schema.filter((rule) =>
+    rule.degrade === undefined || rule.budget !== undefined ||
+    `the rule "${rule.name}" has no budget whose end could degrade anything`
   )
 )
 
@@ -90,11 +99,19 @@ export interface Facts {
   readonly isPaid: boolean
   /** In header case. */
   readonly labels: Readonly<Record<string, string>>
+  /** A spent budget has sent it to a cheaper model: budgets that do so refuse it no more. */
+  readonly isDegraded?: boolean | undefined
+  /** Rules of its key's own. */
+  readonly own?: ReadonlyArray<Compiled> | undefined
 }
 
 /** One limit of a rule. */
 export interface Limit {
   readonly rule: Rule
+  /** The key whose own it is. */
+  readonly key: string | undefined
+  /** What the names of all its accounts begin with. */
+  readonly prefix: string
   readonly dimension: Dimension
   readonly amount: bigint
   readonly windowAt: (now: number) => windows.Window
@@ -131,11 +148,18 @@ const reader = (name: string): (facts: Facts) => string | undefined => {
 /** Longer texts of strangers are kept as their hash. */
 const maxScope = 128
 
-const limitsOf = (rule: Rule): ReadonlyArray<Limit> => {
+const limitsOf = (rule: Rule, key: string | undefined): ReadonlyArray<Limit> => {
   const { budget, concurrent, requestsPerMinute, tokensPerMinute } = rule
   const found: Array<Limit> = []
   const add = (dimension: Dimension, amount: bigint, windowAt: Limit["windowAt"]) =>
-    found.push({ rule, dimension, amount, windowAt })
+    found.push({
+      rule,
+      key,
+      prefix: `${key === undefined ? "" : `${key}/`}${rule.name}/${dimension}/${rule.by ?? "all"}/`,
+      dimension,
+      amount,
+      windowAt
+    })
   if (requestsPerMinute !== undefined) add("requests", BigInt(requestsPerMinute), windows.minute)
   if (tokensPerMinute !== undefined) add("tokens", BigInt(tokensPerMinute), windows.minute)
   if (concurrent !== undefined) add("concurrent", BigInt(concurrent), () => windows.forever)
@@ -150,12 +174,12 @@ const limitsOf = (rule: Rule): ReadonlyArray<Limit> => {
   return found
 }
 
-export const compile = (rule: Rule): Compiled => {
+export const compile = (rule: Rule, key?: string): Compiled => {
   const read = reader(rule.by ?? "all")
   const wanted = Object.entries(rule.match ?? {}).map(([name, pattern]) => ({ name, read: reader(name), pattern }))
   return {
     rule,
-    limits: limitsOf(rule),
+    limits: limitsOf(rule, key),
     scopeOf: (facts) => {
       for (const { name, pattern, read } of wanted) {
         const value = read(facts)
@@ -167,6 +191,3 @@ export const compile = (rule: Rule): Compiled => {
     }
   }
 }
-
-/** The name of an account in the store; the rule's part of it is a prefix of all its accounts. */
-export const accountPrefix = ({ dimension, rule }: Limit): string => `${rule.name}/${dimension}/`

@@ -5,9 +5,11 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Booking } from "../../../logging/RequestLog.ts"
 import { Millis } from "../database.ts"
-import { settle } from "./ledger.ts"
-import { type Answer, type Ask, type Store, StoreError } from "./store.ts"
+import { book, settle } from "./ledger.ts"
+import { type Answer, type Ask, lastOf, remembered, type Store, StoreError } from "./store.ts"
+import type { Window } from "./window.ts"
 
 /** SQLite has no decimals and its driver no integers beyond 2^53: amounts go there and back as text. */
 const Amount = Schema.BigInt
@@ -32,38 +34,61 @@ export const make = (
       orElse: () => (amount: bigint) => sql`CAST(${String(amount)} AS INTEGER)`
     })
 
-    const one = ({ account, holder, report, window }: Ask, now: number) =>
-      Effect.gen(function*() {
-        // Writing first takes the lock, in either database.
-        const [row] = yield* Effect.flatMap(
-          sql`INSERT INTO gateway_limit_windows (account, starts, ends, used)
-            VALUES (${account}, ${window.starts}, ${window.ends}, 0)
+    /** What is used; nobody else changes it until the transaction ends. */
+    const locked = (account: string, { ends, starts }: Window) =>
+      Effect.map(
+        Effect.flatMap(
+          // Writing first takes the lock, in either database.
+          sql`INSERT INTO gateway_limit_windows (account, starts, ends, used) VALUES (${account}, ${starts}, ${ends}, 0)
             ON CONFLICT (account, starts) DO UPDATE SET ends = excluded.ends
             RETURNING CAST(used AS TEXT) AS used`,
           decodeUsed
-        )
+        ),
+        ([row]) => row?.used ?? 0n
+      )
+    const setUsed = (account: string, { starts }: Window, used: bigint) =>
+      sql`UPDATE gateway_limit_windows SET used = ${integer(used)} WHERE account = ${account} AND starts = ${starts}`
+
+    const one = ({ account, holder, report, window }: Ask, now: number) =>
+      Effect.gen(function*() {
+        const used = yield* locked(account, window)
         const leases = yield* Effect.flatMap(
           sql`SELECT holder, CAST(told AS TEXT) AS told, CAST(granted AS TEXT) AS granted, valid_until AS "until"
             FROM gateway_limit_leases WHERE account = ${account} AND starts = ${window.starts}`,
           decodeLeases
         )
-        const used = row?.used ?? 0n
         const granted = leases.reduce(
           (sum, lease) => lease.holder !== holder && lease.until > now ? sum + lease.granted : sum,
           0n
         )
         const own = leases.find((lease) => lease.holder === holder)
         const entry = settle({ used, granted, own }, report, options.share ?? share)
-        if (entry.used !== used) {
-          yield* sql`UPDATE gateway_limit_windows SET used = ${integer(entry.used)}
-            WHERE account = ${account} AND starts = ${window.starts}`
-        }
+        if (entry.used !== used) yield* setUsed(account, window, entry.used)
         yield* sql`INSERT INTO gateway_limit_leases (account, starts, holder, told, granted, valid_until)
           VALUES (${account}, ${window.starts}, ${holder}, ${integer(entry.told)}, ${integer(entry.granted)},
             ${now + lives})
           ON CONFLICT (account, starts, holder) DO UPDATE SET told = excluded.told, granted = excluded.granted,
             valid_until = excluded.valid_until`
         return { used: entry.used, granted: entry.granted }
+      })
+
+    const bookOne = ({ account, ends, holder, spent, starts }: Booking, now: number) =>
+      Effect.gen(function*() {
+        const window = { starts, ends }
+        const used = yield* locked(account, window)
+        const [own] = yield* Effect.flatMap(
+          sql`SELECT holder, CAST(told AS TEXT) AS told, CAST(granted AS TEXT) AS granted, valid_until AS "until"
+            FROM gateway_limit_leases WHERE account = ${account} AND starts = ${starts} AND holder = ${holder}`,
+          decodeLeases
+        )
+        const entry = book({ used, own }, BigInt(spent))
+        if (entry.used === used) return
+        yield* setUsed(account, window, entry.used)
+        yield* own === undefined
+          ? sql`INSERT INTO gateway_limit_leases (account, starts, holder, told, granted, valid_until)
+              VALUES (${account}, ${starts}, ${holder}, ${integer(entry.told)}, 0, ${now})`
+          : sql`UPDATE gateway_limit_leases SET told = ${integer(entry.told)}, granted = ${integer(entry.granted)}
+              WHERE account = ${account} AND starts = ${starts} AND holder = ${holder}`
       })
 
     const guarded = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, StoreError> =>
@@ -76,13 +101,13 @@ export const make = (
       Effect.suspend(() => {
         if (now - sweptAt < 3_600_000) return Effect.void
         sweptAt = now
-        return Effect.zipRight(
-          Effect.zipRight(
-            sql`DELETE FROM gateway_limit_leases WHERE valid_until < ${now - 86_400_000}`,
-            sql`DELETE FROM gateway_limit_alerts WHERE ends < ${now - 3_600_000}`
-          ),
-          sql`DELETE FROM gateway_limit_windows WHERE ends < ${now - 3_600_000}`
-        )
+        return Effect.all([
+          sql`DELETE FROM gateway_limit_windows WHERE ends < ${now - 3_600_000}`,
+          sql`DELETE FROM gateway_limit_alerts WHERE ends < ${now - 3_600_000}`,
+          sql`DELETE FROM gateway_limit_leases WHERE valid_until < ${now - 86_400_000} AND (
+            valid_until < ${now - remembered} OR NOT EXISTS (SELECT 1 FROM gateway_limit_windows w
+              WHERE w.account = gateway_limit_leases.account AND w.starts = gateway_limit_leases.starts))`
+        ], { discard: true })
       })
 
     return {
@@ -103,6 +128,12 @@ export const make = (
               }), { discard: true }))
           )
         ).pipe(Effect.as(answers))
+      },
+      book: (bookings, now) => {
+        const last = lastOf(bookings, now)
+        return last.length === 0
+          ? Effect.void
+          : guarded(sql.withTransaction(Effect.forEach(last, (booking) => bookOne(booking, now), { discard: true })))
       },
       claim: (account, window, threshold) =>
         guarded(Effect.map(

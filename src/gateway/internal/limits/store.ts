@@ -1,7 +1,8 @@
 /** Where replicas meet: who has spent what, who may hand out what. In memory for one process; see `sqlStore` for many. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { type Lease, type Report, settle } from "./ledger.ts"
+import type { Booking } from "../../../logging/RequestLog.ts"
+import { book, type Lease, type Report, settle } from "./ledger.ts"
 import type { Window } from "./window.ts"
 
 export interface Ask {
@@ -26,6 +27,8 @@ export interface Store {
   readonly lifetime: number
   /** Exactly once each: a report that was heard already changes nothing. */
   readonly report: (asks: ReadonlyArray<Ask>, now: number) => Effect.Effect<ReadonlyArray<Answer>, StoreError>
+  /** What rows say that replicas had spent, those that are no more included. */
+  readonly book: (bookings: ReadonlyArray<Booking>, now: number) => Effect.Effect<void, StoreError>
   /** True for the first who says that a threshold was passed, and for nobody else. */
   readonly claim: (account: string, window: Window, threshold: number) => Effect.Effect<boolean, StoreError>
   /** What was spent in a window, by the accounts whose names begin so. */
@@ -42,7 +45,20 @@ interface Kept {
 }
 
 const hour = 3_600_000
-const day = 24 * hour
+/** What was told by one who is no more is remembered for so long: a row may still say it again, ms. */
+export const remembered = 30 * 24 * hour
+
+/** Of each replica the last sum of each account that is still kept, in one order. */
+export const lastOf = (bookings: ReadonlyArray<Booking>, now: number): ReadonlyArray<Booking> => {
+  const last = new Map<string, Booking>()
+  for (const booking of bookings) {
+    if (booking.ends + hour < now) continue
+    const id = `${booking.account} ${booking.starts} ${booking.holder}`
+    const known = last.get(id)
+    if (known === undefined || BigInt(known.spent) < BigInt(booking.spent)) last.set(id, booking)
+  }
+  return [...last].sort(([a], [b]) => a < b ? -1 : 1).map(([, booking]) => booking)
+}
 
 /** What several replicas of one process share. */
 export class Ledgers {
@@ -66,7 +82,9 @@ export class Ledgers {
     this.sweptAt = now
     for (const [account, byStart] of this.windows) {
       for (const [start, { ends, leases, used }] of byStart) {
-        for (const [holder, { at, granted }] of leases) if (granted === 0n && at + day < now) leases.delete(holder)
+        for (const [holder, { at, granted }] of leases) {
+          if (granted === 0n && at + remembered < now) leases.delete(holder)
+        }
         if (ends + hour < now || (used === 0n && leases.size === 0)) byStart.delete(start)
       }
       if (byStart.size === 0) this.windows.delete(account)
@@ -100,6 +118,16 @@ export const memory = (
           kept.leases.set(holder, { told: entry.told, granted: entry.granted, until: now + lifetime, at: now })
           return entry
         })
+      }),
+    book: (bookings, now) =>
+      Effect.sync(() => {
+        for (const { account, ends, holder, spent, starts } of lastOf(bookings, now)) {
+          const kept = ledgers.at(account, { starts, ends })
+          const own = kept.leases.get(holder)
+          const { granted, told, used } = book({ used: kept.used, own }, BigInt(spent))
+          kept.used = used
+          kept.leases.set(holder, { told, granted, until: own?.until ?? now, at: now })
+        }
       }),
     claim: (account, window, threshold) =>
       Effect.sync(() => {

@@ -17,6 +17,9 @@ export interface Options {
 /** Two processes may get into each other's way at the very start; the one that lost looks again. */
 const again = Schedule.intersect(Schedule.spaced("200 millis"), Schedule.recurs(25))
 
+/** Any number will do, so long as every process takes the same: one at a time migrates a PostgreSQL database. */
+const lock = 7_680_003
+
 /** Whether there is nothing to do: then nobody's lock is waited for. */
 const isDone = ({ migrations, table }: Options) =>
   Effect.gen(function*() {
@@ -49,7 +52,19 @@ const waiting = (what: string) =>
 export const migrated = (
   options: Options
 ): Effect.Effect<void, Migrator.MigrationError | SqlError, SqlClient.SqlClient> => {
-  const run = Migrator.make({})({ loader: Migrator.fromRecord(options.migrations), table: options.table })
+  const migrate = Migrator.make({})({ loader: Migrator.fromRecord(options.migrations), table: options.table })
+  const run = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql.onDialectOrElse({
+      pg: () =>
+        sql.withTransaction(Effect.all([
+          sql`SELECT pg_advisory_xact_lock(${lock})`,
+          // The migrator looks for it by a statement that fails, which a transaction does not survive.
+          sql`CREATE TABLE IF NOT EXISTS ${sql(options.table)} (migration_id INTEGER PRIMARY KEY,
+            created_at TIMESTAMPTZ NOT NULL DEFAULT now(), name TEXT NOT NULL)`,
+          migrate
+        ], { discard: true })),
+      orElse: () => Effect.asVoid(migrate)
+    }))
   return Effect.flatMap(
     isDone(options),
     (done) =>

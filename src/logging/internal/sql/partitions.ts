@@ -4,6 +4,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Entry } from "../../RequestLog.ts"
+import { erase } from "./erase.ts"
 import { table } from "./migrations.ts"
 import * as rollups from "./rollups.ts"
 
@@ -85,7 +86,7 @@ export class Partitions {
   drop(before: number): Effect.Effect<void, SqlError> {
     const { sql } = this
     if (!this.isPartitioned) {
-      return Effect.asVoid(sql`DELETE FROM ${sql(table)} WHERE "timestamp" < ${new Date(before).toISOString()}`)
+      return Effect.asVoid(erase(sql, sql`"timestamp" < ${new Date(before).toISOString()}`, undefined))
     }
     const oldest = monthOf(before).name
     const found = sql<

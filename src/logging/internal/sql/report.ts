@@ -50,7 +50,7 @@ const dimension = (dialect: Dialect, by: Dimension): string => {
 
 export const iso = (millis: number): string => new Date(millis).toISOString()
 
-const labelIs = (sql: SqlClient.SqlClient, label: string, value: string): Fragment => {
+export const labelIs = (sql: SqlClient.SqlClient, label: string, value: string): Fragment => {
   const name = toHeaderCase(label)
   if (dialectOf(sql) === "sqlite") return sql`${sql.literal(measures.label("sqlite", "", name))} = ${value}`
   return sql`raw_metadata @> ${JSON.stringify({ [storedText(name)]: storedText(value) })}::jsonb`
