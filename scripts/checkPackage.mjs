@@ -106,7 +106,7 @@ console.log(LLM.generateText({ prompt: "Hi" }), Anthropic.layer({ model: "claude
     format: "esm",
     platform: "browser",
     // Loaded on demand: each is a file of its own.
-    external: ["@pydantic/genai-prices", "ajv", "ajv/*", "ajv-formats"],
+    external: ["ajv", "ajv/*", "ajv-formats"],
     write: false,
     metafile: true
   })
