@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import { createInterface } from "node:readline"
 import { text } from "node:stream/consumers"
 import { setFlagsFromString } from "node:v8"
 import type { Service } from "./screen.ts"
@@ -32,6 +33,41 @@ const writing = (stream: NodeJS.WriteStream) => (text: string): Effect.Effect<vo
     })
   })
 
+/** Lines that a person types, also ahead of the question. */
+const openLines = () => {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const typed: Array<string> = []
+  let isClosed = false
+  let waiting: ((line: Option.Option<string>) => void) | undefined
+  const serve = () => {
+    if (waiting === undefined || (typed.length === 0 && !isClosed)) return
+    const answer = waiting
+    waiting = undefined
+    answer(Option.fromNullable(typed.shift()))
+  }
+  terminal.on("line", (line) => {
+    typed.push(line)
+    serve()
+  })
+  terminal.on("close", () => {
+    isClosed = true
+    serve()
+  })
+  // What reads the terminal key by key also gets this one.
+  terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"))
+  return {
+    close: () => terminal.close(),
+    next: (question: string, answer: (line: Option.Option<string>) => void) => {
+      waiting = answer
+      if (!isClosed) {
+        terminal.setPrompt(question)
+        terminal.prompt()
+      }
+      serve()
+    }
+  }
+}
+
 const screen: Service = {
   write: writing(process.stdout),
   writeError: writing(process.stderr),
@@ -43,6 +79,10 @@ const screen: Service = {
     process.stdin.isTTY
       ? Effect.succeed(Option.none<string>())
       : Effect.asSome(Effect.promise(() => text(process.stdin)))
+  ),
+  lines: Effect.map(
+    Effect.acquireRelease(Effect.sync(openLines), (lines) => Effect.sync(() => lines.close())),
+    (lines) => (question) => Effect.async((resume) => lines.next(question, (line) => resume(Effect.succeed(line))))
   ),
   untilInterrupted: Effect.sync(() => {
     isExpected = true
