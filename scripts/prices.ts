@@ -6,12 +6,17 @@ import { type MatchLogic, type ModelInfo, type Provider, waitForUpdate } from "@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { listedAs } from "../src/internal/pricing/listed.ts"
+import { hosts } from "../src/internal/pricing/priceList.ts"
+import { defaults } from "../src/Models.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const source = join(root, "node_modules/@pydantic/genai-prices")
 
 /** Where the generated modules stand, beneath the repository's root. */
 export const folder = "src/internal/pricing/lists"
+
+const names = "src/internal/models/knownModels.ts"
 
 /** Path to content, of every file that is generated. */
 export const generated = async (): Promise<ReadonlyMap<string, string>> => {
@@ -28,12 +33,40 @@ export const generated = async (): Promise<ReadonlyMap<string, string>> => {
   const loaders = providers.map(({ id }) => `  ${key(id)}: () => import("./lists/${id}.ts")`).join(",\n")
   return new Map([
     ...lists,
+    [names, namesOf(providers, note)],
     [`${folder}/LICENSE`, readFileSync(join(source, "LICENSE"), "utf8")],
     [
       `${dirname(folder)}/lists.ts`,
       `/** One list of prices for each provider, ${note}. */\nexport const lists: Readonly<Record<string, () => Promise<{ readonly json: string }>>> = {\n${loaders}\n}\n`
     ]
   ])
+}
+
+/** Where a list has other names than the host, or those of other hosts beside its own. */
+const spellings: Readonly<Record<string, (id: string) => string | undefined>> = {
+  fireworks: (id) => `accounts/fireworks/models/${id}`,
+  gemini: (id) => /^gem/.test(id) ? id : undefined,
+  "bedrock-mantle": (id) => id.includes("claude") ? id : undefined
+}
+
+/** Names for editors to offer: what is priced and neither deprecated nor replaced by another. */
+const namesOf = (all: ReadonlyArray<Provider>, note: string): string => {
+  const rows = Object.keys(defaults.providers).flatMap((provider) => {
+    const listed = all.find(({ id }) => id === listedAs(provider))?.models ?? []
+    const current = listed.filter(({ deprecated }) => deprecated !== true).map(({ id }) => id)
+    const profiles = Object.keys(defaults.profiles).filter((name) => name.startsWith(`${provider}/`))
+      .map((name) => name.slice(provider.length + 1))
+    const { [provider]: spelled = (id: string) => id } = spellings
+    const models = new Set([
+      ...current.flatMap((id) => spelled(id) ?? []),
+      ...(hosts[provider] ?? []).map(([model]) => model),
+      ...profiles
+    ])
+    const offered = [...models].filter((model) => !Object.hasOwn(defaults.retired, `${provider}/${model}`)).sort()
+    if (offered.length === 0) return []
+    return [`  readonly ${key(provider)}:\n${offered.map((model) => `    | ${JSON.stringify(model)}`).join("\n")}`]
+  })
+  return `/** Models by provider, ${note}. */\nexport interface KnownModels {\n${rows.join("\n")}\n}\n`
 }
 
 const key = (id: string): string => /^[a-z]\w*$/i.test(id) ? id : JSON.stringify(id)

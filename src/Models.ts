@@ -12,11 +12,44 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as cascade from "./internal/cascade/layer.ts"
 import { suggestion } from "./internal/models/closestNames.ts"
+import type { FullName, KnownModels, ModelOf, Other } from "./internal/models/modelNames.ts"
 import { LLM, type Options as CallOptions, type Request, type Service } from "./LLM.ts"
 import { ConfigurationError } from "./LLMError.ts"
 import * as hosts from "./providers/internal/catalog.ts"
 import * as known from "./providers/internal/names.ts"
 import type * as OpenAICompatible from "./providers/OpenAICompatible.ts"
+
+/**
+ * A provider's name; editors complete those that are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ProviderName = keyof KnownModels | Other
+
+/**
+ * A model of a provider; editors complete those that are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ModelName<Provider extends string> = ModelOf<Provider>
+
+/**
+ * `"provider/model"`; editors complete those that are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Name = FullName
+
+/**
+ * An alias; editors complete those that are there from the start.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Alias = keyof typeof known.aliases | Other
 
 /**
  * Options that every provider takes.
@@ -118,7 +151,7 @@ export class Registry extends Context.Reference<Registry>()("effect-majordomo/Mo
 export interface Changes {
   readonly providers?: Readonly<Record<string, Provider>> | undefined
   /** Added, or in the place of those of the same name: `"provider/model"`, or several. */
-  readonly aliases?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
+  readonly aliases?: Readonly<Record<string, Name | ReadonlyArray<Name>>> | undefined
   readonly removeAliases?: ReadonlyArray<string> | undefined
   readonly profiles?: Readonly<Record<string, Profile>> | undefined
   /** The model that takes the place of `"provider/model"`, at the same provider. */
@@ -204,13 +237,13 @@ export const parse = (name: string): Either.Either<Target, ConfigurationError> =
  * const same = Models.layer("together/zai-org/GLM-5.2", { timeouts: { total: "1 minute" } })
  * ```
  */
-export function layer(
-  provider: string,
-  model: string,
+export function layer<const Provider extends ProviderName>(
+  provider: Provider,
+  model: ModelName<Provider>,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
 export function layer(
-  name: string,
+  name: Name,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
 export function layer(
@@ -236,7 +269,7 @@ export function layer(
  * ```
  */
 export const layerAlias = (
-  name: string,
+  name: Alias,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
   Layer.unwrapEffect(Effect.map(resolve(name), ([target, ...others]) => {
@@ -251,7 +284,7 @@ export const layerAlias = (
  * @since 0.1.0
  * @category layers
  */
-export const layerAll = <const Names extends ReadonlyArray<string>>(
+export const layerAll = <const Names extends ReadonlyArray<Name>>(
   names: Names,
   options?: Options
 ): { readonly [K in Names[number]]: Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> } =>
@@ -266,7 +299,7 @@ export const layerAll = <const Names extends ReadonlyArray<string>>(
  * @since 0.1.0
  * @category accessors
  */
-export const resolve = (alias: string): Effect.Effect<readonly [Target, ...Array<Target>], ConfigurationError> =>
+export const resolve = (alias: Alias): Effect.Effect<readonly [Target, ...Array<Target>], ConfigurationError> =>
   Effect.gen(function*() {
     const { aliases } = yield* Registry
     const [first, ...others] = find(aliases, alias) ?? []

@@ -65,9 +65,12 @@ const names: Readonly<Record<string, string>> = {
 const loaded = new Map<string, List>()
 const loading = new Map<string, Promise<List>>()
 
+/** What a provider of ours is called in the list. */
+export const listedAs = (provider: string): string => names[provider] ?? provider
+
 /** The list of a provider: there, on its way, or none. */
 export const listOf = (provider: string): List | Promise<List> | undefined => {
-  const id = names[provider] ?? provider
+  const id = listedAs(provider)
   const list = loaded.get(id)
   if (list !== undefined) return list
   const load = Object.hasOwn(lists, id) ? lists[id] : undefined
