@@ -69,7 +69,9 @@ export interface Options extends Omit<OpenAICompatible.Options, "model"> {
  * @category models
  */
 export interface Target {
+  /** The provider's name in the registry. */
   readonly provider: string
+  /** The model's name, as the provider has it. */
   readonly model: string
 }
 
@@ -80,18 +82,25 @@ export interface Target {
  * @category models
  */
 export interface Provider {
+  /** Makes the layer of a model. */
   readonly layer: (
     options: Options & { readonly model: string }
   ) => Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
   /** The module that makes such layers without a name. */
   readonly module: string
+  /** The protocol it speaks. */
   readonly wire: "responses" | "chat-completions" | "messages" | "generate-content" | "cohere" | "converse"
+  /** Its own address. */
   readonly baseUrl: string
   /** Environment variables of the key, the first one preferred. */
   readonly keyVariables: ReadonlyArray<string>
+  /** True where it can be asked without a key. */
   readonly keyOptional: boolean
+  /** How it is asked for objects. */
   readonly structured: OpenAICompatible.Structured | ((model: string) => OpenAICompatible.Structured)
+  /** Whether it can search the web. */
   readonly webSearch: boolean | ((model: string) => boolean)
+  /** Whether a model takes temperature and topP. */
   readonly sampling: (model: string) => boolean
   /** Output ceilings that are lower than what is asked for by default. */
   readonly maxOutputTokens?: ((model: string) => number | undefined) | undefined
@@ -104,6 +113,7 @@ export interface Provider {
  * @category models
  */
 export interface Profile extends Pick<CallOptions, "reasoning" | "providerOptions"> {
+  /** The model behind the name. */
   readonly model: string
 }
 
@@ -115,9 +125,13 @@ export interface Profile extends Pick<CallOptions, "reasoning" | "providerOption
  * @category models
  */
 export interface Contents {
+  /** By name. */
   readonly providers: Readonly<Record<string, Provider>>
+  /** By name: the models to try, in order. */
   readonly aliases: Readonly<Record<string, ReadonlyArray<string>>>
+  /** Models with settings, by `"provider/model"`. */
   readonly profiles: Readonly<Record<string, Profile>>
+  /** The model that took the place of `"provider/model"`, at the same provider. */
   readonly retired: Readonly<Record<string, string>>
 }
 
@@ -149,10 +163,13 @@ export class Registry extends Context.Reference<Registry>()("effect-majordomo/Mo
  * @category models
  */
 export interface Changes {
+  /** Added, or in the place of those of the same name. */
   readonly providers?: Readonly<Record<string, Provider>> | undefined
   /** Added, or in the place of those of the same name: `"provider/model"`, or several. */
   readonly aliases?: Readonly<Record<string, Name | ReadonlyArray<Name>>> | undefined
+  /** Aliases that are to be gone. */
   readonly removeAliases?: ReadonlyArray<string> | undefined
+  /** Added, or in the place of those of the same name, by `"provider/model"`. */
   readonly profiles?: Readonly<Record<string, Profile>> | undefined
   /** The model that takes the place of `"provider/model"`, at the same provider. */
   readonly retired?: Readonly<Record<string, string>> | undefined
@@ -387,6 +404,7 @@ const named = (service: Service, name: string, profile: Pick<Profile, "reasoning
 export interface Capabilities {
   /** It takes temperature and topP. */
   readonly sampling: boolean
+  /** It can search the web. */
   readonly webSearch: boolean
   /** How an object is asked for. */
   readonly structured: OpenAICompatible.Structured
@@ -415,13 +433,21 @@ export const capabilities = (provider: string, model: string): Effect.Effect<Cap
  * @category models
  */
 export interface Row {
+  /** The name in the registry. */
   readonly provider: string
+  /** The module with its layers. */
   readonly module: string
+  /** The protocol it speaks. */
   readonly wire: Provider["wire"]
+  /** Its own address. */
   readonly baseUrl: string
+  /** Environment variables of the key, the first one preferred. */
   readonly keyVariables: ReadonlyArray<string>
+  /** True where it can be asked without a key. */
   readonly keyOptional: boolean
+  /** How it is asked for objects. */
   readonly structured: OpenAICompatible.Structured | "by model"
+  /** Whether it can search the web. */
   readonly webSearch: "yes" | "no" | "by model"
 }
 

@@ -26,12 +26,19 @@ import * as Usage from "./Usage.ts"
  * @category models
  */
 export interface Price {
+  /** USD per million tokens of the prompt. */
   readonly input: number
+  /** USD per million tokens of the answer, reasoning included. */
   readonly output: number
+  /** USD per million tokens read from a cache. Default: like `input`. */
   readonly cachedInput?: number | undefined
+  /** USD per million tokens written to a cache. Default: like `input`. */
   readonly cacheWrite?: number | undefined
+  /** USD per million tokens written to a cache for an hour. Default: like `cacheWrite`. */
   readonly cacheWrite1h?: number | undefined
+  /** USD per web search. */
   readonly webSearch?: number | undefined
+  /** USD per request. */
   readonly request?: number | undefined
 }
 
@@ -42,19 +49,25 @@ export interface Price {
  * @category models
  */
 export interface Query {
+  /** Who answered. */
   readonly provider: string
+  /** The model that answered. */
   readonly model: string
   /** Another provider's name, whose list prices apply: of a host that resells, or runs, its models. */
   readonly prices?: string | undefined
+  /** Tokens of the answer. */
   readonly usage: Usage.Usage
   /** Part of `usage.cacheCreationTokens` kept for an hour. */
   readonly cacheCreation1hTokens?: number | undefined
-  /** Parts of input and output that are sound. */
+  /** The part of the input that is sound. */
   readonly inputAudioTokens?: number | undefined
+  /** The part of the output that is sound. */
   readonly outputAudioTokens?: number | undefined
+  /** Web searches that were made. Default 0. */
   readonly webSearches?: number | undefined
   /** The service tier the answer names, where prices depend on it. */
   readonly serviceTier?: string | undefined
+  /** When the call was made: prices may depend on it. */
   readonly at: Date
 }
 
@@ -101,8 +114,11 @@ export interface Status {
 export interface Jump {
   /** `"provider/model"`. */
   readonly model: string
+  /** Which of its prices. */
   readonly rate: keyof Price
+  /** What it was. */
   readonly from: number
+  /** What it is. */
   readonly to: number
 }
 
@@ -146,6 +162,7 @@ export const layerService = (service: Service): Layer.Layer<never> =>
  * @category models
  */
 export interface Options {
+  /** Prices of one's own, by `"provider/model"` or `"model"`. */
   readonly overrides?: Readonly<Record<string, Price>> | undefined
   /** `"genai-prices"` (default) or `"none"`. */
   readonly base?: "genai-prices" | "none" | undefined

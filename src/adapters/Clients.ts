@@ -23,9 +23,13 @@ import * as Models from "../Models.ts"
  * @category models
  */
 export interface Labels {
+  /** What the call is for. */
   readonly feature?: string | undefined
+  /** Which step of it. */
   readonly step?: string | undefined
+  /** Who it is for. */
   readonly userId?: string | undefined
+  /** The session it belongs to. */
   readonly sessionId?: string | undefined
   /** Any others; they win. */
   readonly extraHeaders?: Readonly<Record<string, string>> | undefined

@@ -47,6 +47,7 @@ export interface Options {
  * @category models
  */
 export interface Model extends LanguageModelV4 {
+  /** Releases what the layer holds. */
   readonly close: () => Promise<void>
 }
 
@@ -104,6 +105,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModelV4, neve
  */
 export interface Provider extends ProviderV4 {
   (modelId: string): LanguageModelV4
+  /** The model of this name. */
   readonly languageModel: (modelId: string) => LanguageModelV4
   /** Releases what the layers of all its models hold. */
   readonly close: () => Promise<void>

@@ -3,12 +3,11 @@ import type { FileSystem, HttpClient } from "@effect/platform"
 import { type } from "arktype"
 import type { ConfigError, Stream } from "effect"
 import { Config, Context, Data, Effect, Layer, Schema } from "effect"
-import type { LLMError, Prompt, RequestLog, Response } from "effect-majordomo"
+import type { Groq, LLMError, Prompt, RequestLog, Response } from "effect-majordomo"
 import {
   Anthropic,
   Balance,
   Cascade,
-  Groq,
   LLM,
   Logging,
   Models,
