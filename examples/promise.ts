@@ -17,7 +17,7 @@ await Effect.runPromise(fake.script(
 ))
 
 const llm = createLLM({
-  models: ["anthropic/claude-sonnet-4-5"],
+  models: ["anthropic/claude-sonnet-5"],
   apiKeys: { anthropic: "no-key-needed" },
   options: { baseUrl: fake.url },
   log: ({ cost, outcome }) => console.log(outcome, cost?.total)

@@ -222,7 +222,7 @@ export interface PromiseLLM {
  * ```ts
  * import { createLLM } from "effect-majordomo/promise"
  *
- * const llm = createLLM({ models: ["anthropic/claude-sonnet-4-5", "openai/gpt-4.1"], log: (end) => console.log(end.cost) })
+ * const llm = createLLM({ models: ["anthropic/claude-sonnet-5", "openai/gpt-4.1"], log: (end) => console.log(end.cost) })
  *
  * const main = async () => {
  *   const { text } = await llm.generateText({ prompt: "Why is the sky blue?" })

@@ -221,7 +221,7 @@ const defaults = { anthropic: "claude-sonnet-4-20250514", openai: "gpt-4o", gemi
  * import { NodeHttpClient } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
  *
- * const live = Clients.createModel("anthropic", "claude-sonnet-4-5").pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Clients.createModel("anthropic", "claude-sonnet-5").pipe(Layer.provide(NodeHttpClient.layerUndici))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

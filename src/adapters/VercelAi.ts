@@ -68,7 +68,7 @@ export interface Model extends LanguageModelV4 {
  * import { Layer } from "effect"
  *
  * const model = VercelAi.model(
- *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-4-5" }), OpenAI.layer({ model: "gpt-4.1" })]).pipe(
+ *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-5" }), OpenAI.layer({ model: "gpt-4.1" })]).pipe(
  *     Layer.provide(NodeHttpClient.layerUndici)
  *   )
  * )
@@ -126,7 +126,7 @@ export interface Provider extends ProviderV4 {
  *
  * const majordomo = VercelAi.provider((name) => Models.layer(name).pipe(Layer.provide(NodeHttpClient.layerUndici)))
  *
- * const answer = () => streamText({ model: majordomo("anthropic/claude-sonnet-4-5"), prompt: "Hello" }).textStream
+ * const answer = () => streamText({ model: majordomo("anthropic/claude-sonnet-5"), prompt: "Hello" }).textStream
  * ```
  */
 export const provider = (
@@ -178,7 +178,7 @@ export const provider = (
  * import { anthropic } from "@ai-sdk/anthropic"
  * import { Effect } from "effect"
  *
- * const live = VercelAi.layer(anthropic("claude-sonnet-4-5"))
+ * const live = VercelAi.layer(anthropic("claude-sonnet-5"))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */
