@@ -1,8 +1,15 @@
 /** Requests through a gateway: a base URL, headers with precedence, labels that say who a call is for. */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Redacted } from "effect"
-import { Anthropic, LLM, Metadata, OpenAI } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as LLM from "effect-majordomo/LLM"
+import * as Metadata from "effect-majordomo/Metadata"
+import * as Anthropic from "effect-majordomo/providers/Anthropic"
+import * as OpenAI from "effect-majordomo/providers/OpenAI"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 
 const ask = (prompt: string) => LLM.generateText({ prompt, extraHeaders: { "X-Request-Id": "42" } })
 

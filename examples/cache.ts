@@ -1,10 +1,15 @@
 /** A response cache: the second time costs nothing. The store is memory here; files, LMDB and Redis are other layers. */
-import { Persistence } from "@effect/experimental"
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Option, Stream } from "effect"
-import { Cost, LLM } from "effect-majordomo"
+import * as Persistence from "@effect/experimental/Persistence"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cache from "effect-majordomo/Cache"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as Cost from "effect-majordomo/Cost"
+import * as LLM from "effect-majordomo/LLM"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { anthropic } from "./shared.ts"
 
 const show = (prompt: string) =>

@@ -1,8 +1,12 @@
 /** Failover: the primary is down, breaks off or is slow; the second answers, and the answer lists every attempt. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Stream } from "effect"
-import { Cascade, LLM, Response } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cascade from "effect-majordomo/Cascade"
+import * as LLM from "effect-majordomo/LLM"
+import * as Response from "effect-majordomo/Response"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { anthropic, openai } from "./shared.ts"
 
 const program = Effect.gen(function*() {

@@ -1,12 +1,17 @@
 /** Who spends what: calls of several users and features go into a SQLite file, which is then asked. */
-import { FileSystem } from "@effect/platform"
-import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { SqliteClient } from "@effect/sql-sqlite-node"
-import { BigDecimal, Console, Effect, Layer } from "effect"
-import { LLM, Logging } from "effect-majordomo"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as LLM from "effect-majordomo/LLM"
 import * as CostReport from "effect-majordomo/logging/CostReport"
+import * as Logging from "effect-majordomo/logging/Logging"
 import * as SqliteRequestLog from "effect-majordomo/logging/SqliteRequestLog"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as BigDecimal from "effect/BigDecimal"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { anthropic } from "./shared.ts"
 
 const asked = [

@@ -4,12 +4,27 @@
  * Talks to every provider whose key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or GOOGLE_API_KEY) and to
  * OPENAI_COMPATIBLE_BASE_URL; with none of them it starts a fake provider on this machine and says so.
  */
-import type { HttpClient } from "@effect/platform"
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import type { Layer } from "effect"
-import { Config, Console, Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
-import { Anthropic, Cost, Gemini, LLM, type LLMError, OpenAI, OpenAICompatible, type Response } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Cost from "effect-majordomo/Cost"
+import * as LLM from "effect-majordomo/LLM"
+import type * as LLMError from "effect-majordomo/LLMError"
+import * as Anthropic from "effect-majordomo/providers/Anthropic"
+import * as Gemini from "effect-majordomo/providers/Gemini"
+import * as OpenAI from "effect-majordomo/providers/OpenAI"
+import * as OpenAICompatible from "effect-majordomo/providers/OpenAICompatible"
+import type * as Response from "effect-majordomo/Response"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 
 type Provider = Layer.Layer<LLM.LLM, LLMError.ConfigurationError, HttpClient.HttpClient>
 

@@ -1,8 +1,11 @@
 /** Typed errors, retries through Schedule, three timeouts. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Match } from "effect"
-import { LLM, Response } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as LLM from "effect-majordomo/LLM"
+import * as Response from "effect-majordomo/Response"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Match from "effect/Match"
 import { anthropic } from "./shared.ts"
 
 const advice = (error: { readonly _tag: string; readonly message: string }) =>

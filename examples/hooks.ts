@@ -1,8 +1,12 @@
 /** Guards: card numbers never leave, keys never come back, and another model judges what is said. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Stream } from "effect"
-import { Hooks, LLM } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Hooks from "effect-majordomo/Hooks"
+import * as LLM from "effect-majordomo/LLM"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { anthropic, openai } from "./shared.ts"
 
 const judge = Hooks.judge({

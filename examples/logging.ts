@@ -1,9 +1,15 @@
 /** Every call leaves a row, also the ones that fail or are given up; the file has them when the program ends. */
-import { FileSystem } from "@effect/platform"
-import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Stream } from "effect"
-import { JsonLinesRequestLog, LLM, Logging } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as LLM from "effect-majordomo/LLM"
+import * as JsonLinesRequestLog from "effect-majordomo/logging/JsonLinesRequestLog"
+import * as Logging from "effect-majordomo/logging/Logging"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { anthropic } from "./shared.ts"
 
 const calls = Effect.gen(function*() {

@@ -1,11 +1,13 @@
 /** A conversation with the tools of an MCP server, each call of which is allowed first. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Client } from "@modelcontextprotocol/client"
 import { InMemoryTransport, McpServer } from "@modelcontextprotocol/server"
-import { Console, Effect } from "effect"
-import { Chat, Tool } from "effect-majordomo"
 import * as Mcp from "effect-majordomo/adapters/Mcp"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as Chat from "effect-majordomo/Chat"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Tool from "effect-majordomo/Tool"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import { z } from "zod"
 import { anthropic } from "./shared.ts"
 

@@ -1,8 +1,12 @@
 /** A provider that this package does not have, in one file: a made-up wire over a made-up server. */
-import { NodeHttpClient } from "@effect/platform-node"
-import { Console, Effect, Layer, Option, Stream } from "effect"
-import { LLM } from "effect-majordomo"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Driver from "effect-majordomo/Driver"
+import * as LLM from "effect-majordomo/LLM"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { createServer, type Server } from "node:http"
 
 /** Parrots take `{ say, loud, stream }` and give `{ said, seeds: { eaten, spat } }`, or events `peck` and `done`. */

@@ -1,7 +1,9 @@
 /** Without Effect: async functions, streams as AsyncIterable, errors as classes. */
-import { Effect, Exit, Scope } from "effect"
 import { createLLM, ProviderError, tool } from "effect-majordomo/promise"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { z } from "zod"
 
 // Stands for the provider; in production nothing of this, and keys in the environment.
@@ -15,7 +17,7 @@ await Effect.runPromise(fake.script(
 ))
 
 const llm = createLLM({
-  models: ["anthropic/claude-sonnet-4-5"],
+  models: ["anthropic/claude-sonnet-5"],
   apiKeys: { anthropic: "no-key-needed" },
   options: { baseUrl: fake.url },
   log: ({ cost, outcome }) => console.log(outcome, cost?.total)

@@ -1,8 +1,11 @@
 /** All providers, what each can do, and what a call would cost at some of them. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Option } from "effect"
-import { Pricing } from "effect-majordomo"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Models from "effect-majordomo/Models"
+import * as Pricing from "effect-majordomo/Pricing"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 
 const hasKey = ({ keyOptional, keyVariables }: Models.Row) =>
   keyOptional

@@ -1,9 +1,12 @@
 /** What the examples share: a fake provider on this machine, so that they run without keys. */
-import { NodeHttpClient } from "@effect/platform-node"
-import { Effect, Layer, Redacted } from "effect"
-import type { LLM } from "effect-majordomo"
-import { Anthropic, OpenAI } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import type * as LLM from "effect-majordomo/LLM"
+import * as Anthropic from "effect-majordomo/providers/Anthropic"
+import * as OpenAI from "effect-majordomo/providers/OpenAI"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 
 /** Scripted replies, then an Anthropic layer that gets them. With a key: `Anthropic.layer({ model })` alone. */
 export const anthropic = (...replies: ReadonlyArray<FakeProvider.Reply>) =>

@@ -1,8 +1,11 @@
 /** Tokens as they come, an object as it grows, and a stream that is left early. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Schema, Stream } from "effect"
-import { LLM } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as LLM from "effect-majordomo/LLM"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { openai } from "./shared.ts"
 
 const Recipe = Schema.Struct({ title: Schema.String, steps: Schema.Array(Schema.String) })

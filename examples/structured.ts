@@ -1,8 +1,12 @@
 /** Objects through Schema: classes, transformations, unions; and what is told when an answer does not fit. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Schema } from "effect"
-import { LLM, LLMError, Output } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as LLM from "effect-majordomo/LLM"
+import * as LLMError from "effect-majordomo/LLMError"
+import * as Output from "effect-majordomo/Output"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { anthropic } from "./shared.ts"
 
 class Invoice extends Schema.Class<Invoice>("Invoice")({

@@ -1,8 +1,10 @@
 /** Testing a program that asks a model: scripted answers without HTTP, and a real server with faults on demand. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect } from "effect"
-import { LLM } from "effect-majordomo"
-import { FakeProvider, TestLLM } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as LLM from "effect-majordomo/LLM"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as TestLLM from "effect-majordomo/testing/TestLLM"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import { openai } from "./shared.ts"
 
 /** The program under test. */

@@ -1,8 +1,17 @@
 /** Tools with handlers: Effects with their own errors and requirements, run side by side. */
-import { NodeRuntime } from "@effect/platform-node"
-import { Console, Context, Data, Effect, Layer, Option, Schema } from "effect"
-import { Cost, LLM, Output, Tool } from "effect-majordomo"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cost from "effect-majordomo/Cost"
+import * as LLM from "effect-majordomo/LLM"
+import * as Output from "effect-majordomo/Output"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Tool from "effect-majordomo/Tool"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { openai } from "./shared.ts"
 
 class Unknown extends Data.TaggedError("Unknown")<{ readonly message: string }> {}

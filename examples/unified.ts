@@ -1,10 +1,17 @@
 /** One endpoint for all: the official clients of OpenAI and Anthropic, answered by a cascade of ours. */
 import Anthropic from "@anthropic-ai/sdk"
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Console, Context, Effect, Layer, Redacted } from "effect"
-import { Anthropic as Claude, Cascade, Gemini } from "effect-majordomo"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cascade from "effect-majordomo/Cascade"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as Claude from "effect-majordomo/providers/Anthropic"
+import * as Gemini from "effect-majordomo/providers/Gemini"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import OpenAI from "openai"
 
 const program = Effect.gen(function*() {

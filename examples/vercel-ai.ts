@@ -1,10 +1,10 @@
 /** A cascade as a model of the AI SDK: its tools and loops, our failover and costs. */
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { generateText, isStepCount, streamText, tool } from "ai"
-import { Layer } from "effect"
-import { Cascade } from "effect-majordomo"
 import * as VercelAi from "effect-majordomo/adapters/VercelAi"
-import { FakeProvider } from "effect-majordomo/testing"
+import * as Cascade from "effect-majordomo/Cascade"
+import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as Layer from "effect/Layer"
 import { z } from "zod"
 import { anthropic, openai } from "./shared.ts"
 

@@ -4,7 +4,7 @@ export const options = {
   bundle: true,
   splitting: true,
   // What is native or found at run time stays where it is.
-  external: ["better-sqlite3", "pg-native", "@pydantic/genai-prices", "ajv", "ajv-formats"],
+  external: ["better-sqlite3", "pg-native", "ajv", "ajv-formats"],
   banner: {
     js: `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)`
   },

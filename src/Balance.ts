@@ -25,7 +25,9 @@ import * as Pricing from "./Pricing.ts"
  * @category models
  */
 export interface Candidate {
+  /** The provider's name. */
   readonly provider: string
+  /** The model it is asked for. */
   readonly model: string
   /** Calls it works on now. */
   readonly inFlight: number

@@ -158,7 +158,7 @@ export interface ModelsOptions extends Omit<Models.Options, "apiKey">, Options {
  * ```
  */
 export const layerModels = (
-  models: NonEmpty<string | readonly [provider: string, model: string]>,
+  models: NonEmpty<Models.Name | readonly [provider: Models.ProviderName, model: string]>,
   options: ModelsOptions = {}
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> => {
   const { apiKeys = {}, breaker, failoverOn, hedge, memberRetries, midStream, skipUnavailable, ...common } = options

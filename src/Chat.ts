@@ -25,6 +25,7 @@ export interface Options<
   out T extends ReadonlyArray<Tool.Executable<unknown, unknown>> = readonly [],
   out F extends "tell-model" | "fail" = "tell-model"
 > extends Omit<RunToolsOptions<T, F>, "prompt" | "tools"> {
+  /** Tools the model may call; they are run until it answers. Default none. */
   readonly tools?: T | undefined
   /** What was said before. */
   readonly history?: ReadonlyArray<Prompt.Message> | undefined

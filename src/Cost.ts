@@ -20,9 +20,13 @@ export type Source = "prices" | "override" | "provider"
  * @category models
  */
 export interface Amounts {
+  /** For the prompt's tokens, cache reads and writes included. */
   readonly input: BigDecimal.BigDecimal
+  /** For the answer's tokens, reasoning included. */
   readonly output: BigDecimal.BigDecimal
+  /** For what is billed per call: web searches, requests. */
   readonly tools: BigDecimal.BigDecimal
+  /** All of it. */
   readonly total: BigDecimal.BigDecimal
 }
 
@@ -34,11 +38,17 @@ export interface Amounts {
  * @category models
  */
 export interface Cost {
+  /** USD for the prompt's tokens, cache reads and writes included. */
   readonly input: number
+  /** USD for the answer's tokens, reasoning included. */
   readonly output: number
+  /** USD for what is billed per call: web searches, requests. */
   readonly tools: number
+  /** USD, all of it. `Cost.format` prints it as dollars. */
   readonly total: number
+  /** Where the figure comes from. */
   readonly source: Source
+  /** The same as exact decimals: what sums are made of. */
   readonly exact: Amounts
 }
 

@@ -37,8 +37,11 @@ export type Phase = "before" | "after"
  * @category models
  */
 export interface Verdict {
+  /** The hook's name. */
   readonly hook: string
+  /** Whether it looked at the request or the answer. */
   readonly phase: Phase
+  /** What it decided; `"error"` when it failed itself. */
   readonly outcome: "pass" | "warn" | "redact" | "rewrite" | "block" | "error"
   /** Never text of the prompt or the answer, unless a hook of your own or a judge puts it there. */
   readonly reason?: string | undefined
@@ -46,6 +49,7 @@ export interface Verdict {
   readonly duration: Duration.Duration
   /** What a judge was billed. */
   readonly usage?: Usage | undefined
+  /** USD a judge was billed; absent when it is not known. */
   readonly cost?: Cost | undefined
 }
 
@@ -56,8 +60,11 @@ export interface Verdict {
  * @category models
  */
 export interface Call {
+  /** The provider that is asked. */
   readonly provider: string
+  /** The model that is asked for. */
   readonly model: string
+  /** Labels of the call. */
   readonly metadata: Metadata
 }
 
@@ -68,6 +75,7 @@ export interface Call {
  * @category models
  */
 export interface RequestView extends Call {
+  /** The request, as the hooks before left it. */
   readonly request: LLM.Options
 }
 
@@ -79,7 +87,9 @@ export interface RequestView extends Call {
  * @category models
  */
 export interface ResponseView extends RequestView {
+  /** The answer, as the patterns and the hooks before left it. */
   readonly response: Response<unknown>
+  /** Text, JSON, or undefined when tools were called instead. */
   readonly value: Prompt.JsonValue | undefined
 }
 
@@ -102,7 +112,9 @@ export type Decision<To> =
  * @category decisions
  */
 export interface NewRequest {
+  /** Instead of the prompt. */
   readonly prompt?: Prompt.Input | undefined
+  /** Instead of the instructions. */
   readonly system?: string | undefined
 }
 
@@ -143,7 +155,9 @@ export const rewrite = <To>(to: To, reason?: string): Decision<To> => ({ _tag: "
  * @category models
  */
 export interface Hook<out E = never, out R = never> {
+  /** Its name in verdicts. */
   readonly name: string
+  /** Builds it, once for each layer. */
   readonly make: (scope: Scope.Scope) => Effect.Effect<internal.Made, E, R>
 }
 
@@ -178,8 +192,11 @@ export interface RegexOptions {
   readonly name?: string | undefined
   /** Flags `g` and `y` make no difference. */
   readonly pattern?: RegExp | undefined
+  /** Several of them, instead of `pattern` or beside it. */
   readonly patterns?: ReadonlyArray<RegExp> | undefined
+  /** What a match does. */
   readonly action: "block" | "warn" | "redact"
+  /** Look into the request, the answer, or both. */
   readonly on: Phase | "both"
   /** Stands for what was redacted, as it is: `$1` means nothing. Default `"[redacted]"`. */
   readonly replacement?: string | undefined
@@ -226,10 +243,13 @@ export interface GuardOptions {
  * @category models
  */
 export interface MakeOptions<out R> extends GuardOptions {
+  /** Its name in verdicts. */
   readonly name: string
+  /** Decides on a request, before anything is sent. */
   readonly before?:
     | ((view: RequestView) => Effect.Effect<Decision<NewRequest>, unknown, R>)
     | undefined
+  /** Decides on an answer. */
   readonly after?:
     | ((view: ResponseView) => Effect.Effect<Decision<Prompt.JsonValue>, unknown, R>)
     | undefined
@@ -265,6 +285,7 @@ export interface JudgeOptions<out E = never, out R = never> extends GuardOptions
   readonly llm: Layer.Layer<LLM.LLM, E, R> | LLM.Service
   /** What the text must be like to pass: "no medical advice", "answers the question". */
   readonly criteria: string
+  /** Judge the request, the answer, or both. */
   readonly on: Phase | "both"
   /** Default 30 seconds. */
   readonly timeout?: Duration.DurationInput | undefined

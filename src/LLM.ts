@@ -67,6 +67,7 @@ export type {
  * @category models
  */
 export interface Reasoning {
+  /** How hard to think; `"none"` turns it off where that is possible. */
   readonly effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | undefined
   /** Tokens the model may think for. */
   readonly budgetTokens?: number | undefined
@@ -99,14 +100,22 @@ export interface Timeouts {
  * @category models
  */
 export interface Options {
+  /** What is asked: a text, or messages with text, pictures, files, tool calls and their results. */
   readonly prompt: Prompt.Input
+  /** Instructions that stand before the prompt. */
   readonly system?: string | undefined
   /** 0 to 2. */
   readonly temperature?: number | undefined
   /** 0 to 1. */
   readonly topP?: number | undefined
+  /**
+   * Tokens of the answer at most. Default: what the provider allows by itself; Anthropic's API wants a number, and
+   * gets 16,000, or 64,000 for a stream.
+   */
   readonly maxTokens?: number | undefined
+  /** Texts at which the answer ends; they are not part of it. */
   readonly stop?: ReadonlyArray<string> | undefined
+  /** The same seed and request give the same answer, as far as the provider can. */
   readonly seed?: number | undefined
   /** Sample from so many of the likeliest tokens only; where the provider has no such field, a warning says so. */
   readonly topK?: number | undefined
@@ -114,8 +123,11 @@ export interface Options {
   readonly presencePenalty?: number | undefined
   /** -2 to 2; above 0, what was said often becomes less likely. Where there is no such field, a warning says so. */
   readonly frequencyPenalty?: number | undefined
+  /** How much the model should think. Default: as the model does by itself. */
   readonly reasoning?: Reasoning | undefined
+  /** Tools the model may call. `generateText` gives their calls back; `runTools` runs them. */
   readonly tools?: ReadonlyArray<Tool.Any> | undefined
+  /** Whether the model may, must not, or must call a tool, or which. Default: it may. */
   readonly toolChoice?: "auto" | "none" | "required" | { readonly tool: string } | undefined
   /** False: one tool call an answer at most. Where the provider cannot be told, a warning says so. */
   readonly parallelToolCalls?: boolean | undefined
@@ -125,6 +137,7 @@ export interface Options {
   readonly extraHeaders?: Headers.Input | undefined
   /** Labels of this call for logs and hooks, on top of `withMetadata`. */
   readonly metadata?: Metadata.Metadata | undefined
+  /** Limits of this call, over those of the layer. */
   readonly timeouts?: Timeouts | undefined
   /**
    * How often an answer that does not match is sent back with what is wrong, to be mended. Default 0. Not for streams,
@@ -145,6 +158,7 @@ export interface Options {
  * @category models
  */
 export interface Request<out A, out R = never> extends Options {
+  /** What the answer should be: text, JSON, or a value of a schema. */
   readonly output: Output.Output<A, R>
 }
 
@@ -155,9 +169,13 @@ export interface Request<out A, out R = never> extends Options {
  * @category models
  */
 export interface Service {
+  /** Name of the provider: `"anthropic"`. */
   readonly provider: string
+  /** The model that is asked for. */
   readonly model: string
+  /** Asks, and waits for the whole answer. */
   readonly generate: <A, R = never>(request: Request<A, R>) => Effect.Effect<Response<A>, LLMError, R>
+  /** Asks, and gives the parts as they come; `Finish` is last. */
   readonly stream: <A, R = never>(request: Request<A, R>) => Stream.Stream<StreamPart<A>, LLMError, R>
 }
 
@@ -366,6 +384,7 @@ export interface RunToolsOptions<
   out T extends ReadonlyArray<Tool.Executable<unknown, unknown>>,
   out F extends "tell-model" | "fail" = "tell-model"
 > extends Omit<Options, "tools"> {
+  /** Tools with handlers. */
   readonly tools: T
   /** Answers asked of the model at most. Default 8. */
   readonly maxSteps?: number | undefined
@@ -395,6 +414,7 @@ export interface ToolsResponse<out A> extends Response<A> {
  * @category tools
  */
 export interface ToolsFinish<out A> extends Finish<A> {
+  /** The last answer, with all steps and the sums of what they took. */
   readonly response: ToolsResponse<A>
 }
 
@@ -548,6 +568,7 @@ export interface Settings {
   readonly defaultHeaders?: Headers.Input | undefined
   /** Replaces the default policy; see `Retry`. */
   readonly retry?: Retry.Policy | undefined
+  /** Limits of every call; a call's own win. What each applies to is said at each. */
   readonly timeouts?: Timeouts | undefined
   /** Fields of the provider's own request body for every call, under the request's own `providerOptions`. */
   readonly providerOptions?: Options["providerOptions"] | undefined
@@ -597,6 +618,7 @@ export interface FunctionCall
 export interface FunctionFacts {
   /** Default `"stop"`, `"tool-calls"` when tools are called. */
   readonly finishReason?: FinishReason | undefined
+  /** The model's own word for why it ended. */
   readonly rawFinishReason?: string | undefined
   /** Tokens; without it the answer has a `usage-missing` warning. */
   readonly usage?: Partial<Usage> | undefined
@@ -604,11 +626,13 @@ export interface FunctionFacts {
   readonly cost?: number | Cost | null | undefined
   /** The model that answered. Default: the one that was asked. */
   readonly model?: string | undefined
+  /** The model's own id of the answer. */
   readonly id?: string | undefined
   /** The model refuses with these words: the call fails with `ContentFilteredError`. */
   readonly refusal?: string | undefined
   /** A safety block, by its category. */
   readonly filter?: string | undefined
+  /** What the caller should know. */
   readonly warnings?: ReadonlyArray<Warning> | undefined
 }
 
@@ -619,9 +643,13 @@ export interface FunctionFacts {
  * @category models
  */
 export interface FunctionAnswer extends FunctionFacts {
+  /** The visible answer. */
   readonly text?: string | undefined
+  /** What the model thought. */
   readonly reasoning?: string | undefined
+  /** Tools it calls. */
   readonly toolCalls?: ReadonlyArray<Omit<Prompt.ToolCallPart, "type">> | undefined
+  /** Further parts, each of them whole, after those above. */
   readonly content?: ReadonlyArray<Prompt.AssistantPart> | undefined
 }
 
@@ -662,9 +690,13 @@ export type Uncounted<Part> = Omit<Part, "index"> & { readonly index?: number | 
  * @category models
  */
 export interface Functions {
+  /** Name on answers, and for the price list. */
   readonly provider: string
+  /** The model's name on answers. */
   readonly model: string
+  /** Gives the whole answer. */
   readonly generate?: ((call: FunctionCall) => Effect.Effect<string | FunctionAnswer, LLMError>) | undefined
+  /** Gives the answer in parts. */
   readonly stream?: ((call: FunctionCall) => Stream.Stream<FunctionPart, LLMError>) | undefined
 }
 
@@ -723,11 +755,15 @@ export interface CallEnd {
   readonly outcome: "success" | "error" | "cancelled"
   /** Who served the call, or was last asked. */
   readonly provider: string
+  /** The model that served it, or was last asked. */
   readonly model: string
+  /** The model that was asked for. */
   readonly requestedModel: string
+  /** Whether it was a stream. */
   readonly streamed: boolean
   /** ms since the epoch. */
   readonly startedAt: number
+  /** From the call to its end, all tries and waits included. */
   readonly duration: Duration.Duration
   /** From the call to the first content; streams only. */
   readonly timeToFirstToken: Option.Option<Duration.Duration>
@@ -741,8 +777,11 @@ export interface CallEnd {
   readonly attempts: ReadonlyArray<Attempt>
   /** `withMetadata` and the call's own, keys in header case. */
   readonly labels: Metadata.Metadata
+  /** What was asked. */
   readonly request: Request<unknown, unknown>
+  /** The answer, when there is one. */
   readonly response: Option.Option<Response<unknown>>
+  /** What it failed with, when it failed. */
   readonly error: Option.Option<LLMError>
   /** The kind of a bug, when the call ended by one: never its message, which may quote the prompt. */
   readonly defect: Option.Option<string>

@@ -205,19 +205,27 @@ const retryable: Record<Reason["_tag"], boolean> = {
 }
 
 const advice: Record<Reason["_tag"], string> = {
-  RateLimited: "wait, lower the rate, or add a second provider",
+  RateLimited: "wait or lower the rate",
   QuotaExceeded: "add credit or raise the quota of this account",
   Authentication: "check the API key",
   PermissionDenied: "check what this API key may do",
   ModelNotFound: "check the model name and the base URL",
-  Overloaded: "try again later or add a second provider",
-  ServerError: "try again later or add a second provider",
-  Timeout: "raise `timeouts` or add a second provider",
+  Overloaded: "try again later",
+  ServerError: "try again later",
+  Timeout: "raise `timeouts`",
   Transport: "check the network and the base URL",
   MalformedResponse: "check that the base URL speaks this provider's protocol",
   Unsupported: "leave it out or choose another model",
   CircuitOpen: "wait until the breaker lets a probe through"
 }
+
+/** What another provider would help with, unless one has been asked already. */
+const helped: ReadonlyArray<Reason["_tag"]> = ["RateLimited", "Overloaded", "ServerError", "Timeout"]
+
+const adviceOf = ({ attempts, provider, reason }: ProviderError): string =>
+  helped.includes(reason._tag) && attempts.every((attempt) => attempt.provider === provider)
+    ? `${advice[reason._tag]}, or add a second provider`
+    : advice[reason._tag]
 
 const place = (error: { readonly provider: string; readonly model: string }) => `${error.provider}/${error.model}`
 
@@ -275,7 +283,7 @@ export class ProviderError extends Schema.TaggedError<ProviderError>("effect-maj
       ? `: the ${this.reason.phase} limit`
       : ""
     const description = this.description === undefined ? "" : `: ${this.description}`
-    return `${place(this)}: ${this.reason._tag}${detail}${description}${trace(this)}; ${advice[this.reason._tag]}`
+    return `${place(this)}: ${this.reason._tag}${detail}${description}${trace(this)}; ${adviceOf(this)}`
   }
 }
 

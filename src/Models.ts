@@ -12,11 +12,44 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as cascade from "./internal/cascade/layer.ts"
 import { suggestion } from "./internal/models/closestNames.ts"
+import type { FullName, KnownModels, ModelOf, Other } from "./internal/models/modelNames.ts"
 import { LLM, type Options as CallOptions, type Request, type Service } from "./LLM.ts"
 import { ConfigurationError } from "./LLMError.ts"
 import * as hosts from "./providers/internal/catalog.ts"
 import * as known from "./providers/internal/names.ts"
 import type * as OpenAICompatible from "./providers/OpenAICompatible.ts"
+
+/**
+ * A provider's name; editors complete those that are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ProviderName = keyof KnownModels | Other
+
+/**
+ * A model of a provider; editors complete those that are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ModelName<Provider extends string> = ModelOf<Provider>
+
+/**
+ * `"provider/model"`; editors complete those that are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Name = FullName
+
+/**
+ * An alias; editors complete those that are there from the start.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Alias = keyof typeof known.aliases | Other
 
 /**
  * Options that every provider takes.
@@ -36,7 +69,9 @@ export interface Options extends Omit<OpenAICompatible.Options, "model"> {
  * @category models
  */
 export interface Target {
+  /** The provider's name in the registry. */
   readonly provider: string
+  /** The model's name, as the provider has it. */
   readonly model: string
 }
 
@@ -47,18 +82,25 @@ export interface Target {
  * @category models
  */
 export interface Provider {
+  /** Makes the layer of a model. */
   readonly layer: (
     options: Options & { readonly model: string }
   ) => Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
   /** The module that makes such layers without a name. */
   readonly module: string
+  /** The protocol it speaks. */
   readonly wire: "responses" | "chat-completions" | "messages" | "generate-content" | "cohere" | "converse"
+  /** Its own address. */
   readonly baseUrl: string
   /** Environment variables of the key, the first one preferred. */
   readonly keyVariables: ReadonlyArray<string>
+  /** True where it can be asked without a key. */
   readonly keyOptional: boolean
+  /** How it is asked for objects. */
   readonly structured: OpenAICompatible.Structured | ((model: string) => OpenAICompatible.Structured)
+  /** Whether it can search the web. */
   readonly webSearch: boolean | ((model: string) => boolean)
+  /** Whether a model takes temperature and topP. */
   readonly sampling: (model: string) => boolean
   /** Output ceilings that are lower than what is asked for by default. */
   readonly maxOutputTokens?: ((model: string) => number | undefined) | undefined
@@ -71,6 +113,7 @@ export interface Provider {
  * @category models
  */
 export interface Profile extends Pick<CallOptions, "reasoning" | "providerOptions"> {
+  /** The model behind the name. */
   readonly model: string
 }
 
@@ -82,9 +125,13 @@ export interface Profile extends Pick<CallOptions, "reasoning" | "providerOption
  * @category models
  */
 export interface Contents {
+  /** By name. */
   readonly providers: Readonly<Record<string, Provider>>
+  /** By name: the models to try, in order. */
   readonly aliases: Readonly<Record<string, ReadonlyArray<string>>>
+  /** Models with settings, by `"provider/model"`. */
   readonly profiles: Readonly<Record<string, Profile>>
+  /** The model that took the place of `"provider/model"`, at the same provider. */
   readonly retired: Readonly<Record<string, string>>
 }
 
@@ -116,10 +163,13 @@ export class Registry extends Context.Reference<Registry>()("effect-majordomo/Mo
  * @category models
  */
 export interface Changes {
+  /** Added, or in the place of those of the same name. */
   readonly providers?: Readonly<Record<string, Provider>> | undefined
   /** Added, or in the place of those of the same name: `"provider/model"`, or several. */
-  readonly aliases?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
+  readonly aliases?: Readonly<Record<string, Name | ReadonlyArray<Name>>> | undefined
+  /** Aliases that are to be gone. */
   readonly removeAliases?: ReadonlyArray<string> | undefined
+  /** Added, or in the place of those of the same name, by `"provider/model"`. */
   readonly profiles?: Readonly<Record<string, Profile>> | undefined
   /** The model that takes the place of `"provider/model"`, at the same provider. */
   readonly retired?: Readonly<Record<string, string>> | undefined
@@ -204,13 +254,13 @@ export const parse = (name: string): Either.Either<Target, ConfigurationError> =
  * const same = Models.layer("together/zai-org/GLM-5.2", { timeouts: { total: "1 minute" } })
  * ```
  */
-export function layer(
-  provider: string,
-  model: string,
+export function layer<const Provider extends ProviderName>(
+  provider: Provider,
+  model: ModelName<Provider>,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
 export function layer(
-  name: string,
+  name: Name,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
 export function layer(
@@ -236,7 +286,7 @@ export function layer(
  * ```
  */
 export const layerAlias = (
-  name: string,
+  name: Alias,
   options?: Options
 ): Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> =>
   Layer.unwrapEffect(Effect.map(resolve(name), ([target, ...others]) => {
@@ -251,7 +301,7 @@ export const layerAlias = (
  * @since 0.1.0
  * @category layers
  */
-export const layerAll = <const Names extends ReadonlyArray<string>>(
+export const layerAll = <const Names extends ReadonlyArray<Name>>(
   names: Names,
   options?: Options
 ): { readonly [K in Names[number]]: Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient> } =>
@@ -266,7 +316,7 @@ export const layerAll = <const Names extends ReadonlyArray<string>>(
  * @since 0.1.0
  * @category accessors
  */
-export const resolve = (alias: string): Effect.Effect<readonly [Target, ...Array<Target>], ConfigurationError> =>
+export const resolve = (alias: Alias): Effect.Effect<readonly [Target, ...Array<Target>], ConfigurationError> =>
   Effect.gen(function*() {
     const { aliases } = yield* Registry
     const [first, ...others] = find(aliases, alias) ?? []
@@ -354,6 +404,7 @@ const named = (service: Service, name: string, profile: Pick<Profile, "reasoning
 export interface Capabilities {
   /** It takes temperature and topP. */
   readonly sampling: boolean
+  /** It can search the web. */
   readonly webSearch: boolean
   /** How an object is asked for. */
   readonly structured: OpenAICompatible.Structured
@@ -382,13 +433,21 @@ export const capabilities = (provider: string, model: string): Effect.Effect<Cap
  * @category models
  */
 export interface Row {
+  /** The name in the registry. */
   readonly provider: string
+  /** The module with its layers. */
   readonly module: string
+  /** The protocol it speaks. */
   readonly wire: Provider["wire"]
+  /** Its own address. */
   readonly baseUrl: string
+  /** Environment variables of the key, the first one preferred. */
   readonly keyVariables: ReadonlyArray<string>
+  /** True where it can be asked without a key. */
   readonly keyOptional: boolean
+  /** How it is asked for objects. */
   readonly structured: OpenAICompatible.Structured | "by model"
+  /** Whether it can search the web. */
   readonly webSearch: "yes" | "no" | "by model"
 }
 

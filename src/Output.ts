@@ -51,7 +51,9 @@ export interface SchemaFormat {
   readonly type: "schema"
   /** 1 to 64 characters of `[a-zA-Z0-9_-]`. */
   readonly name: string
+  /** What the value is, for the model. */
   readonly description?: string | undefined
+  /** JSON Schema. */
   readonly schema: JsonObject
 }
 
@@ -82,7 +84,9 @@ export class SchemaFailure extends Data.TaggedError("SchemaFailure")<{ readonly 
  * @category models
  */
 export interface Output<out A, out R = never, out F extends Format = Format> {
+  /** How the provider is asked for it. */
   readonly format: F
+  /** From the answer's JSON to the value. */
   readonly decode: (value: JsonValue) => Effect.Effect<A, DecodeFailure | SchemaFailure, R>
   /** The content of an answer that calls tools, where such an answer is welcome; else there must be an answer. */
   readonly onToolCalls?: { readonly content: A } | undefined

@@ -1,11 +1,10 @@
 /**
- * What an answer costs. Prices come from `@pydantic/genai-prices`, with those of hosts that it lacks, then the user's own
- * on top; a cost that the provider reports itself wins over all.
+ * What an answer costs. Prices are those of `@pydantic/genai-prices` and of hosts that it lacks, with the user's own on
+ * top; a cost that the provider reports itself wins over all.
  *
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type { ModelPrice, PriceCalculation } from "@pydantic/genai-prices"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -14,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Cost from "./Cost.ts"
+import { type List, listOf, preload, type Rates } from "./internal/pricing/listed.ts"
 import { overlay } from "./internal/pricing/priceList.ts"
 import * as remote from "./internal/pricing/remotePrices.ts"
 import * as Usage from "./Usage.ts"
@@ -26,12 +26,19 @@ import * as Usage from "./Usage.ts"
  * @category models
  */
 export interface Price {
+  /** USD per million tokens of the prompt. */
   readonly input: number
+  /** USD per million tokens of the answer, reasoning included. */
   readonly output: number
+  /** USD per million tokens read from a cache. Default: like `input`. */
   readonly cachedInput?: number | undefined
+  /** USD per million tokens written to a cache. Default: like `input`. */
   readonly cacheWrite?: number | undefined
+  /** USD per million tokens written to a cache for an hour. Default: like `cacheWrite`. */
   readonly cacheWrite1h?: number | undefined
+  /** USD per web search. */
   readonly webSearch?: number | undefined
+  /** USD per request. */
   readonly request?: number | undefined
 }
 
@@ -42,19 +49,25 @@ export interface Price {
  * @category models
  */
 export interface Query {
+  /** Who answered. */
   readonly provider: string
+  /** The model that answered. */
   readonly model: string
   /** Another provider's name, whose list prices apply: of a host that resells, or runs, its models. */
   readonly prices?: string | undefined
+  /** Tokens of the answer. */
   readonly usage: Usage.Usage
   /** Part of `usage.cacheCreationTokens` kept for an hour. */
   readonly cacheCreation1hTokens?: number | undefined
-  /** Parts of input and output that are sound. */
+  /** The part of the input that is sound. */
   readonly inputAudioTokens?: number | undefined
+  /** The part of the output that is sound. */
   readonly outputAudioTokens?: number | undefined
+  /** Web searches that were made. Default 0. */
   readonly webSearches?: number | undefined
   /** The service tier the answer names, where prices depend on it. */
   readonly serviceTier?: string | undefined
+  /** When the call was made: prices may depend on it. */
   readonly at: Date
 }
 
@@ -65,8 +78,8 @@ export interface Query {
 export interface Service {
   /** The cost, or none when no price is known. Never fails. */
   readonly cost: (query: Query) => Effect.Effect<Option.Option<Cost.Cost>>
-  /** Starts loading what `cost` needs, without waiting. */
-  readonly preload: () => void
+  /** Starts loading what `cost` needs for a provider, or for all of them, without waiting. */
+  readonly preload: (provider?: string) => void
   /** Where the prices come from and how old they are. */
   readonly status?: Effect.Effect<Status> | undefined
 }
@@ -101,8 +114,11 @@ export interface Status {
 export interface Jump {
   /** `"provider/model"`. */
   readonly model: string
+  /** Which of its prices. */
   readonly rate: keyof Price
+  /** What it was. */
   readonly from: number
+  /** What it is. */
   readonly to: number
 }
 
@@ -146,6 +162,7 @@ export const layerService = (service: Service): Layer.Layer<never> =>
  * @category models
  */
 export interface Options {
+  /** Prices of one's own, by `"provider/model"` or `"model"`. */
   readonly overrides?: Readonly<Record<string, Price>> | undefined
   /** `"genai-prices"` (default) or `"none"`. */
   readonly base?: "genai-prices" | "none" | undefined
@@ -162,8 +179,7 @@ const makeOver = (options: Options | undefined, fetched: () => ReadonlyMap<strin
   const overrides = new Map(Object.entries(options?.overrides ?? {}))
   const builtIn = options?.base !== "none"
   return {
-    // A list that cannot be loaded is told of when a price is wanted.
-    preload: builtIn ? () => void load().catch(() => {}) : () => {},
+    preload: builtIn ? preload : () => {},
     status: Effect.succeed({ ...unknownStatus, source: builtIn ? "built-in" : "custom", prices: overrides.size }),
     cost: (query) => {
       const own = find(overrides, query)
@@ -172,8 +188,10 @@ const makeOver = (options: Options | undefined, fetched: () => ReadonlyMap<strin
         (builtIn ? find(overlay, { ...query, provider: query.prices ?? query.provider }) : undefined)
       if (given !== undefined) return Effect.succeed(calculate(query, fromPrice(given), "prices"))
       if (!builtIn) return Effect.succeedNone
-      if (list !== undefined) return Effect.succeed(fromList(list, query))
-      return Effect.matchEffect(Effect.tryPromise(load), {
+      const list = listOf(query.prices ?? query.provider)
+      if (list === undefined) return Effect.succeedNone
+      if (!(list instanceof Promise)) return Effect.succeed(fromList(list, query))
+      return Effect.matchEffect(Effect.tryPromise(() => list), {
         onFailure: () =>
           Effect.as(
             Effect.logWarning("the price list could not be loaded; costs are unknown until it can"),
@@ -288,71 +306,12 @@ export const layerRemote = (options: RemoteOptions): Layer.Layer<never, never, H
 export const costAt = (price: Price, usage: Usage.Usage): Cost.Cost =>
   tokensAt({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), "override")
 
-type GenaiPrices = typeof import("@pydantic/genai-prices")
-
-let list: GenaiPrices | undefined
-let loading: Promise<GenaiPrices> | undefined
-
-// 800 KB of prices: loaded beside the first request, not when this module is imported.
-const load = (): Promise<GenaiPrices> =>
-  loading ??= import("@pydantic/genai-prices").then(
-    (module) => list = module,
-    (error: unknown) => {
-      // The next one who wants a price tries again.
-      loading = undefined
-      throw error
-    }
-  )
-
-const names: Readonly<Record<string, string>> = {
-  gemini: "google",
-  "gemini-openai": "google",
-  vertex: "google",
-  bedrock: "aws",
-  moonshot: "moonshotai",
-  xai: "x-ai",
-  "bedrock-mantle": "aws",
-  copilot: "github-copilot",
-  "openai-chat": "openai",
-  "openai-responses": "openai",
-  "huggingface-together": "huggingface_together",
-  "huggingface-nebius": "huggingface_nebius",
-  "huggingface-cerebras": "huggingface_cerebras",
-  "huggingface-fireworks": "huggingface_fireworks-ai",
-  "huggingface-groq": "huggingface_groq",
-  "huggingface-novita": "huggingface_novita"
+const fromList = (list: List, query: Query): Option.Option<Cost.Cost> => {
+  const rates = list.ratesOf(query.model, query.at)
+  return rates === undefined ? Option.none() : calculate(query, rates, "prices")
 }
 
-// The search through a provider's models is linear with patterns; models whose price does not depend on the time are
-// looked up once.
-const known = new Map<string, ModelPrice | undefined>()
-const maxKnown = 10_000
-
-const lookUp = (prices: GenaiPrices, query: Query): ModelPrice | undefined => {
-  const provider = query.prices ?? query.provider
-  const key = `${provider}\n${query.model}`
-  if (known.has(key)) return known.get(key)
-  const providerId = names[provider] ?? provider
-  let found: PriceCalculation | null
-  try {
-    // The list takes a name that merely holds one of its own for it: a host that calls itself so is another one.
-    const isListed = prices.findProvider({ providerId })?.id === providerId
-    found = !isListed ? null : prices.calcPrice({}, query.model, { providerId, timestamp: query.at })
-  } catch {
-    found = null
-  }
-  if (found !== null && Array.isArray(found.model.prices)) return found.model_price
-  if (known.size >= maxKnown) known.clear()
-  known.set(key, found?.model_price)
-  return found?.model_price
-}
-
-const fromList = (prices: GenaiPrices, query: Query): Option.Option<Cost.Cost> => {
-  const price = lookUp(prices, query)
-  return price === undefined ? Option.none() : calculate(query, price, "prices")
-}
-
-const fromPrice = (price: Price): ModelPrice => ({
+const fromPrice = (price: Price): Rates => ({
   input_mtok: price.input,
   output_mtok: price.output,
   cache_read_mtok: price.cachedInput,
@@ -385,7 +344,7 @@ const tiers: Readonly<Record<string, number>> = { flex: 0.5, batch: 0.5 }
 const unpricedTiers: ReadonlyArray<string> = ["priority", "scale"]
 
 /** None where a part of the bill has no known price: never a made-up 0. */
-const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Option.Option<Cost.Cost> => {
+const calculate = (query: Query, price: Rates, source: Cost.Source): Option.Option<Cost.Cost> => {
   const tier = query.serviceTier ?? "default"
   if (source === "prices" && unpricedTiers.includes(tier)) return Option.none()
   const perSearch = price["web_searches_kcount"] ?? searchPrices[query.prices ?? query.provider]
@@ -394,7 +353,7 @@ const calculate = (query: Query, price: ModelPrice, source: Cost.Source): Option
   return Option.some(tokensAt(query, listed, source, source === "prices" ? tiers[tier] : undefined))
 }
 
-const tokensAt = (query: Query, price: ModelPrice, source: Cost.Source, share?: number): Cost.Cost => {
+const tokensAt = (query: Query, price: Rates, source: Cost.Source, share?: number): Cost.Cost => {
   const { usage } = query
   // A tier applies to the whole call, chosen by its input.
   const rate = (key: string): BigDecimal.BigDecimal | undefined => {

@@ -99,9 +99,11 @@ export interface Response<out A> {
   readonly text: string
   /** What the model thought, where the provider shows it. */
   readonly reasoning: Option.Option<string>
+  /** Tools the model calls, in order; empty when there are none. */
   readonly toolCalls: ReadonlyArray<ToolCall>
   /** Append it to the prompt to go on: it carries reasoning signatures and all. */
   readonly message: Prompt.AssistantMessage
+  /** Why it ended, in one vocabulary for all providers. */
   readonly finishReason: FinishReason
   /** The provider's own word for the finish reason. */
   readonly rawFinishReason: Option.Option<string>
@@ -113,11 +115,13 @@ export interface Response<out A> {
   readonly provider: string
   /** The model as the provider reports it; the requested one where it reports none. */
   readonly model: string
+  /** The model that was asked for. */
   readonly requestedModel: string
   /** The provider's id of the answer. */
   readonly id: Option.Option<string>
   /** Our id of the call (UUIDv7). */
   readonly requestId: string
+  /** From the call to its end, all tries and waits included. */
   readonly duration: Duration.Duration
   /** From the call to the first content; streams only. */
   readonly timeToFirstToken: Option.Option<Duration.Duration>
@@ -125,6 +129,7 @@ export interface Response<out A> {
   readonly attempts: ReadonlyArray<Attempt>
   /** Where a routing gateway sent the call (`X-Majordomo-Routed-Provider` and `-Model`). */
   readonly routed: Option.Option<{ readonly provider: string; readonly model: string }>
+  /** What the caller should know: a dropped parameter, a retired model, a price that is not known. */
   readonly warnings: ReadonlyArray<Warning>
   /** From a response cache: nothing was asked and `cost` is zero; `usage` is what the answer took when it was made. */
   readonly cached?: boolean | undefined
@@ -140,6 +145,7 @@ export interface TextDelta {
   readonly _tag: "TextDelta"
   /** Place of its block in `response.message.content`. */
   readonly index: number
+  /** The next piece of text. */
   readonly delta: string
 }
 
@@ -153,6 +159,7 @@ export interface ReasoningDelta {
   readonly _tag: "ReasoningDelta"
   /** Place of its block in `response.message.content`. */
   readonly index: number
+  /** The next piece of reasoning. */
   readonly delta: string
 }
 
@@ -166,8 +173,11 @@ export interface ToolCallDelta {
   readonly _tag: "ToolCallDelta"
   /** Place of its block in `response.message.content`. */
   readonly index: number
+  /** The id of the call. */
   readonly id: string
+  /** The tool that is called. */
   readonly name: string
+  /** The next piece of the arguments, as JSON text. */
   readonly delta: string
 }
 
@@ -181,6 +191,7 @@ export interface ToolCallPart {
   readonly _tag: "ToolCallPart"
   /** Place of its block in `response.message.content`. */
   readonly index: number
+  /** The whole call. */
   readonly call: ToolCall
 }
 
@@ -192,6 +203,7 @@ export interface ToolCallPart {
  */
 export interface ObjectDelta {
   readonly _tag: "ObjectDelta"
+  /** The value as far as it has come; not decoded. */
   readonly partial: Prompt.JsonValue
 }
 
@@ -207,6 +219,7 @@ export interface BlockEnd {
   readonly _tag: "BlockEnd"
   /** Place in `response.message.content`. */
   readonly index: number
+  /** The whole block, with its signature, citations and metadata. */
   readonly part: Prompt.AssistantPart
 }
 
@@ -218,6 +231,7 @@ export interface BlockEnd {
  */
 export interface Finish<out A> {
   readonly _tag: "Finish"
+  /** What `generate` would have given. */
   readonly response: Response<A>
 }
 
@@ -231,6 +245,7 @@ export interface ToolResult {
   readonly _tag: "ToolResult"
   /** Step of the tool loop, from 1. */
   readonly step: number
+  /** What the tool gave. */
   readonly part: Prompt.ToolResultPart
 }
 
@@ -244,6 +259,7 @@ export interface StepEnd {
   readonly _tag: "StepEnd"
   /** Step of the tool loop, from 1. */
   readonly step: number
+  /** The answer of this step. */
   readonly response: Response<unknown>
 }
 
@@ -263,7 +279,9 @@ export type ContentPart = TextDelta | ReasoningDelta | ToolCallDelta | ToolCallP
  */
 export interface Seam {
   readonly _tag: "Seam"
+  /** Whose stream broke. */
   readonly from: { readonly provider: string; readonly model: string }
+  /** Who goes on. */
   readonly to: { readonly provider: string; readonly model: string }
   /** The tag of what broke the stream. */
   readonly error: string

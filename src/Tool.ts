@@ -29,7 +29,9 @@ export interface Context {
  * @category models
  */
 export interface Tool {
+  /** What the model calls it: 1 to 64 characters of `[a-zA-Z0-9_-]`. */
   readonly name: string
+  /** What it does and when to use it, for the model. */
   readonly description?: string | undefined
   /** JSON Schema of the arguments; throws what `Output.object` throws for schemas that no model can be asked for. */
   readonly parameters: JsonObject
@@ -45,6 +47,7 @@ export interface Tool {
  * @category models
  */
 export interface Executable<out E, out R> extends Tool {
+  /** Decodes the arguments and runs the handler. */
   readonly execute: (
     input: JsonValue,
     context: Context

@@ -14,11 +14,17 @@ export type { Cost } from "./Cost.ts"
  * @category models
  */
 export interface Usage {
+  /** All tokens of the prompt, cache reads and writes included. */
   readonly inputTokens: number
+  /** All tokens of the answer, reasoning included. */
   readonly outputTokens: number
+  /** The part of `inputTokens` that was read from a cache. */
   readonly cachedInputTokens: number
+  /** The part of `inputTokens` that was written to a cache. */
   readonly cacheCreationTokens: number
+  /** The part of `outputTokens` spent on thinking. */
   readonly reasoningTokens: number
+  /** Prompt and answer together. */
   readonly totalTokens: number
 }
 

@@ -4,90 +4,14 @@
  *
  * @since 0.1.0
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import { readFileSync } from "node:fs"
-import { text } from "node:stream/consumers"
-import { setFlagsFromString } from "node:v8"
-import type { Service } from "./cli/screen.ts"
+import * as nodeModule from "node:module"
 
-// A server that waits must not forget what it has learned to do fast: the next thousands of requests would cost twice.
-if (process.argv[2] === "gateway") setFlagsFromString("--no-memory-reducer")
-
-/** Whoever read our output has gone, or a person has ended what only a person can end. */
-let isExpected = false
-
-/** Whoever started us wants us to end. */
-let isTerminated = false
-process.once("SIGTERM", () => {
-  isTerminated = true
-})
-
-// Without a listener a closed pipe would end the process in the middle of things.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
-
-const writing = (stream: NodeJS.WriteStream) => (text: string): Effect.Effect<void> =>
-  Effect.async((resume) => {
-    stream.write(text, (error) => {
-      if (error == null) return resume(Effect.void)
-      isExpected = true
-      resume(Effect.interrupt)
-    })
-  })
-
-const screen: Service = {
-  write: writing(process.stdout),
-  writeError: writing(process.stderr),
-  log: (line) => process.stdout.write(`${line}\n`),
-  isTerminal: process.stdout.isTTY,
-  isColoured: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
-  width: process.stdout.isTTY ? process.stdout.columns : undefined,
-  input: Effect.suspend(() =>
-    process.stdin.isTTY
-      ? Effect.succeed(Option.none<string>())
-      : Effect.asSome(Effect.promise(() => text(process.stdin)))
-  ),
-  untilInterrupted: Effect.sync(() => {
-    isExpected = true
-  })
+// What Node has compiled once it need not compile again. Before 22.8 there is no such cache.
+if ("enableCompileCache" in nodeModule && typeof nodeModule.enableCompileCache === "function") {
+  nodeModule.enableCompileCache()
 }
 
-const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
-
-const program = Effect.gen(function*() {
-  const { main } = yield* Effect.tryPromise(() => import("./cli/main.ts"))
-  return yield* main({ arguments: process.argv, version: version(), screen })
-}).pipe(
-  Effect.catchTag("UnknownException", ({ error }) => {
-    const message = error instanceof Error ? error.message : String(error)
-    return Effect.as(screen.writeError(`majordomo: ${message}\n`), 1)
-  })
-)
-
-let code = 0
-
-NodeRuntime.runMain(
-  program.pipe(
-    Effect.map((ended) => {
-      code = ended
-    }),
-    Effect.tapErrorCause((cause) =>
-      Cause.isInterrupted(cause) ? Effect.void : screen.writeError(`majordomo: a bug: ${Cause.pretty(cause)}\n`)
-    )
-  ),
-  {
-    disableErrorReporting: true,
-    disablePrettyLogger: true,
-    // As a shell counts: 130 is Ctrl-C, 143 is SIGTERM.
-    teardown: (exit, onExit) =>
-      onExit(
-        Exit.match(exit, {
-          onSuccess: () => code,
-          onFailure: (cause) => !Cause.isInterruptedOnly(cause) ? 1 : isTerminated ? 143 : isExpected ? 0 : 130
-        })
-      )
-  }
-)
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"))
+const { start } = await import("./cli/process.ts")
+start(version)

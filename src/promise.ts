@@ -55,9 +55,13 @@ export {
  * @category models
  */
 export interface Dollars {
+  /** USD for the prompt's tokens, cache included. */
   readonly input: number
+  /** USD for the answer's tokens, reasoning included. */
   readonly output: number
+  /** USD for what is billed per call. */
   readonly tools: number
+  /** USD, all of it. */
   readonly total: number
 }
 
@@ -68,22 +72,35 @@ export interface Dollars {
  * @category models
  */
 export interface Answer<out A> {
+  /** What was asked for: text, JSON or a value of the schema. */
   readonly content: A
+  /** The visible answer, as the model wrote it. */
   readonly text: string
+  /** What the model showed of its thoughts. */
   readonly reasoning: string | undefined
+  /** Tools the model calls, in order. */
   readonly toolCalls: ReadonlyArray<Response.ToolCall>
   /** Append it to the prompt to go on. */
   readonly message: Prompt.AssistantMessage
+  /** Why it ended, in one vocabulary for all providers. */
   readonly finishReason: Response.FinishReason
+  /** Tokens of all tries. */
   readonly usage: Usage
+  /** USD; undefined when no price is known. */
   readonly cost: Dollars | undefined
+  /** Who answered. */
   readonly provider: string
+  /** The model that answered, as the provider reports it. */
   readonly model: string
+  /** Our id of the call (UUIDv7). */
   readonly requestId: string
+  /** From the call to its end, in ms. */
   readonly durationMs: number
+  /** Every try. */
   readonly attempts: ReadonlyArray<
     { readonly provider: string; readonly model: string; readonly error?: string | undefined }
   >
+  /** What the caller should know. */
   readonly warnings: ReadonlyArray<Response.Warning>
 }
 
@@ -94,6 +111,7 @@ export interface Answer<out A> {
  * @category models
  */
 export interface ToolsAnswer<out A> extends Answer<A> {
+  /** The whole conversation: append to it to go on. */
   readonly messages: ReadonlyArray<Prompt.Message>
 }
 
@@ -106,8 +124,11 @@ export interface ToolsAnswer<out A> extends Answer<A> {
 export interface LogEntry
   extends Pick<CallEnd, "requestId" | "outcome" | "provider" | "model" | "streamed" | "usage" | "labels">
 {
+  /** USD, as far as it is known. */
   readonly cost: Dollars | undefined
+  /** From the call to its end, in ms. */
   readonly durationMs: number
+  /** What it failed with. */
   readonly error: LLMError | undefined
 }
 
@@ -135,6 +156,7 @@ export interface CreateOptions {
  * @category models
  */
 export interface CallOptions extends Options {
+  /** Gives the call up, and closes its connection. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -166,19 +188,25 @@ type ToolOptions = CallOptions & Pick<RunToolsOptions<ReadonlyArray<AsyncTool>>,
  * @category models
  */
 export interface PromiseLLM {
+  /** Asks for text. */
   readonly generateText: (options: CallOptions) => Promise<Answer<string>>
+  /** Asks for any JSON. */
   readonly generateJson: (options: CallOptions) => Promise<Answer<Prompt.JsonValue>>
+  /** Asks for a value of a schema. */
   readonly generateObject: {
     <A, I>(options: CallOptions & { readonly schema: Schema.Schema<A, I> }): Promise<Answer<A>>
     <A>(options: CallOptions & { readonly schema: Output.StandardSchema<A> }): Promise<Answer<A>>
   }
+  /** Streams text. */
   readonly streamText: (options: CallOptions) => AsyncIterable<Part<Answer<string>>>
+  /** Streams a value of a schema: partial objects, then the decoded one. */
   readonly streamObject: {
     <A, I>(options: CallOptions & { readonly schema: Schema.Schema<A, I> }): AsyncIterable<Part<Answer<A>>>
     <A>(options: CallOptions & { readonly schema: Output.StandardSchema<A> }): AsyncIterable<Part<Answer<A>>>
   }
   /** Lets the model call tools until it answers. */
   readonly runTools: (options: ToolOptions) => Promise<ToolsAnswer<string>>
+  /** The same as a stream. */
   readonly streamTools: (options: ToolOptions) => AsyncIterable<Part<ToolsAnswer<string>>>
   /** Ends what is open and writes what is still to be logged. */
   readonly close: () => Promise<void>
@@ -194,7 +222,7 @@ export interface PromiseLLM {
  * ```ts
  * import { createLLM } from "effect-majordomo/promise"
  *
- * const llm = createLLM({ models: ["anthropic/claude-sonnet-4-5", "openai/gpt-4.1"], log: (end) => console.log(end.cost) })
+ * const llm = createLLM({ models: ["anthropic/claude-sonnet-5", "openai/gpt-4.1"], log: (end) => console.log(end.cost) })
  *
  * const main = async () => {
  *   const { text } = await llm.generateText({ prompt: "Why is the sky blue?" })
@@ -266,8 +294,11 @@ export const tool: {
  * @category models
  */
 export interface ToolDefinition<in A> {
+  /** What the model calls it: 1 to 64 characters of `[a-zA-Z0-9_-]`. */
   readonly name: string
+  /** What it does and when to use it, for the model. */
   readonly description?: string | undefined
+  /** Have the provider hold the arguments to the schema, where it can. */
   readonly strict?: boolean | undefined
   /** Its result is shown to the model as JSON. The signal aborts when the call is given up. */
   readonly execute: (input: A, context: { readonly signal: AbortSignal }) => unknown

@@ -23,9 +23,13 @@ import * as Models from "../Models.ts"
  * @category models
  */
 export interface Labels {
+  /** What the call is for. */
   readonly feature?: string | undefined
+  /** Which step of it. */
   readonly step?: string | undefined
+  /** Who it is for. */
   readonly userId?: string | undefined
+  /** The session it belongs to. */
   readonly sessionId?: string | undefined
   /** Any others; they win. */
   readonly extraHeaders?: Readonly<Record<string, string>> | undefined
@@ -217,7 +221,7 @@ const defaults = { anthropic: "claude-sonnet-4-20250514", openai: "gpt-4o", gemi
  * import { NodeHttpClient } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
  *
- * const live = Clients.createModel("anthropic", "claude-sonnet-4-5").pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Clients.createModel("anthropic", "claude-sonnet-5").pipe(Layer.provide(NodeHttpClient.layerUndici))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

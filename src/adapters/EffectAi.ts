@@ -39,7 +39,7 @@ import { toMessages } from "./internal/effectAi/prompt.ts"
  * import { Effect, Layer } from "effect"
  *
  * const live = EffectAi.layer.pipe(
- *   Layer.provide(Anthropic.layer({ model: "claude-sonnet-4-5" })),
+ *   Layer.provide(Anthropic.layer({ model: "claude-sonnet-5" })),
  *   Layer.provide(NodeHttpClient.layerUndici)
  * )
  * const program = LanguageModel.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))

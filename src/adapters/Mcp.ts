@@ -18,6 +18,7 @@ import * as Tool from "../Tool.ts"
  * @category models
  */
 export interface Client {
+  /** The server's tools, a page at a time. */
   listTools(params?: { cursor?: string }): Promise<{
     readonly tools: ReadonlyArray<{
       readonly name: string
@@ -26,6 +27,7 @@ export interface Client {
     }>
     readonly nextCursor?: string | undefined
   }>
+  /** Calls one of them. */
   callTool(
     params: { name: string; arguments: Record<string, unknown> },
     // Options stand second in version 2, third in version 1.

@@ -72,7 +72,7 @@ const bytes = <A, E, R>(stream: Answers<A, E, R>, options: Options<E>) =>
  * import { Effect, Layer, ManagedRuntime, Schema } from "effect"
  *
  * const runtime = ManagedRuntime.make(
- *   Anthropic.layer({ model: "claude-sonnet-4-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ *   Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
  * )
  * const clock = Tool.make({ name: "clock", parameters: Schema.Struct({}), handler: () => Effect.sync(() => Date()) })
  *

@@ -47,6 +47,7 @@ export interface Options {
  * @category models
  */
 export interface Model extends LanguageModelV4 {
+  /** Releases what the layer holds. */
   readonly close: () => Promise<void>
 }
 
@@ -67,7 +68,7 @@ export interface Model extends LanguageModelV4 {
  * import { Layer } from "effect"
  *
  * const model = VercelAi.model(
- *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-4-5" }), OpenAI.layer({ model: "gpt-4.1" })]).pipe(
+ *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-5" }), OpenAI.layer({ model: "gpt-4.1" })]).pipe(
  *     Layer.provide(NodeHttpClient.layerUndici)
  *   )
  * )
@@ -104,6 +105,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModelV4, neve
  */
 export interface Provider extends ProviderV4 {
   (modelId: string): LanguageModelV4
+  /** The model of this name. */
   readonly languageModel: (modelId: string) => LanguageModelV4
   /** Releases what the layers of all its models hold. */
   readonly close: () => Promise<void>
@@ -124,7 +126,7 @@ export interface Provider extends ProviderV4 {
  *
  * const majordomo = VercelAi.provider((name) => Models.layer(name).pipe(Layer.provide(NodeHttpClient.layerUndici)))
  *
- * const answer = () => streamText({ model: majordomo("anthropic/claude-sonnet-4-5"), prompt: "Hello" }).textStream
+ * const answer = () => streamText({ model: majordomo("anthropic/claude-sonnet-5"), prompt: "Hello" }).textStream
  * ```
  */
 export const provider = (
@@ -176,7 +178,7 @@ export const provider = (
  * import { anthropic } from "@ai-sdk/anthropic"
  * import { Effect } from "effect"
  *
- * const live = VercelAi.layer(anthropic("claude-sonnet-4-5"))
+ * const live = VercelAi.layer(anthropic("claude-sonnet-5"))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

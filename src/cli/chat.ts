@@ -1,21 +1,20 @@
-/** `majordomo chat`: one question, its answer on stdout, what it took on stderr. */
+/** `majordomo chat`: one question, its answer on stdout, what it took on stderr; without one, a conversation. */
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Cost from "../Cost.ts"
 import * as LLM from "../LLM.ts"
 import * as Logging from "../logging/Logging.ts"
 import * as Metadata from "../Metadata.ts"
 import * as Models from "../Models.ts"
 import type { JsonObject } from "../Prompt.ts"
-import type { Response } from "../Response.ts"
+import * as conversation from "./conversation.ts"
 import * as database from "./database.ts"
 import { CommandError, harmless, print, printError, Screen, UsageError } from "./screen.ts"
+import { summary, warnings } from "./summary.ts"
 
 export interface Options {
   readonly prompt: Option.Option<string>
@@ -36,29 +35,24 @@ const defaultAlias = "fast"
 const labelsOf = ({ label }: Options): Metadata.Metadata =>
   Object.fromEntries(Option.match(label, { onNone: () => [], onSome: HashMap.toEntries }))
 
-const requestOf = (options: Options) =>
-  Effect.gen(function*() {
-    return {
-      prompt: yield* promptOf(options.prompt),
-      system: Option.getOrUndefined(options.system),
-      maxTokens: Option.getOrUndefined(options.maxTokens),
-      temperature: Option.getOrUndefined(options.temperature),
-      metadata: labelsOf(options)
-    }
-  })
+const requestOf = (options: Options) => ({
+  system: Option.getOrUndefined(options.system),
+  maxTokens: Option.getOrUndefined(options.maxTokens),
+  temperature: Option.getOrUndefined(options.temperature),
+  metadata: labelsOf(options)
+})
 
-/** `-` or nothing: what is piped in. */
-const promptOf = (said: Option.Option<string>): Effect.Effect<string, UsageError, Screen> =>
+/** `-` or nothing: what is piped in. None where a person sits there. */
+const promptOf = (said: Option.Option<string>): Effect.Effect<Option.Option<string>, UsageError, Screen> =>
   Effect.gen(function*() {
     const { input } = yield* Screen
     const given = Option.getOrElse(said, () => "-")
-    if (given !== "-") return given
+    if (given !== "-") return Option.some(given)
     const piped = Option.map(yield* input, (text) => text.trim())
-    if (Option.isNone(piped) || piped.value === "") {
-      return yield* new UsageError({ message: `there is no prompt: majordomo chat "Why is the sky blue?"` })
-    }
-    return piped.value
+    return Option.contains(piped, "") ? yield* new UsageError({ message: withoutPrompt }) : piped
   })
+
+const withoutPrompt = `there is no prompt: majordomo chat "Why is the sky blue?"`
 
 const modelOf = (options: Options) =>
   Effect.gen(function*() {
@@ -86,18 +80,11 @@ const decodeObject = Schema.decodeUnknown(
   Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 ) as (text: string) => Effect.Effect<JsonObject, unknown>
 
-const summary = (response: Response<unknown>): string => {
-  const { cost, duration, model, provider, usage } = response
-  const tokens = `${usage.inputTokens} + ${usage.outputTokens} tokens`
-  const price = Option.match(cost, { onNone: () => "cost unknown", onSome: Cost.format })
-  return `${provider}/${model}  ${(Duration.toMillis(duration) / 1000).toFixed(2)} s  ${tokens}  ${price}`
-}
-
-const answer = (options: Options) =>
+const answer = (options: Options, prompt: string) =>
   Effect.gen(function*() {
     const { isTerminal, write } = yield* Screen
     const shown = isTerminal ? harmless : (text: string) => text
-    const request = yield* requestOf(options)
+    const request = { ...requestOf(options), prompt }
     if (Option.isSome(options.jsonSchema)) {
       const jsonSchema = yield* readSchema(options.jsonSchema.value)
       const response = yield* LLM.generateJsonSchema({ ...request, jsonSchema })
@@ -129,12 +116,17 @@ export const run = (options: Options) =>
     if (options.stream && Option.isSome(options.jsonSchema)) {
       return yield* new UsageError({ message: "--stream is for text: leave it out, or --json-schema" })
     }
+    const prompt = yield* promptOf(options.prompt)
+    if (Option.isNone(prompt) && Option.isSome(options.jsonSchema)) {
+      return yield* new UsageError({ message: withoutPrompt })
+    }
     const model = yield* modelOf(options)
     const live = Option.isNone(options.log) ? model : Logging.layer().pipe(
       Layer.provide(model),
       Layer.provide(database.layerWriting(options.log.value))
     )
-    const response = yield* Effect.provide(answer(options), live)
-    for (const { message } of response.warnings) yield* printError(`warning: ${harmless(message)}`)
+    if (Option.isNone(prompt)) return yield* conversation.run(live, requestOf(options))
+    const response = yield* Effect.provide(answer(options, prompt.value), live)
+    yield* warnings(response)
     yield* printError(summary(response))
   })

@@ -29,7 +29,9 @@ const limit = (count: number, description: string) =>
 
 const chat = Command.make("chat", {
   prompt: Args.text({ name: "prompt" }).pipe(
-    Args.withDescription("What to ask; \"-\" or nothing: what is piped in."),
+    Args.withDescription(
+      "What to ask; \"-\" or nothing: what is piped in; on a terminal, nothing begins a conversation."
+    ),
     Args.optional
   ),
   model: Options.optional(text("model", "\"provider/model\"; see majordomo models.")),

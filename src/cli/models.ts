@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { amountToString } from "../Cost.ts"
 import { suggestion } from "../internal/models/closestNames.ts"
+import { listOf } from "../internal/pricing/listed.ts"
 import type { ConfigurationError } from "../LLMError.ts"
 import * as Models from "../Models.ts"
 import * as Pricing from "../Pricing.ts"
@@ -50,9 +51,8 @@ const ofProvider = (name: string, json: boolean) =>
     if (!providers.includes(name)) {
       return yield* new CommandError({ message: `there is no provider "${name}"${suggestion(name, providers)}` })
     }
-    const prices = yield* Effect.promise(() => import("@pydantic/genai-prices"))
-    const models = prices.findProvider({ providerId: name })?.models ?? []
-    const rows = yield* Effect.forEach(models, ({ id }) => priced(name, id))
+    const list = yield* Effect.promise(async () => listOf(name))
+    const rows = yield* Effect.forEach(list?.models ?? [], (model) => priced(name, model))
     if (json) return yield* printJson(rows)
     const cells = rows.map(({ input, model, output }) => [model, dollars(input), dollars(output)])
     for (const line of table.lines([{ title: "model" }, ...perMillion], cells, table.styleOf(isColoured))) {

@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 
 export interface Service {
   readonly write: (text: string) => Effect.Effect<void>
@@ -15,6 +16,8 @@ export interface Service {
   readonly width: number | undefined
   /** What is piped in; none when a person sits there. */
   readonly input: Effect.Effect<Option.Option<string>>
+  /** Asks a person for one line after the other; none when there are no more. */
+  readonly lines: Effect.Effect<(question: string) => Effect.Effect<Option.Option<string>>, never, Scope.Scope>
   /** An interruption ends the command well from here on. */
   readonly untilInterrupted: Effect.Effect<void>
 }

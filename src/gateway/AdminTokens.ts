@@ -34,7 +34,9 @@ export type Role = typeof Role.Type
  * @category models
  */
 export interface AdminToken {
+  /** Whose it is. */
   readonly name: string
+  /** What it may do. */
   readonly role: Role
 }
 
@@ -64,6 +66,7 @@ export interface Listed extends Schema.Schema.Type<typeof Listed> {}
 export interface Service {
   /** Makes a token, which is shown now or never. */
   readonly create: (name: string, role: Role) => Effect.Effect<Redacted.Redacted, KeyStoreError>
+  /** The token behind a secret; none when it opens nothing. */
   readonly verify: (secret: string) => Effect.Effect<Option.Option<AdminToken>, KeyStoreError>
   /** All of them, revoked ones too, the newest first. */
   readonly list: Effect.Effect<ReadonlyArray<Listed>, KeyStoreError>

@@ -74,6 +74,7 @@ export interface ApiKey extends Schema.Schema.Type<typeof ApiKey> {}
  * @category models
  */
 export interface CreateOptions {
+  /** What it is called in lists and logs. */
   readonly name: string
   /** Whose it is: a person, a team. */
   readonly owner?: string | undefined
@@ -108,7 +109,9 @@ export interface ChangeOptions {
  * @category models
  */
 export interface Created {
+  /** What may be known of it. */
   readonly key: ApiKey
+  /** What clients send; shown now or never. */
   readonly secret: Redacted.Redacted
 }
 
@@ -147,6 +150,7 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>("effect-majordo
  * @category models
  */
 export interface Service {
+  /** Makes a key. */
   readonly create: (options: CreateOptions) => Effect.Effect<Created, KeyStoreError | ConfigurationError>
   /** All keys, revoked and expired ones too, the newest first. */
   readonly list: Effect.Effect<ReadonlyArray<ApiKey>, KeyStoreError>

@@ -206,6 +206,7 @@ export interface ProviderOptions extends Omit<Schema.Schema.Type<typeof Provider
  * @category models
  */
 export interface Options extends Omit<File, "$schema" | "providers" | "accessLog" | "webhook"> {
+  /** By name: addresses, keys and wires; also hosts that are not known. */
   readonly providers?: Readonly<Record<string, ProviderOptions>> | undefined
   /** Is told when parts of a budget are spent; what it gets is signed with the secret. */
   readonly webhook?: {

@@ -73,9 +73,11 @@ export interface Service {
     secret: Redacted.Redacted,
     alias?: string
   ) => Effect.Effect<ProviderKey, ProviderKeyError>
+  /** All of them, without their secrets. */
   readonly list: Effect.Effect<ReadonlyArray<ProviderKey>, ProviderKeyError>
   /** False: there was none. */
   readonly remove: (provider: string, alias?: string) => Effect.Effect<boolean, ProviderKeyError>
+  /** The key of a provider under an alias, opened; none when there is none. */
   readonly get: (
     provider: string,
     alias?: string
@@ -91,8 +93,11 @@ export interface Service {
  * @category models
  */
 export interface Opened {
+  /** What the provider is sent. */
   readonly secret: Redacted.Redacted
+  /** Its name in logs. */
   readonly alias: string
+  /** What rows have of it, instead of the key. */
   readonly hash: string
 }
 

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
  * @category models
  */
 export interface Bodies {
+  /** The id of the call: the key of its row. */
   readonly requestId: string
   /** JSON text. */
   readonly request: string
@@ -30,7 +31,9 @@ export interface Bodies {
  * @category models
  */
 export interface Keys {
+  /** Where the request is. */
   readonly requestKey: string
+  /** Where the answer is; absent when there was none. */
   readonly responseKey?: string | undefined
 }
 
@@ -41,6 +44,7 @@ export interface Keys {
  * @category models
  */
 export interface Service {
+  /** Keeps the bodies of a call. */
   readonly put: (bodies: Bodies) => Effect.Effect<Keys, BodyStoreError>
   /** The JSON text under a key that `put` gave; none when it is not there (any more). */
   readonly get: (key: string) => Effect.Effect<Option.Option<string>, BodyStoreError>

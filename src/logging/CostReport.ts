@@ -42,8 +42,11 @@ export interface Filter {
   readonly since?: number | Duration.Duration | undefined
   /** Calls that began before: ms since the epoch. */
   readonly until?: number | undefined
+  /** Calls that this provider served. */
   readonly provider?: string | undefined
+  /** Calls that this model served. */
   readonly model?: string | undefined
+  /** Calls that ended so. */
   readonly status?: "success" | "error" | "cancelled" | undefined
   /** Labels a call must have, keys in any spelling. */
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -74,8 +77,11 @@ export interface Options extends Filter {
 export interface Totals {
   /** The values of the dimensions, in their order; null where a call has none. */
   readonly group: ReadonlyArray<string | null>
+  /** All calls. */
   readonly requests: number
+  /** Calls that failed. */
   readonly errors: number
+  /** Calls that were given up. */
   readonly cancelled: number
   /** Answered, but not at the first try: by a retry, or by another member of a cascade. */
   readonly rescued: number
@@ -85,9 +91,13 @@ export interface Totals {
   readonly unpriced: number
   /** Calls that ended before their counts were final: of their tokens and costs the known part is in the sums. */
   readonly partial: number
+  /** Tokens of prompts, cache included. */
   readonly inputTokens: number
+  /** Tokens of answers, reasoning included. */
   readonly outputTokens: number
+  /** The part of `inputTokens` that was read from a cache. */
   readonly cachedTokens: number
+  /** The part of `outputTokens` spent on thinking. */
   readonly reasoningTokens: number
   /** USD. */
   readonly cost: BigDecimal.BigDecimal
@@ -113,8 +123,11 @@ export interface Groups extends ReadonlyArray<Totals> {
  * @category models
  */
 export interface Percentiles {
+  /** The values of the dimensions, in their order; null where a call has none. */
   readonly group: ReadonlyArray<string | null>
+  /** Of whole calls, one for each percentile that was asked for. */
   readonly responseTime: ReadonlyArray<Option.Option<number>>
+  /** Of streams, to their first content, one for each percentile that was asked for. */
   readonly timeToFirstToken: ReadonlyArray<Option.Option<number>>
 }
 

@@ -17,6 +17,7 @@ import { RequestLog, RequestLogError, type Service } from "./RequestLog.ts"
  * @category models
  */
 export interface Options {
+  /** The file; rows are added at its end. */
   readonly path: string
   /** Wait until rows are on the disk itself. Default false. */
   readonly fsync?: boolean | undefined

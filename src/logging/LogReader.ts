@@ -31,6 +31,7 @@ export interface Filter extends Omit<CostReport.Filter, "since"> {
   readonly errorType?: string | undefined
   /** A text in the message of an error, whatever the case of its letters. */
   readonly errorText?: string | undefined
+  /** Calls of this trace. */
   readonly traceId?: string | undefined
   /** Calls that took longer, seconds. */
   readonly longerThan?: number | undefined
@@ -54,6 +55,7 @@ export interface PageOptions {
  * @category models
  */
 export interface Page {
+  /** The rows, the newest first. */
   readonly rows: ReadonlyArray<Entry>
   /** Where the next page begins; none: this is the last one. Rows that come meanwhile move nothing. */
   readonly next: Option.Option<string>
@@ -66,11 +68,13 @@ export interface Page {
  * @category models
  */
 export interface Detail {
+  /** Its row. */
   readonly entry: Entry
   /** Rows of its tries, where `Logging` was told to write them, in their order. */
   readonly attempts: ReadonlyArray<Entry>
   /** JSON text, where there is a `BodyStore` and it has them (still). */
   readonly request: Option.Option<string>
+  /** The same of the answer. */
   readonly response: Option.Option<string>
 }
 
@@ -97,6 +101,7 @@ export class LogReaderError
  * @category models
  */
 export interface Service {
+  /** Rows by filter, a page at a time. */
   readonly page: (filter?: Filter, options?: PageOptions) => Effect.Effect<Page, LogReaderError>
   /** The row with this `requestId`. */
   readonly find: (requestId: string) => Effect.Effect<Option.Option<Detail>, LogReaderError>

@@ -33,6 +33,7 @@ import { type Entry, RequestLog } from "./RequestLog.ts"
  * @category models
  */
 export interface SpoolOptions {
+  /** Where rows wait that the sink has not taken yet. One that several processes share is fine. */
   readonly directory: string
   /** Bytes on disk at most. Default 1 GiB. */
   readonly maxBytes?: number | undefined
@@ -89,7 +90,9 @@ export interface Options {
  * @category models
  */
 export interface DurableOptions extends Omit<Options, "durability" | "spool"> {
+  /** The row is on disk before the answer is handed over. */
   readonly durability: "durable"
+  /** Where it is written. */
   readonly spool: SpoolOptions
 }
 
@@ -106,7 +109,9 @@ export interface Health extends pipeline.Health {}
  * @category models
  */
 export interface Service {
+  /** Waits until the sink has every row of the calls so far. */
   readonly flush: Effect.Effect<void>
+  /** How the writer is doing. */
   readonly health: Effect.Effect<Health>
   /** See `record`. */
   readonly record: (entry: Recorded, bodies?: RecordedBodies) => Effect.Effect<string>
@@ -132,7 +137,9 @@ export interface Recorded
  * @category models
  */
 export interface RecordedBodies {
+  /** JSON text. */
   readonly request: string
+  /** JSON text; absent when there was no answer. */
   readonly response?: string | undefined
 }
 
@@ -195,8 +202,11 @@ export const record = (
  * @category models
  */
 export interface Origin {
+  /** The id of the gateway's key. */
   readonly majordomoApiKeyId?: string | undefined
+  /** The path that was asked. */
   readonly requestPath?: string | undefined
+  /** The HTTP method. */
   readonly requestMethod?: string | undefined
 }
 

@@ -19,8 +19,11 @@ import { BodyStore, BodyStoreError, keysOf, type Service } from "./BodyStore.ts"
  * @category models
  */
 export interface Credentials {
+  /** The public half. */
   readonly accessKeyId: string
+  /** The secret half. */
   readonly secretAccessKey: Redacted.Redacted
+  /** Of temporary credentials. */
   readonly sessionToken?: Redacted.Redacted | undefined
 }
 

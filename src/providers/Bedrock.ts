@@ -10,6 +10,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as converse from "../internal/wires/converse/answer.ts"
 import { LLM, type Service } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
@@ -30,6 +31,8 @@ export type Credentials = signing.Credentials
  * @category models
  */
 export interface Options extends provider.Options {
+  /** The model's name, as the provider has it; editors complete those that are known. */
+  readonly model: ModelOf<"bedrock">
   /** Default: from `AWS_REGION` or `AWS_DEFAULT_REGION`. */
   readonly region?: string | undefined
   /**

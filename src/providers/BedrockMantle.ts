@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Wire } from "../internal/call/driver.ts"
 import * as capabilities from "../internal/models/capabilities.ts"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as messages from "../internal/wires/messages/answer.ts"
 import { LLM, type Service } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
@@ -21,6 +22,8 @@ import * as provider from "./internal/toDriver.ts"
  * @category models
  */
 export interface Options extends provider.Options {
+  /** The model's name, as the provider has it; editors complete those that are known. */
+  readonly model: ModelOf<"bedrock-mantle">
   /** Default: from `AWS_REGION` or `AWS_DEFAULT_REGION`. */
   readonly region?: string | undefined
   /** A cache breakpoint after the system prompt: false for none, or how long it lasts. Default true, 5 minutes. */

@@ -7,6 +7,7 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as generateContent from "../internal/wires/generate-content/answer.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
@@ -17,6 +18,8 @@ import * as provider from "./internal/toDriver.ts"
  * @category models
  */
 export interface Options extends provider.Options {
+  /** The model's name, as the provider has it; editors complete those that are known. */
+  readonly model: ModelOf<"gemini">
   /** Provider name on answers, for another host of this API. Default `"gemini"`. */
   readonly provider?: string | undefined
 }

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { hosts } from "../internal/hosts/rows.ts"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
@@ -25,7 +26,7 @@ export const preset: OpenAICompatible.Preset = hosts.groq
  * const live = Groq.layer({ model: "openai/gpt-oss-120b" })
  * ```
  */
-export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+export const layer: OpenAICompatible.Constructor<ModelOf<"groq">> = OpenAICompatible.layerPreset(preset)
 
 /**
  * The same with options from the configuration.

@@ -8,16 +8,22 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Layer from "effect/Layer"
 import { hosts } from "../internal/hosts/rows.ts"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import type { LLM } from "../LLM.ts"
 import type { ConfigurationError } from "../LLMError.ts"
 import * as provider from "./internal/toDriver.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
+ * Options of `layer`.
+ *
  * @since 0.1.0
  * @category models
  */
-export type Options = OpenAICompatible.Options
+export interface Options extends OpenAICompatible.Options {
+  /** The model's name, as the provider has it; editors complete those that are known. */
+  readonly model: ModelOf<"openai-chat">
+}
 
 /**
  * @since 0.1.0

@@ -58,11 +58,13 @@ export {
  * @category models
  */
 export interface Options extends Settings {
+  /** The model's name, as its host has it. */
   readonly model: string
   /** Default: from the preset's environment variable, if it has one. */
   readonly apiKey?: Redacted.Redacted | undefined
   /** A name for the key in logs. */
   readonly apiKeyAlias?: string | undefined
+  /** Where to send instead of the host's own address, and nowhere else. */
   readonly baseUrl?: string | undefined
 }
 
@@ -174,12 +176,14 @@ const findBaseUrl = (row: Preset, options: Options): Effect.Effect<string, Confi
   })
 
 /**
- * What `layerPreset` gives: the constructor of a host's layers.
+ * What `layerPreset` gives: the constructor of a host's layers. `Model` has the names that editors complete.
  *
  * @since 0.1.0
  * @category models
  */
-export type Constructor = (options: Options) => Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
+export type Constructor<Model extends string = string> = (
+  options: Options & { readonly model: Model }
+) => Layer.Layer<LLM, ConfigurationError, HttpClient.HttpClient>
 
 /**
  * The same with options from the configuration.

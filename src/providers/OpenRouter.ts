@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { hosts } from "../internal/hosts/rows.ts"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
@@ -25,7 +26,7 @@ export const preset: OpenAICompatible.Preset = hosts.openrouter
  * const live = OpenRouter.layer({ model: "anthropic/claude-haiku-4.5" })
  * ```
  */
-export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+export const layer: OpenAICompatible.Constructor<ModelOf<"openrouter">> = OpenAICompatible.layerPreset(preset)
 
 /**
  * The same with options from the configuration.

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { hosts } from "../internal/hosts/rows.ts"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
@@ -24,7 +25,7 @@ export const preset: OpenAICompatible.Preset = hosts.perplexity
  * const live = Perplexity.layer({ model: "sonar" })
  * ```
  */
-export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+export const layer: OpenAICompatible.Constructor<ModelOf<"perplexity">> = OpenAICompatible.layerPreset(preset)
 
 /**
  * The same with options from the configuration.

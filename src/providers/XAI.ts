@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { hosts } from "../internal/hosts/rows.ts"
+import type { ModelOf } from "../internal/models/modelNames.ts"
 import * as OpenAICompatible from "./OpenAICompatible.ts"
 
 /**
@@ -24,7 +25,7 @@ export const preset: OpenAICompatible.Preset = hosts.xai
  * const live = XAI.layer({ model: "grok-4.3" })
  * ```
  */
-export const layer: OpenAICompatible.Constructor = OpenAICompatible.layerPreset(preset)
+export const layer: OpenAICompatible.Constructor<ModelOf<"xai">> = OpenAICompatible.layerPreset(preset)
 
 /**
  * The same with options from the configuration.

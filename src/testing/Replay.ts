@@ -36,6 +36,7 @@ export type Mode = "record" | "replay" | "auto"
 export interface Options<M extends Mode = Mode> {
   /** Where the files are; made when it is missing. */
   readonly directory: string
+  /** Whether requests are sent, see `Mode`. */
   readonly mode: M
   /** Request headers whose values must not be stored, beside those with a key's usual names. */
   readonly secretHeaders?: ReadonlyArray<string> | undefined

@@ -59,7 +59,9 @@ export interface Answer extends AnswerOptions {
  */
 export interface Delayed {
   readonly _tag: "Delayed"
+  /** How long it waits. */
   readonly duration: Duration.DurationInput
+  /** What comes then. */
   readonly entry: Entry
 }
 
@@ -100,7 +102,9 @@ export interface Options {
  * @category models
  */
 export interface RecordedRequest {
+  /** Which of the two it was. */
   readonly method: "generate" | "stream"
+  /** What was asked. */
   readonly request: LLM.Request<unknown, unknown>
   /** The labels of `withMetadata` and those of the call. */
   readonly metadata: Metadata.Metadata

@@ -21,7 +21,8 @@ it("each version is that of the peer, on the command line and in the manual", ()
   assert.lengthOf(names, 4)
   for (const name of names) {
     const [, version = ""] = /@([\d.]+)$/.exec(installing(name)) ?? []
-    assert.strictEqual(peerDependencies[name], `^${version}.0`)
+    // The newest of those that will do.
+    assert.strictEqual(peerDependencies[name]?.split(" || ").at(-1), `^${version}.0`)
     assert.include(manual, `${name}@${version}`)
   }
 })

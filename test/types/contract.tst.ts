@@ -3,8 +3,19 @@ import type { FileSystem, HttpClient } from "@effect/platform"
 import { type } from "arktype"
 import type { ConfigError, Stream } from "effect"
 import { Config, Context, Data, Effect, Layer, Schema } from "effect"
-import type { LLMError, Prompt, RequestLog, Response } from "effect-majordomo"
-import { Anthropic, Balance, Cascade, LLM, Logging, OpenAI, OpenAICompatible, Output, Tool } from "effect-majordomo"
+import type { Groq, LLMError, Prompt, RequestLog, Response } from "effect-majordomo"
+import {
+  Anthropic,
+  Balance,
+  Cascade,
+  LLM,
+  Logging,
+  Models,
+  OpenAI,
+  OpenAICompatible,
+  Output,
+  Tool
+} from "effect-majordomo"
 import { describe, expect, it } from "tstyche"
 import * as v from "valibot"
 import { z } from "zod"
@@ -201,5 +212,21 @@ describe("errors", () => {
       })
     )
     expect(handled).type.toBe<Effect.Effect<number | Response.Response<string>, never, LLM.LLM>>()
+  })
+})
+
+describe("names of models", () => {
+  it("are offered, and any other is as good", () => {
+    expect<Extract<Models.ModelName<"openai">, "gpt-4.1">>().type.toBe<"gpt-4.1">()
+    expect<Extract<Anthropic.Options["model"], "claude-sonnet-5">>().type.toBe<"claude-sonnet-5">()
+    expect<Extract<Parameters<typeof Groq.layer>[0]["model"], "openai/gpt-oss-120b">>().type.toBe<
+      "openai/gpt-oss-120b"
+    >()
+    expect<Extract<Models.Name, "anthropic/claude-sonnet-5">>().type.toBe<"anthropic/claude-sonnet-5">()
+    expect<Extract<Models.Alias, "fast">>().type.toBe<"fast">()
+    expect<Models.ModelName<"a host of one's own">>().type.toBeAssignableFrom<string>()
+    expect(Models.layer).type.toBeCallableWith("acme" as string, "large" as string)
+    expect(Models.layer).type.toBeCallableWith("openai", "a model of tomorrow")
+    expect(Models.layerAlias).type.toBeCallableWith("an alias of one's own")
   })
 })

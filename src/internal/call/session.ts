@@ -148,7 +148,7 @@ const begin = <S extends Session>(
         sessionOf(place, request, call, clock, pricing, warnings, previous),
         Context.get(context, Metadata.CurrentHeaders)
       )
-      pricing.preload()
+      pricing.preload(session.prices ?? session.provider)
       accountOf(request)?.opened(session, previous)
       return Effect.succeed(session)
     } catch (thrown) {

@@ -26,7 +26,7 @@ const compile = async (schema: JsonObject): Promise<Validate> => {
   const options = { allErrors: true, strict: false, logger: false } as const
   const ajv = draft7 ? new Ajv(options) : new Ajv2020(options)
   formats.default.default(ajv)
-  const check = ajv.compile(schema)
+  const check = compiledBy(() => ajv.compile(schema))
   return (value) =>
     check(value) ? [] : (check.errors ?? []).map((error) => ({
       path: error.instancePath.split("/").slice(1).map((step) => {
@@ -35,4 +35,17 @@ const compile = async (schema: JsonObject): Promise<Validate> => {
       }),
       message: error.message ?? error.keyword
     }))
+}
+
+/** Ajv writes a program for each schema. */
+const compiledBy = <A>(compile: () => A): A => {
+  try {
+    return compile()
+  } catch (error) {
+    if (!(error instanceof EvalError)) throw error
+    throw new Error(
+      "raw JSON Schemas cannot be checked where code from strings is forbidden: ask for a Schema with LLM.generateObject",
+      { cause: error }
+    )
+  }
 }

@@ -6,7 +6,7 @@ import type { Price } from "../../Pricing.ts"
 
 type Row = readonly [model: string, input: number, cachedInput: number | undefined, output: number, cacheWrite?: number]
 
-const hosts: Readonly<Record<string, ReadonlyArray<Row>>> = {
+export const hosts: Readonly<Record<string, ReadonlyArray<Row>>> = {
   together: [
     ["deepseek-ai/DeepSeek-V4-Pro", 2.1, undefined, 4.4],
     ["moonshotai/Kimi-K2.6", 1.2, undefined, 4.5],

@@ -5,7 +5,7 @@ type Settings = Pick<CallOptions, "reasoning" | "providerOptions">
 
 const fireworks = (model: string): string => `fireworks/accounts/fireworks/models/${model}`
 
-export const aliases: Readonly<Record<string, ReadonlyArray<string>>> = {
+export const aliases = {
   fast: ["anthropic/claude-haiku-4-5-20251001"],
   thinking: ["anthropic/claude-sonnet-5"],
   smart: ["anthropic/claude-opus-4-8"],
@@ -30,7 +30,7 @@ export const aliases: Readonly<Record<string, ReadonlyArray<string>>> = {
     "together/deepseek-v4-pro-hard",
     "anthropic/claude-opus-4-7"
   ]
-}
+} satisfies Readonly<Record<string, ReadonlyArray<string>>>
 
 export const profiles: Readonly<Record<string, Settings & { readonly model: string }>> = {
   // An effort without thinking: the answer itself is shorter.

@@ -16,6 +16,7 @@ import * as endpoint from "./endpoint.ts"
 
 /** What every provider's options have. */
 export interface Options extends LLM.Settings {
+  /** The model's name, as the provider has it. */
   readonly model: string
   /** Default: from the provider's environment variable. */
   readonly apiKey?: Redacted.Redacted | undefined
