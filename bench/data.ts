@@ -5,7 +5,7 @@ export const claude = "claude-sonnet-5"
 export const prompt = "Describe the harbour at dawn in a few words."
 export const text = "Grey water, gulls, and the slow clank of a crane. ".repeat(6)
 /** The text of one event. */
-export const word = " harbour"
+export const words = [" harbour", " at", " dawn", ":", " grey", " water", " still", "\n", " gulls", " \"above\""]
 
 /** 2.4 KB as JSON. */
 export const catalogue = {
@@ -51,5 +51,7 @@ export type Mode =
   | `busy-${number}`
   /** One event a write, each after the one before has left. */
   | `single-${number}`
+  /** One event every 2 ms. */
+  | `paced-${number}`
   /** This many events, then nothing until the client goes. */
   | `hold-${number}`

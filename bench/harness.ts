@@ -132,6 +132,9 @@ const measures = {
   /** CPU µs an event, one event a read. */
   single: async (contender: Contender, at: (mode: Mode) => string, amount: number) =>
     cpu(() => contender.streams(at(`single-${amount}`), 1).then(expectCount(amount))),
+  /** CPU µs an event, 16 streams that send one every 2 ms. */
+  paced: async (contender: Contender, at: (mode: Mode) => string, amount: number) =>
+    cpu(() => contender.streams(at(`paced-${amount}`), 16).then(expectCount(16 * amount))),
   /** µs to the first text. */
   first: async (contender: Contender, at: (mode: Mode) => string, amount: number) =>
     1000 * median(await contender.firstTexts(at("single-3"), amount)),

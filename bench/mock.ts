@@ -1,13 +1,14 @@
 /** A provider in its own process, on three wires. Answers are made once: a client's time is its own. */
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
-import { catalogue, claude, text, word } from "./data.ts"
+import { setTimeout as sleep } from "node:timers/promises"
+import { catalogue, claude, text, words } from "./data.ts"
 
 interface Wire {
   readonly whole: (content: string) => unknown
   readonly opening: ReadonlyArray<string>
   /** About 250 bytes. */
-  readonly event: string
+  readonly event: (word: string) => string
   readonly closing: ReadonlyArray<string>
 }
 
@@ -44,7 +45,7 @@ const chat: Wire = {
       finish_reason: "stop"
     }], chatUsage),
   opening: [chatChunk({ role: "assistant", content: "", refusal: null })],
-  event: chatChunk({ content: word }),
+  event: (word) => chatChunk({ content: word }),
   closing: [chatChunk({}, "stop"), data(chatAnswer("chat.completion.chunk", [], chatUsage)), "data: [DONE]\n\n"]
 }
 
@@ -73,7 +74,7 @@ const messages: Wire = {
     named("message_start", { message: message([], null) }),
     named("content_block_start", { index: 0, content_block: { type: "text", text: "" } })
   ],
-  event: named("content_block_delta", { index: 0, delta: { type: "text_delta", text: word }, p: padding }),
+  event: (word) => named("content_block_delta", { index: 0, delta: { type: "text_delta", text: word }, p: padding }),
   closing: [
     named("content_block_stop", { index: 0 }),
     named("message_delta", { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: messagesUsage }),
@@ -128,7 +129,7 @@ const responses: Wire = {
     named("response.output_item.added", { sequence_number: 1, output_index: 0, item: item([], "in_progress") }),
     named("response.content_part.added", { sequence_number: 2, ...place, part: outputText("") })
   ],
-  event: named("response.output_text.delta", { sequence_number: 3, ...place, delta: word, logprobs: [] }),
+  event: (word) => named("response.output_text.delta", { sequence_number: 3, ...place, delta: word, logprobs: [] }),
   closing: [
     named("response.output_text.done", { sequence_number: 4, ...place, text, logprobs: [] }),
     named("response.content_part.done", { sequence_number: 5, ...place, part: outputText(text) }),
@@ -154,8 +155,8 @@ const wires = new Map(
       call: Buffer.from(JSON.stringify(wire.whole(text))),
       object: Buffer.from(JSON.stringify(wire.whole(JSON.stringify(catalogue)))),
       opening: Buffer.from(wire.opening.join("")),
-      event: Buffer.from(wire.event),
-      many: Buffer.from(wire.event.repeat(100)),
+      events: words.map((word) => Buffer.from(wire.event(word))),
+      many: Buffer.from(words.map((word) => wire.event(word)).join("").repeat(100 / words.length)),
       closing: Buffer.from(wire.closing.join(""))
     }
   ])
@@ -173,7 +174,7 @@ const server = http.createServer((request, answer) => {
       answer.writeHead(404).end()
       return
     }
-    const { call, closing, event, many, object, opening } = made
+    const { call, closing, events, many, object, opening } = made
     if (mode === "call" || mode === "object") {
       const body = mode === "call" ? call : object
       answer.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body)
@@ -187,8 +188,8 @@ const server = http.createServer((request, answer) => {
       for (let sent = 0; sent < count && !answer.destroyed; sent += 100) await written(answer, many)
     } else {
       for (let sent = 0; sent < count && !answer.destroyed; sent++) {
-        await written(answer, event)
-        await nextTurn()
+        await written(answer, events[sent % events.length] ?? opening)
+        await (kind === "paced" ? sleep(2) : nextTurn())
       }
       if (kind === "hold") return
     }

@@ -2,8 +2,8 @@
  * Runs every contender in its own process against the mock, in turns, and prints medians and their ratios to the floor.
  *
  *   npm run bench
- *   npm run bench -- --only call,stream --contenders undici,ours --rounds 5
- *   npm run bench -- --only calls --contenders ours --profile
+ *   npm run bench -- call stream --contenders undici,ours --rounds 5
+ *   npm run bench -- paced --contenders ours --profile
  */
 import { build } from "esbuild"
 import { type ChildProcess, fork, spawnSync } from "node:child_process"
@@ -42,6 +42,7 @@ const measures: Readonly<Record<Job["measure"] | "start", Measure>> = {
   calls: { title: "one call, 64 at once", unit: "µs", amount: 1500, target: ["ratio", 5] },
   stream: { title: "streamed event, 16 busy streams", unit: "µs", amount: 2000, target: ["ratio", 1.5] },
   single: { title: "streamed event, one per read", unit: "µs", amount: 4000, target: ["ratio", 2] },
+  paced: { title: "streamed event, one every 2 ms", unit: "µs", amount: 200, target: ["ratio", 2] },
   first: { title: "time to first token", unit: "µs", amount: 100, target: ["added", 150] },
   memory: { title: "memory per open stream", unit: "KiB", amount: 500, target: ["absolute", 90] },
   start: { title: "start to first answer", unit: "ms", amount: 1, target: ["absolute", 300] },
@@ -51,7 +52,8 @@ const measures: Readonly<Record<Job["measure"] | "start", Measure>> = {
 /** Measured by a program of their own. */
 const alone = ["parsing", "logging", "sinks", "gateway", "limits"]
 
-const { values } = parseArgs({
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: "string", default: [...Object.keys(measures), ...alone].join(",") },
     contenders: { type: "string", default: contenders.join(",") },
@@ -59,7 +61,12 @@ const { values } = parseArgs({
     profile: { type: "boolean", default: false }
   }
 })
-const asked = values.only.split(",")
+const asked = positionals.length > 0 ? positionals : values.only.split(",")
+const unknown = asked.filter((name) => !Object.hasOwn(measures, name) && !alone.includes(name))
+if (unknown.length > 0) {
+  console.error(`there is no ${unknown.join(", ")}; there are ${[...Object.keys(measures), ...alone].join(", ")}`)
+  process.exit(1)
+}
 const chosen = asked.filter((name) => !alone.includes(name)) as ReadonlyArray<keyof typeof measures>
 const names = values.contenders.split(",")
 const rounds = Number(values.rounds)

@@ -5,7 +5,6 @@ import { spawn } from "node:child_process"
 const lanes = [
   {
     types: "check:types",
-    effect: "check:effect",
     lint: "check:lint",
     format: "check:format",
     unused: "check:unused",

@@ -222,8 +222,8 @@ const advice: Record<Reason["_tag"], string> = {
 /** What another provider would help with, unless one has been asked already. */
 const helped: ReadonlyArray<Reason["_tag"]> = ["RateLimited", "Overloaded", "ServerError", "Timeout"]
 
-const adviceOf = ({ attempts, provider, reason }: ProviderError): string =>
-  helped.includes(reason._tag) && attempts.every((attempt) => attempt.provider === provider)
+const adviceOf = ({ attempts, reason }: ProviderError): string =>
+  helped.includes(reason._tag) && new Set(attempts.map(({ provider }) => provider)).size < 2
     ? `${advice[reason._tag]}, or add a second provider`
     : advice[reason._tag]
 

@@ -99,6 +99,7 @@ export interface CreateOptions {
 export interface ChangeOptions {
   /** None of them: it has no limits of its own any more. */
   readonly limits?: ReadonlyArray<Rule> | undefined
+  /** Which bodies of its calls are kept; `null`: as the configuration says. */
   readonly bodies?: Bodies | null | undefined
 }
 

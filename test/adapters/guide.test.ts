@@ -29,7 +29,7 @@ const built = Effect.promise(async () => {
     format: "esm",
     platform: "node",
     packages: "external",
-    alias: { "effect-majordomo": "./src/index.ts", "effect-majordomo/adapters/Clients": "./src/adapters/Clients.ts" },
+    alias: { "effect-majordomo": "./src" },
     logLevel: "error"
   })
   const modules = await Promise.all(programs.map((_, i) => import(pathToFileURL(join(folder, `${i}.js`)).href)))

@@ -15,6 +15,7 @@ import * as postgres from "./postgres.ts"
 // `npm run soak` for the long version.
 const isLong = isSoak
 const seconds = isLong ? 60 : 4
+const outage = isLong ? 7 : 1
 
 const live = Effect.withClock(Clock.make())
 
@@ -98,6 +99,39 @@ describe("outages", () => {
         }
       }).pipe(live),
     300_000
+  )
+
+  it.scoped(
+    `PostgreSQL is away for ${outage} s under 64 callers: what waits is written while they go on`,
+    () =>
+      Effect.gen(function*() {
+        const server = yield* postgres.make
+        const database = yield* pgAt(server.url)
+        const { answers, call, flush, health } = yield* program(database.layer(), join(yield* folder, "spool"))
+        const caller = Effect.repeat(call, Schedule.spaced("250 millis"))
+        const callers = yield* Effect.fork(Effect.all(Array.from({ length: 64 }, () => caller), { concurrency: 64 }))
+        yield* Effect.sleep("500 millis")
+        yield* server.stop
+        yield* Effect.sleep(`${outage} seconds`)
+        const { spooled: backlog } = yield* health
+        assert.isAbove(backlog, 0)
+        yield* server.start
+        const answeredBefore = answers.length
+        yield* Effect.repeat(health, {
+          until: ({ sink, spooled }) => sink === "ok" && spooled === 0,
+          schedule: Schedule.spaced("20 millis")
+        })
+        assert.isAbove(answers.length, answeredBefore)
+        yield* Fiber.interrupt(callers)
+        yield* flush
+        // Who was interrupted has a row, too, and no answer.
+        const rows = yield* database.query("SELECT request_id FROM llm_requests WHERE status = 'success'")
+        const ids = rows.map((row) => String(row["request_id"]))
+        assert.strictEqual(new Set(ids).size, ids.length)
+        const written = new Set(ids)
+        assert.deepStrictEqual(answers.filter((id) => !written.has(id)), [])
+      }).pipe(live),
+    120_000
   )
 
   it.scoped("PostgreSQL is away when the program starts: rows wait for it", () =>

@@ -41,9 +41,10 @@ export class Repeated {
       return replaced(template.value, template.path, 0, unescaped)
     }
     const value = parse(text)
-    if (own === undefined && value !== undefined && text.length <= maxLength && this.compared < maxCompared) {
+    const { last } = this
+    if (own !== undefined || value === undefined || text.length > maxLength || text === last) return value
+    if (this.compared < maxCompared) {
       this.compared++
-      const { last } = this
       this.last = text
       this.template = templateOf(last, text) ?? template
     }
