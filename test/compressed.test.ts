@@ -200,4 +200,15 @@ describe("compressed answers that are broken", () => {
       assert.strictEqual(large[0], "MalformedResponse")
       assert.include(large[1], "larger than 1000000 bytes")
     }))
+
+  it.scopedLive("one that falls silent is not waited for, whatever its status", () =>
+    Effect.gen(function*() {
+      for (const status of [200, 503]) {
+        const [tag] = yield* failing((_request, response) => {
+          response.writeHead(status, { "content-encoding": "gzip" })
+          response.write(zlib.gzipSync(whole("x".repeat(5000))).subarray(0, 40))
+        }, { timeouts: { betweenTokens: "200 millis" } })
+        assert.strictEqual(tag, status === 200 ? "Timeout" : "Overloaded")
+      }
+    }), { timeout: 10_000 })
 })

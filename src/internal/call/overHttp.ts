@@ -33,7 +33,7 @@ import {
   type Upstream
 } from "./session.ts"
 import { settle } from "./settle.ts"
-import { disconnect, Silence } from "./silence.ts"
+import { type Connection as Scopes, connection, disconnect, leave, Silence } from "./silence.ts"
 import * as telemetry from "./telemetry.ts"
 
 const defaultLimits = { maxResponseBytes: 64 * 1024 * 1024, maxEventBytes: 10 * 1024 * 1024 }
@@ -108,28 +108,26 @@ const received = <S>(
   span: Tracer.Span | undefined
 ): Effect.Effect<{ readonly response: http.Received; readonly text: string }, LLMError.LLMError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Scope.make(), (sending) => {
+    Effect.flatMap(connection, (scopes) => {
       const silence = session.silence = new Silence(session.clock, session.timeouts, false)
       let reading: Body | undefined
       const exchange = Effect.flatMap(
-        send(upstream, session, span, sending),
+        send(upstream, session, span, scopes),
         (response) =>
-          Effect.flatMap(response.body(sending), (body) => {
+          Effect.flatMap(response.body(scopes.body), (body) => {
             reading = body
             return Effect.map(readText(upstream, session, response, body), (text) => ({ response, text }))
           })
       )
-      return Effect.matchCauseEffect(Effect.zipRight(silence.watch({ request: sending }), restore(exchange)), {
+      return Effect.matchCauseEffect(Effect.zipRight(silence.watch(scopes), restore(exchange)), {
         onFailure: (cause) => {
           silence.stop()
-          return Effect.zipRight(Scope.close(sending, Exit.failCause(cause)), Effect.failCause(cause))
+          return Effect.zipRight(leave(scopes, Exit.failCause(cause)), Effect.failCause(cause))
         },
         onSuccess: (answer) => {
           silence.stop()
           // To abort a request that has ended would do nothing, at the price of an exception.
-          return reading?.isSpent === true
-            ? Effect.succeed(answer)
-            : Effect.as(Scope.close(sending, Exit.void), answer)
+          return reading?.isSpent === true ? Effect.succeed(answer) : Effect.as(leave(scopes, Exit.void), answer)
         }
       })
     })
@@ -167,22 +165,18 @@ const connect = <S, A, R>(
   parent: Scope.Scope
 ): Effect.Effect<Connection<A, R>, LLMError.LLMError, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.zip(Scope.make(), Scope.make()), ([sending, reading]) => {
+    Effect.flatMap(connection, (scopes) => {
       const silence = session.silence = new Silence(session.clock, session.timeouts, true)
-      const sent = Effect.zipRight(
-        silence.watch({ request: sending, body: reading }),
-        send(upstream, session, span, sending)
-      )
+      const sent = Effect.zipRight(silence.watch(scopes), send(upstream, session, span, scopes))
       let reader: Reader<S, A, R> | undefined
       const opening = Effect.flatMap(
         sent,
         (response) =>
-          Effect.flatMap(response.body(reading), (body) => {
+          Effect.flatMap(response.body(scopes.body), (body) => {
             const opened = reader = new Reader(upstream, session, request, response, body)
             return Effect.map(opened.pull, (parts): Connection<A, R> => ({
               first: parts ?? [],
-              follow: (ending, scope) =>
-                opened.follow(ending, watch(session, opened, { request: sending, body: reading }, scope))
+              follow: (ending, scope) => opened.follow(ending, watch(session, opened, scopes, scope))
             }))
           })
       )
@@ -191,8 +185,7 @@ const connect = <S, A, R>(
         duration: firstToken,
         onTimeout: () => timedOut(session, "firstToken", firstToken)
       })
-      const close = (exit: Exit.Exit<unknown, unknown>) =>
-        reader?.isSpent === true ? Effect.void : Effect.zipRight(Scope.close(reading, exit), Scope.close(sending, exit))
+      const close = (exit: Exit.Exit<unknown, unknown>) => reader?.isSpent === true ? Effect.void : leave(scopes, exit)
       return Effect.onExit(
         restore(timed),
         (exit) => {
@@ -208,7 +201,7 @@ const connect = <S, A, R>(
 const watch = <S, A, R>(
   session: HttpSession,
   reader: Reader<S, A, R>,
-  { body, request }: { readonly body: Scope.CloseableScope; readonly request: Scope.CloseableScope },
+  scopes: Scopes,
   scope: Scope.Scope
 ): Effect.Effect<void> => {
   const { clock, timeouts } = session
@@ -228,7 +221,7 @@ const watch = <S, A, R>(
       })
     }
     reader.expired = end <= silentUntil ? "total" : "betweenTokens"
-    return disconnect({ request, body })
+    return disconnect(scopes)
   })
   return Effect.zipRight(Scope.addFinalizer(scope, Effect.sync(() => cancel())), look)
 }

@@ -2,7 +2,6 @@
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type * as LLMError from "../../LLMError.ts"
 import type { Body } from "../http/body.ts"
@@ -19,7 +18,7 @@ export const send = <S>(
   upstream: Upstream<S>,
   session: HttpSession,
   span: Tracer.Span | undefined,
-  scope: Scope.Scope
+  scopes: http.Scopes
 ): Effect.Effect<http.Received, LLMError.LLMError> => {
   const { running } = session.ledger
   return Effect.matchEffect(
@@ -29,7 +28,7 @@ export const send = <S>(
         ? HttpClientRequest.setHeaders(session.httpRequest, HttpTraceContext.toHeaders(span))
         : session.httpRequest,
       session.silence,
-      scope
+      scopes
     ),
     {
       onFailure: (failure) => {
@@ -42,7 +41,7 @@ export const send = <S>(
         return isSuccess
           ? Effect.succeed(response)
           // The status decides, also when the body breaks, falls silent or never ends.
-          : Effect.flatMap(http.readStart(response, maxErrorBytes, session.silence, scope), (text) => {
+          : Effect.flatMap(http.readStart(response, maxErrorBytes, session.silence, scopes.body), (text) => {
             const facts = upstream.driver.wire.readError(json.parse(text), response.headers) ??
               { message: text.trim() === "" ? "no message" : htmlText(text) }
             return Effect.fail(failed(session, response, facts, text))

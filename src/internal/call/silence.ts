@@ -13,20 +13,29 @@ export const patience = Duration.minutes(5)
 /** How long a connection that was given up may take to say so. Time of the machine: a socket is waited for. */
 const abortLimit = "100 millis"
 
-/** What ends a connection: its request, and the reading of its body where that has a scope of its own. */
+/** What ends a connection: its request, and the reading of its body. */
 export interface Connection {
   readonly request: Scope.CloseableScope
-  readonly body?: Scope.CloseableScope | undefined
+  readonly body: Scope.CloseableScope
 }
 
 /** The abort wakes whoever reads. A client that ignores it is woken by the end of its body. */
-export const disconnect = ({ body, request }: Connection): Effect.Effect<void> => {
-  const aborted = Scope.close(request, Exit.void)
-  return body === undefined ? aborted : Effect.zipRight(
-    aborted,
+export const disconnect = ({ body, request }: Connection): Effect.Effect<void> =>
+  Effect.zipRight(
+    Scope.close(request, Exit.void),
     Effect.zipRight(Effect.withClock(Effect.sleep(abortLimit), liveClock), Scope.close(body, Exit.void))
   )
-}
+
+/** What is read no more, as its reader leaves it. */
+export const leave = ({ body, request }: Connection, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Effect.zipRight(Scope.close(body, exit), Scope.close(request, exit))
+
+/** A connection's scopes. */
+export const connection: Effect.Effect<Connection> = Effect.zipWith(
+  Scope.make(),
+  Scope.make(),
+  (request, body) => ({ request, body })
+)
 
 export class Silence {
   /** Set before the connection is closed: what fails then is this. */

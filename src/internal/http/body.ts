@@ -8,7 +8,7 @@ import * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { decoded } from "./contentEncoding.ts"
 import type { HttpFailure } from "./failure.ts"
@@ -111,14 +111,18 @@ export const open = (
     const source = encoding === undefined ? sourceOf(response) : undefined
     const failed = (cause: unknown) =>
       new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
-    if (isReadable(source)) return Effect.succeed(new ReadableBody(source, failed))
-    if (isWebStream(source)) return Effect.succeed(new WebBody(source.getReader(), failed))
+    if (isReadable(source)) return closing(new ReadableBody(source, failed), scope)
+    if (isWebStream(source)) return closing(new WebBody(source.getReader(), failed), scope)
     if (source === null) return Effect.succeed(new NoBody())
     return Effect.map(
       Channel.toPullIn(Stream.toChannel(decoded(response.stream, encoding)), scope),
       (pull) => new StreamBody(pull)
     )
   })
+
+/** Also where the client heeds no abort: its body ends, and whoever waits for it is woken. */
+const closing = (body: ReadableBody | WebBody, scope: Scope.Scope): Effect.Effect<Body> =>
+  Effect.as(Scope.addFinalizer(scope, Effect.sync(() => body.close())), body)
 
 // ── of Node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,6 +132,7 @@ interface Readable {
   readonly on: (event: string, listener: (value: never) => void) => unknown
   readonly pause: () => unknown
   readonly resume: () => unknown
+  readonly destroy: () => unknown
 }
 
 /** More than this is not taken from the socket before it is asked for, bytes. */
@@ -136,10 +141,12 @@ const maxHeld = 65_536
 class ReadableBody extends Body {
   private isPaused = false
   private readonly source: Readable
+  private readonly failed: (cause: unknown) => ReadError
 
   constructor(source: Readable, failed: (cause: unknown) => ReadError) {
     super()
     this.source = source
+    this.failed = failed
     source.on("data", (piece: Uint8Array) => {
       this.came(piece)
       if (this.held > maxHeld && !this.isPaused) {
@@ -149,9 +156,17 @@ class ReadableBody extends Body {
     })
     source.on("end", () => this.ended(undefined))
     source.on("error", (cause: unknown) => this.ended(failed(cause)))
-    source.on("close", () => {
-      if (!this.isOver) this.ended(failed(new Error("the connection was closed")))
-    })
+    source.on("close", () => this.closed())
+  }
+
+  close(): void {
+    if (this.isOver) return
+    this.source.destroy()
+    this.closed()
+  }
+
+  private closed(): void {
+    if (!this.isOver) this.ended(this.failed(new Error("the connection was closed")))
   }
 
   get isSpent(): boolean {
@@ -182,6 +197,13 @@ class WebBody extends Body {
 
   get isSpent(): boolean {
     return this.isOver
+  }
+
+  close(): void {
+    if (this.isOver) return
+    // It may have failed by itself, and then has said so.
+    this.reader.cancel().catch(() => {})
+    this.ended(this.failed(new Error("the connection was closed")))
   }
 
   protected ask(): void {
@@ -256,7 +278,7 @@ const sourceOf = (response: HttpClientResponse.HttpClientResponse): unknown => {
 }
 
 const isReadable = (source: unknown): source is Readable =>
-  has(source, "on", "pause", "resume") && Reflect.get(source, "readable") === true
+  has(source, "on", "pause", "resume", "destroy") && Reflect.get(source, "readable") === true
 
 const isWebStream = (source: unknown): source is ReadableStream<Uint8Array> =>
   has(source, "getReader") && Reflect.get(source, "locked") === false

@@ -86,6 +86,12 @@ export class Received {
   }
 }
 
+/** Where a request lives, and where what is read of its body. The request ends first, so that who waits for bytes is woken. */
+export interface Scopes {
+  readonly request: Scope.Scope
+  readonly body: Scope.Scope
+}
+
 const maxRedirects = 3
 const maxRedirectBytes = 65_536
 
@@ -100,10 +106,10 @@ export const send = (
   to: Client,
   request: HttpClientRequest.HttpClientRequest,
   listener: Listener,
-  scope: Scope.Scope,
+  scopes: Scopes,
   hops = 0
 ): Effect.Effect<Received, HttpFailure> =>
-  Effect.matchEffect(executed(to, request, scope), {
+  Effect.matchEffect(executed(to, request, scopes.request), {
     onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error), !isUnsent(error))),
     onSuccess: (answer) => {
       const response = new Received(answer)
@@ -115,9 +121,9 @@ export const send = (
         target.origin === origin && hops < maxRedirects
       return Effect.zipRight(
         // An unread body would keep its connection.
-        readStart(response, maxRedirectBytes, listener, scope),
+        readStart(response, maxRedirectBytes, listener, scopes.body),
         next
-          ? send(to, HttpClientRequest.setUrl(request, target.toString()), listener, scope, hops + 1)
+          ? send(to, HttpClientRequest.setUrl(request, target.toString()), listener, scopes, hops + 1)
           : Effect.fail(
             new HttpFailure(
               "redirect",

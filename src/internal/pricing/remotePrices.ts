@@ -95,7 +95,7 @@ const nobody: http.Listener = { headersCame: () => {}, bytesCame: () => {} }
 
 const read = (client: http.Client, url: string, scope: Scope.Scope): Effect.Effect<string, string> =>
   Effect.flatMap(
-    http.send(client, HttpClientRequest.get(url), nobody, scope),
+    http.send(client, HttpClientRequest.get(url), nobody, { request: scope, body: scope }),
     (response) =>
       response.status >= 200 && response.status < 300
         ? Effect.flatMap(response.body(scope), (body) => http.readText(body, maxBytes, nobody))

@@ -2,9 +2,10 @@
 import { FetchHttpClient, HttpClient, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { connection, disconnect } from "../../../src/internal/call/silence.ts"
 import { type Body, End, open } from "../../../src/internal/http/body.ts"
 
 /** A server, and what it has seen of its connections. */
@@ -42,18 +43,23 @@ const unknown = Layer.effect(
   )
 ).pipe(Layer.provide(NodeHttpClient.layerUndici))
 
+const deaf = FetchHttpClient.layer.pipe(
+  Layer.provide(Layer.succeed(FetchHttpClient.Fetch, (url, init) => fetch(url, { ...init, signal: null })))
+)
+
 const clients = [
   ["undici", NodeHttpClient.layerUndici],
   ["node:http", NodeHttpClient.layer],
   ["fetch", FetchHttpClient.layer],
+  ["a fetch that heeds no abort", deaf],
   ["another", unknown]
 ] as const
 
-const ask = (url: string, scope: Scope.Scope) =>
+const ask = (url: string, request: Scope.Scope, body: Scope.Scope = request) =>
   HttpClient.HttpClient.pipe(
     Effect.flatMap((client) => HttpClient.withScope(client).execute(HttpClientRequest.get(url))),
-    Effect.provideService(Scope.Scope, scope),
-    Effect.flatMap((response) => open(response, undefined, scope))
+    Effect.provideService(Scope.Scope, request),
+    Effect.flatMap((response) => open(response, undefined, body))
   )
 
 const rest = (body: Body): Effect.Effect<{ readonly text: string; readonly error: unknown }> => {
@@ -133,10 +139,15 @@ describe.each(clients)("bodies through %s", (name, client) => {
         response.write("first")
         response.on("close", () => Deferred.unsafeDone(closed, Exit.void))
       })
-      const scope = yield* Scope.make()
-      const body = yield* ask(url, scope)
+      const scopes = yield* connection
+      const body = yield* ask(url, scopes.request, scopes.body)
       yield* body.whenReady(Effect.void)
-      yield* Scope.close(scope, Exit.void)
+      body.take()
+      const waiting = yield* Effect.fork(body.whenReady(Effect.void))
+      yield* Effect.sleep("20 millis")
+      yield* disconnect(scopes)
+      yield* Fiber.join(waiting)
+      assert.instanceOf(body.take(), End)
       yield* Deferred.await(closed)
     }).pipe(Effect.scoped, Effect.provide(client)))
 })
