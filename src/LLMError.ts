@@ -7,11 +7,10 @@
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Cost } from "./Cost.ts"
-import { CostField, UsageField } from "./internal/call/billedSchema.ts"
+import { Cost } from "./Cost.ts"
 import { copyWith } from "./internal/call/copyError.ts"
 import { Attempt } from "./Response.ts"
-import type { Usage } from "./Usage.ts"
+import { Usage } from "./Usage.ts"
 
 // The tree of a schema's complaint lives in memory only.
 const InMemory = Schema.optionalToOptional(Schema.Unknown, Schema.Unknown, {
@@ -28,8 +27,8 @@ const where = {
 }
 
 const billed = {
-  usage: Schema.optional(UsageField),
-  cost: Schema.optional(CostField),
+  usage: Schema.optional(Usage),
+  cost: Schema.optional(Cost),
   /** More may have been billed than `usage` and `cost` say: a try broke before it told. */
   usagePartial: Schema.optional(Schema.Boolean)
 }
