@@ -1,6 +1,7 @@
 /**
  * For programs without Effect: async functions, streams as `AsyncIterable`, errors as classes, `AbortSignal`. Behind it are
- * the same layers: cascades, retries, prices, logs.
+ * the same layers: cascades, retries, prices, logs. The package has it as one file with Effect inside: its error classes are
+ * not those of `LLMError`, so a program that uses both entries asks for `_tag`, or `LLMError.isLLMError`.
  *
  * @since 0.1.0
  */
