@@ -158,7 +158,7 @@ const server = createServer((request, response) => {
   const llm = made("", ${more.options ?? "{}"})
   const { content, cost } = await llm.generateJson({ prompt: "Hi" })
   const error = await made("/wrong").generateText({ prompt: "Hi" }).catch((error) => error)
-  ${more.then ?? ""}
+  ${more.last ?? ""}
   await llm.close()
   server.close()
   console.log(content.n, cost.total > 0, error instanceof ProviderError, error._tag)
@@ -173,7 +173,7 @@ const server = createServer((request, response) => {
     program({
       imports: `import { LLMError, RequestLog } from "${name}"\nimport { Schema } from "effect"`,
       options: "{ log: RequestLog.layerMemory }",
-      then: `const schema = Schema.Struct({ n: Schema.Positive })
+      last: `const schema = Schema.Struct({ n: Schema.Positive })
   const object = await llm.generateObject({ prompt: "Hi", schema })
   if (object.content.n !== 1) throw new Error("no object")
   if (error instanceof LLMError.ProviderError || !LLMError.isLLMError(error)) throw new Error("not as it is documented")`

@@ -18,10 +18,20 @@ const InMemory = Schema.optionalToOptional(Schema.Unknown, Schema.Unknown, {
   encode: () => Option.none()
 })
 
+// Written out, as is `Reason`: what the compiler would work out for every program that catches an error.
+const attempts: Schema.PropertySignature<
+  ":",
+  ReadonlyArray<Attempt>,
+  never,
+  "?:",
+  ReadonlyArray<typeof Attempt.Encoded> | undefined,
+  true
+> = Schema.optionalWith(Schema.Array(Attempt), { default: () => [] })
+
 const where = {
   provider: Schema.String,
   model: Schema.String,
-  attempts: Schema.optionalWith(Schema.Array(Attempt), { default: () => [] }),
+  attempts,
   status: Schema.optional(Schema.Number),
   requestId: Schema.optional(Schema.String)
 }
@@ -186,7 +196,21 @@ export const Reason = Schema.Union(
  * @since 0.1.0
  * @category reasons
  */
-export type Reason = typeof Reason.Type
+export type Reason =
+  | RateLimited
+  | QuotaExceeded
+  | Authentication
+  | PermissionDenied
+  | ModelNotFound
+  | Overloaded
+  | ServerError
+  | Timeout
+  | Transport
+  | MalformedResponse
+  | Unsupported
+  | CircuitOpen
+
+const reason: Schema.Schema<Reason, typeof Reason.Encoded> = Reason
 
 const retryable: Record<Reason["_tag"], boolean> = {
   RateLimited: true,
@@ -260,7 +284,7 @@ export class ProviderError extends Schema.TaggedError<ProviderError>("effect-maj
   {
     ...where,
     ...billed,
-    reason: Reason,
+    reason,
     description: Schema.optional(Schema.String),
     body: Schema.optional(Schema.String),
     partial: Schema.optional(Schema.String),

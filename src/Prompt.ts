@@ -328,7 +328,7 @@ export const AssistantPart = Schema.Union(TextPart, ReasoningPart, ToolCallPart,
  * @since 0.1.0
  * @category models
  */
-export type AssistantPart = typeof AssistantPart.Type
+export type AssistantPart = TextPart | ReasoningPart | ToolCallPart | ProviderPart
 
 /**
  * An earlier answer. Every `Response` has its own as `message`: append it to the prompt to go on.
@@ -374,7 +374,7 @@ export const Message = Schema.Union(SystemMessage, UserMessage, AssistantMessage
  * @since 0.1.0
  * @category models
  */
-export type Message = typeof Message.Type
+export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
 
 /**
  * What callers pass as `prompt`: a string is one user message.
@@ -388,7 +388,7 @@ export const Input = Schema.Union(Schema.String, Schema.Array(Message))
  * @since 0.1.0
  * @category models
  */
-export type Input = typeof Input.Type
+export type Input = string | ReadonlyArray<Message>
 
 /**
  * A whole conversation, to store it: `Schema.encode(Prompt.Conversation)`.

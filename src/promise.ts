@@ -138,8 +138,8 @@ export interface LogEntry
  * @category models
  */
 export interface CreateOptions {
-  /** `"provider/model"` or an alias; the next one answers when one fails. */
-  readonly models: Arr.NonEmptyReadonlyArray<string>
+  /** `"provider/model"` or an alias; the next one answers when one fails. Editors complete those that are known. */
+  readonly models: Arr.NonEmptyReadonlyArray<Models.Name | Models.Alias>
   /** By provider. Default: the environment's, as `ANTHROPIC_API_KEY`. */
   readonly apiKeys?: Readonly<Record<string, string>> | undefined
   /** Options of every model's layer: `baseUrl`, `timeouts`, `defaultHeaders`, `retry` … */
