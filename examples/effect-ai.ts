@@ -44,6 +44,7 @@ const live = EffectAi.layer.pipe(Layer.provide(Cascade.layer([
 ])))
 
 program.pipe(
-  Effect.provide([live, tools.toLayer({ weather: () => Effect.succeed({ celsius: 21 }) })]),
+  Effect.provide(live),
+  Effect.provide(tools.toLayer({ weather: () => Effect.succeed({ celsius: 21 }) })),
   NodeRuntime.runMain
 )
