@@ -1,12 +1,12 @@
 /**
- * src to dist: one file per module, with declarations, and calls marked pure so that bundlers can drop them; the command
- * in one piece.
+ * src to dist: one file per module, with declarations, and calls marked pure so that bundlers can drop them; the command and
+ * the entry for programs without Effect in one piece each.
  */
 import { transformFileAsync } from "@babel/core"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
-import { bundleCommand } from "./bundleCommand.mjs"
+import { bundleCommand, bundlePromise } from "./bundle.mjs"
 
 rmSync("dist", { recursive: true, force: true })
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
@@ -31,6 +31,7 @@ for (const name of readdirSync("dist", { recursive: true })) {
   writeFileSync(`${file}.map`, JSON.stringify(map))
 }
 
+await bundlePromise()
 await bundleCommand()
 
 // What editors know of the gateway's configuration.

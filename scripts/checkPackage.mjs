@@ -5,7 +5,7 @@
 import { build } from "esbuild"
 import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -137,6 +137,52 @@ const blocked = () => {
   }
 }
 
+/** The entry for programs without Effect carries Effect: it runs where nothing else is installed. */
+const promiseRunsAlone = () => {
+  const alone = join(folder, "alone")
+  cpSync(join(folder, "node_modules", name), join(alone, "node_modules", name), { recursive: true })
+  const program = (more) =>
+    `import { createServer } from "node:http"
+import { createLLM, ProviderError } from "${name}/promise"
+${more.imports ?? ""}
+const answer = { model: "gpt-4.1", choices: [{ message: { role: "assistant", content: '{"n":1}' }, finish_reason: "stop" }],
+  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } }
+const server = createServer((request, response) => {
+  request.resume().on("end", () => {
+    response.writeHead(request.url.startsWith("/wrong") ? 401 : 200, { "content-type": "application/json" })
+    response.end(JSON.stringify(answer))
+  })
+}).listen(0, "127.0.0.1", async () => {
+  const made = (path, more) => createLLM({ models: ["openai-chat/gpt-4.1"], apiKeys: { "openai-chat": "sk-test" },
+    options: { baseUrl: "http://127.0.0.1:" + server.address().port + path }, ...more })
+  const llm = made("", ${more.options ?? "{}"})
+  const { content, cost } = await llm.generateJson({ prompt: "Hi" })
+  const error = await made("/wrong").generateText({ prompt: "Hi" }).catch((error) => error)
+  ${more.last ?? ""}
+  await llm.close()
+  server.close()
+  console.log(content.n, cost.total > 0, error instanceof ProviderError, error._tag)
+})
+`
+  writeFileSync(join(alone, "program.mjs"), program({}))
+  const expected = "1 true true ProviderError\n"
+  assert.equal(inFolder(process.execPath, ["program.mjs"], { cwd: alone }), expected)
+  // Beside the other modules: their layers and schemas, made with another copy of Effect, are taken.
+  file(
+    "beside.mjs",
+    program({
+      imports: `import { LLMError, RequestLog } from "${name}"\nimport { Schema } from "effect"`,
+      options: "{ log: RequestLog.layerMemory }",
+      last: `const schema = Schema.Struct({ n: Schema.Positive })
+  const object = await llm.generateObject({ prompt: "Hi", schema })
+  if (object.content.n !== 1) throw new Error("no object")
+  if (error instanceof LLMError.ProviderError || !LLMError.isLLMError(error)) throw new Error("not as it is documented")`
+    })
+  )
+  assert.equal(inFolder(process.execPath, ["beside.mjs"]), expected)
+  assert.match(readFileSync(join(alone, "node_modules", name, "dist/promise.licenses.txt"), "utf8"), /^effect 3\./m)
+}
+
 /** The command carries what it needs; what only a machine can build is asked for by name. */
 const commandRunsAlone = () => {
   for (const bin of ["majordomo", name]) {
@@ -157,6 +203,7 @@ const steps = {
   "importing the root loads no driver": importsNothing,
   "internal modules are closed": blocked,
   "the command runs alone": commandRunsAlone,
+  "the entry without Effect runs alone": promiseRunsAlone,
   "bundles one provider": treeShakes
 }
 try {

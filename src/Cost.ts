@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import * as BigDecimal from "effect/BigDecimal"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 
 /**
  * Where the figure comes from: the price list, the user's own price, or the provider's own bill.
@@ -89,6 +91,38 @@ export const make = (parts: {
     exact: { input, output, tools, total }
   }
 }
+
+/**
+ * Stored and sent as exact decimals, which are strings.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CostEncoded {
+  readonly input: string
+  readonly output: string
+  readonly tools: string
+  readonly total: string
+  readonly source: Source
+}
+
+/**
+ * A `Cost` as exact decimals.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Cost: Schema.Schema<Cost, CostEncoded> = Schema.transform(
+  Schema.Struct({
+    input: Schema.BigDecimal,
+    output: Schema.BigDecimal,
+    tools: Schema.BigDecimal,
+    total: Schema.BigDecimal,
+    source: Schema.Literal("prices", "override", "provider")
+  }).annotations({ identifier: "Cost" }),
+  Schema.declare((value: unknown): value is Cost => Predicate.hasProperty(value, "exact")),
+  { strict: true, decode: (parts) => make(parts), encode: ({ exact, source }) => ({ ...exact, source }) }
+)
 
 const maxExact = BigInt(Number.MAX_SAFE_INTEGER)
 

@@ -309,7 +309,7 @@ export function streamObject<A, I, R>(
 }
 
 /**
- * Streams a list: each element, decoded, as soon as it is complete.
+ * Streams a list: each element, decoded, as soon as it is complete. The schema of an element may be of another library.
  *
  * @since 0.1.0
  * @category accessors
@@ -324,9 +324,15 @@ export function streamObject<A, I, R>(
  * )
  * ```
  */
-export const streamArray = <A, I, R>(
+export function streamArray<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> }
-): Stream.Stream<A, LLMError, LLM | R> => {
+): Stream.Stream<A, LLMError, LLM | R>
+export function streamArray<A>(
+  options: Options & { readonly schema: Output.StandardSchema<A> }
+): Stream.Stream<A, LLMError, LLM>
+export function streamArray<A, I, R>(
+  options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
+): Stream.Stream<A, LLMError, LLM | R> {
   const { schema, ...rest } = options
   return Stream.unwrap(Effect.map(LLM, (llm) => elements.of(llm, rest, schema)))
 }

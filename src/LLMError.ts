@@ -7,11 +7,10 @@
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Cost } from "./Cost.ts"
-import { CostField, UsageField } from "./internal/call/billedSchema.ts"
+import { Cost } from "./Cost.ts"
 import { copyWith } from "./internal/call/copyError.ts"
 import { Attempt } from "./Response.ts"
-import type { Usage } from "./Usage.ts"
+import { Usage } from "./Usage.ts"
 
 // The tree of a schema's complaint lives in memory only.
 const InMemory = Schema.optionalToOptional(Schema.Unknown, Schema.Unknown, {
@@ -19,17 +18,27 @@ const InMemory = Schema.optionalToOptional(Schema.Unknown, Schema.Unknown, {
   encode: () => Option.none()
 })
 
+// Written out, as is `Reason`: what the compiler would work out for every program that catches an error.
+const attempts: Schema.PropertySignature<
+  ":",
+  ReadonlyArray<Attempt>,
+  never,
+  "?:",
+  ReadonlyArray<typeof Attempt.Encoded> | undefined,
+  true
+> = Schema.optionalWith(Schema.Array(Attempt), { default: () => [] })
+
 const where = {
   provider: Schema.String,
   model: Schema.String,
-  attempts: Schema.optionalWith(Schema.Array(Attempt), { default: () => [] }),
+  attempts,
   status: Schema.optional(Schema.Number),
   requestId: Schema.optional(Schema.String)
 }
 
 const billed = {
-  usage: Schema.optional(UsageField),
-  cost: Schema.optional(CostField),
+  usage: Schema.optional(Usage),
+  cost: Schema.optional(Cost),
   /** More may have been billed than `usage` and `cost` say: a try broke before it told. */
   usagePartial: Schema.optional(Schema.Boolean)
 }
@@ -187,7 +196,21 @@ export const Reason = Schema.Union(
  * @since 0.1.0
  * @category reasons
  */
-export type Reason = typeof Reason.Type
+export type Reason =
+  | RateLimited
+  | QuotaExceeded
+  | Authentication
+  | PermissionDenied
+  | ModelNotFound
+  | Overloaded
+  | ServerError
+  | Timeout
+  | Transport
+  | MalformedResponse
+  | Unsupported
+  | CircuitOpen
+
+const reason: Schema.Schema<Reason, typeof Reason.Encoded> = Reason
 
 const retryable: Record<Reason["_tag"], boolean> = {
   RateLimited: true,
@@ -261,7 +284,7 @@ export class ProviderError extends Schema.TaggedError<ProviderError>("effect-maj
   {
     ...where,
     ...billed,
-    reason: Reason,
+    reason,
     description: Schema.optional(Schema.String),
     body: Schema.optional(Schema.String),
     partial: Schema.optional(Schema.String),

@@ -4,8 +4,10 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -13,7 +15,7 @@ import * as AST from "effect/SchemaAST"
 import * as ajv from "./internal/json/ajv.ts"
 import { define, withoutPrototypes } from "./internal/json/values.ts"
 import { fromEffect } from "./internal/schema/fromEffect.ts"
-import { fromStandard } from "./internal/schema/fromStandard.ts"
+import { fromStandard, listFromStandard } from "./internal/schema/fromStandard.ts"
 import type { Issue } from "./LLMError.ts"
 import type { JsonObject, JsonValue } from "./Prompt.ts"
 
@@ -193,18 +195,47 @@ export const jsonSchema = (
 }
 
 /**
- * A list of values of a `Schema`. `LLM.streamArray` gives each element as soon as it is complete.
+ * A list of values of a schema, whichever library it is of. `LLM.streamArray` gives each element as soon as it is complete.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const array = <A, I, R>(element: Schema.Schema<A, I, R>): Output<ReadonlyArray<A>, R, SchemaFormat> => {
+export function array<A, I, R>(element: Schema.Schema<A, I, R>): Output<ReadonlyArray<A>, R, SchemaFormat>
+export function array<A>(element: StandardSchema<A>): Output<ReadonlyArray<A>, never, SchemaFormat>
+export function array<A, I, R>(
+  element: Schema.Schema<A, I, R> | StandardSchema<A>
+): Output<ReadonlyArray<A>, R, SchemaFormat>
+export function array<A, I, R>(
+  element: Schema.Schema<A, I, R> | StandardSchema<A>
+): Output<ReadonlyArray<A>, R, SchemaFormat> {
   const known = arrays.get(element)
   // The map holds only what this function made of the very same schema.
   if (known !== undefined) return known as Output<ReadonlyArray<A>, R, SchemaFormat>
-  const output = object(Schema.Array(element))
+  const output = "~standard" in element ? listOf(element) : object(Schema.Array(element))
   arrays.set(element, output)
   return output
+}
+
+const listOf = <A>(element: StandardSchema<A>): Output<ReadonlyArray<A>, never, SchemaFormat> => {
+  const { decode } = of(element)
+  const one = (item: JsonValue, i: number) =>
+    decode(item).pipe(
+      Effect.map((value): Either.Either<A, ReadonlyArray<Issue>> => Either.right(value)),
+      Effect.catchTag("DecodeFailure", ({ issues }) =>
+        Effect.succeed<Either.Either<A, ReadonlyArray<Issue>>>(
+          Either.left(issues.map(({ message, path }) => ({ message, path: [i, ...path] })))
+        ))
+    )
+  return {
+    format: makeFormat(undefined, undefined, () => asked(() => listFromStandard(element))),
+    decode: (value) =>
+      Array.isArray(value)
+        ? Effect.flatMap(Effect.forEach(value, one), (items) => {
+          const issues = Arr.getLefts(items).flat()
+          return issues.length > 0 ? Effect.fail(new DecodeFailure({ issues })) : Effect.succeed(Arr.getRights(items))
+        })
+        : Effect.fail(new DecodeFailure({ issues: [{ message: "Expected a list", path: [] }] }))
+  }
 }
 
 const arrays = new WeakMap<object, Output<unknown, unknown, SchemaFormat>>()

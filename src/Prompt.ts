@@ -6,6 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as mediaTypes from "./internal/bytes/mediaTypes.ts"
+import { isJson, isObject } from "./internal/json/values.ts"
 
 /**
  * Any JSON value.
@@ -26,20 +27,37 @@ export interface JsonObject {
 }
 
 /**
+ * Taken as it is: a field named `__proto__` stays a field. What is nested deeper than 500 levels is refused.
+ *
  * @since 0.1.0
  * @category schemas
  */
-export const JsonValue: Schema.Schema<JsonValue> = Schema.suspend(
-  (): Schema.Schema<JsonValue> =>
-    Schema.Union(
-      Schema.String,
-      Schema.Number,
-      Schema.Boolean,
-      Schema.Null,
-      Schema.Array(JsonValue),
-      Schema.Record({ key: Schema.String, value: JsonValue })
-    )
-).annotations({ identifier: "JsonValue" })
+export const JsonValue: Schema.Schema<JsonValue> = Schema.declare((value): value is JsonValue => isJson(value))
+  .annotations({
+    identifier: "JsonValue",
+    description: "a JSON value",
+    jsonSchema: {
+      anyOf: [...["string", "number", "boolean", "null", "object"].map((type) => ({ type })), {
+        type: "array",
+        items: {}
+      }]
+    },
+    arbitrary: () => (fc) => fc.jsonValue().map((value): JsonValue => JSON.parse(JSON.stringify(value)))
+  })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const JsonObject: Schema.Schema<JsonObject> = Schema.declare((value): value is JsonObject =>
+  isObject(value) && isJson(value)
+).annotations({
+  identifier: "JsonObject",
+  description: "a JSON object",
+  jsonSchema: { type: "object" },
+  arbitrary: () => (fc) =>
+    fc.dictionary(fc.string(), fc.jsonValue()).map((value): JsonObject => JSON.parse(JSON.stringify(value)))
+})
 
 /**
  * What a provider needs to see again on the next turn, kept under the name of its wire: a signature, an item id,
@@ -48,9 +66,17 @@ export const JsonValue: Schema.Schema<JsonValue> = Schema.suspend(
  * @since 0.1.0
  * @category schemas
  */
-export const ProviderMetadata = Schema.Record({
-  key: Schema.String,
-  value: Schema.Record({ key: Schema.String, value: JsonValue })
+export const ProviderMetadata: Schema.Schema<{ readonly [wire: string]: JsonObject }> = Schema.declare(
+  (value): value is { readonly [wire: string]: JsonObject } =>
+    isObject(value) && Object.values(value).every(isObject) && isJson(value)
+).annotations({
+  identifier: "ProviderMetadata",
+  description: "JSON objects by wire",
+  jsonSchema: { type: "object", additionalProperties: { type: "object" } },
+  arbitrary: () => (fc) =>
+    fc.dictionary(fc.string(), fc.dictionary(fc.string(), fc.jsonValue())).map((
+      value
+    ): { readonly [wire: string]: JsonObject } => JSON.parse(JSON.stringify(value)))
 })
 
 /**
@@ -249,7 +275,7 @@ export type ToolResultPart = typeof ToolResultPart.Type
 export const ProviderPart = Schema.Struct({
   type: Schema.Literal("provider"),
   wire: Schema.String,
-  value: Schema.Record({ key: Schema.String, value: JsonValue })
+  value: JsonObject
 }).annotations({ identifier: "ProviderPart" })
 
 /**
@@ -302,7 +328,7 @@ export const AssistantPart = Schema.Union(TextPart, ReasoningPart, ToolCallPart,
  * @since 0.1.0
  * @category models
  */
-export type AssistantPart = typeof AssistantPart.Type
+export type AssistantPart = TextPart | ReasoningPart | ToolCallPart | ProviderPart
 
 /**
  * An earlier answer. Every `Response` has its own as `message`: append it to the prompt to go on.
@@ -348,7 +374,7 @@ export const Message = Schema.Union(SystemMessage, UserMessage, AssistantMessage
  * @since 0.1.0
  * @category models
  */
-export type Message = typeof Message.Type
+export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
 
 /**
  * What callers pass as `prompt`: a string is one user message.
@@ -362,7 +388,7 @@ export const Input = Schema.Union(Schema.String, Schema.Array(Message))
  * @since 0.1.0
  * @category models
  */
-export type Input = typeof Input.Type
+export type Input = string | ReadonlyArray<Message>
 
 /**
  * A whole conversation, to store it: `Schema.encode(Prompt.Conversation)`.

@@ -7,10 +7,9 @@ import * as Duration from "effect/Duration"
 import { dual } from "effect/Function"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Cost } from "./Cost.ts"
-import { CostField } from "./internal/call/billedSchema.ts"
-import type * as Prompt from "./Prompt.ts"
-import type { Usage } from "./Usage.ts"
+import { Cost, type CostEncoded } from "./Cost.ts"
+import * as Prompt from "./Prompt.ts"
+import { Usage } from "./Usage.ts"
 
 /**
  * Why the model stopped, in one vocabulary for all providers. The provider's own word is in `rawFinishReason`.
@@ -69,7 +68,7 @@ export const Warning = Schema.Struct({
   ),
   message: Schema.String,
   /** USD: of an amount that is not known in full, the part that is. */
-  cost: Schema.optional(CostField)
+  cost: Schema.optional(Cost)
 }).annotations({ identifier: "Warning" })
 
 /**
@@ -296,6 +295,135 @@ export interface Seam {
  * @category parts
  */
 export type StreamPart<A> = ContentPart | Seam | Finish<A>
+
+/**
+ * A `Response` as it is stored and sent: what is none is absent, durations are milliseconds, amounts exact decimals.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResponseEncoded<out I> {
+  readonly content: I
+  readonly text: string
+  readonly reasoning?: string | undefined
+  readonly toolCalls: ReadonlyArray<typeof Prompt.ToolCallPart.Encoded>
+  readonly message: typeof Prompt.AssistantMessage.Encoded
+  readonly finishReason: FinishReason
+  readonly rawFinishReason?: string | undefined
+  readonly usage: Usage
+  readonly cost?: CostEncoded | undefined
+  readonly provider: string
+  readonly model: string
+  readonly requestedModel: string
+  readonly id?: string | undefined
+  readonly requestId: string
+  readonly duration: number
+  readonly timeToFirstToken?: number | undefined
+  readonly attempts: ReadonlyArray<typeof Attempt.Encoded>
+  readonly routed?: { readonly provider: string; readonly model: string } | undefined
+  readonly warnings: ReadonlyArray<typeof Warning.Encoded>
+  readonly cached?: boolean | undefined
+}
+
+/**
+ * The schema of an answer whose content has the given one: for an `HttpApi`, an `Rpc`, a store.
+ *
+ * @since 0.1.0
+ * @category schemas
+ * @example
+ * ```ts
+ * import { HttpApiEndpoint } from "@effect/platform"
+ * import { LLMError, Response } from "effect-majordomo"
+ * import { Schema } from "effect"
+ *
+ * const answer = HttpApiEndpoint.post("answer", "/answer")
+ *   .setPayload(Schema.Struct({ question: Schema.String }))
+ *   .addSuccess(Response.Response(Schema.String))
+ *   .addError(LLMError.LLMError, { status: 502 })
+ * ```
+ */
+export const Response = <A, I, R>(
+  content: Schema.Schema<A, I, R>
+): Schema.Schema<Response<A>, ResponseEncoded<I>, R> =>
+  Schema.make(
+    Schema.Struct({
+      content,
+      text: Schema.String,
+      reasoning: orNone(Schema.String),
+      toolCalls: Schema.Array(Prompt.ToolCallPart),
+      message: Prompt.AssistantMessage,
+      finishReason: FinishReason,
+      rawFinishReason: orNone(Schema.String),
+      usage: Usage,
+      cost: orNone(Cost),
+      provider: Schema.String,
+      model: Schema.String,
+      requestedModel: Schema.String,
+      id: orNone(Schema.String),
+      requestId: Schema.String,
+      duration: Schema.DurationFromMillis,
+      timeToFirstToken: orNone(Schema.DurationFromMillis),
+      attempts: Schema.Array(Attempt),
+      routed: orNone(Place),
+      warnings: Schema.Array(Warning),
+      cached: Schema.optional(Schema.Boolean)
+    }).ast
+  )
+
+const orNone = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { as: "Option" })
+
+const Place = Schema.Struct({ provider: Schema.String, model: Schema.String })
+
+/**
+ * A `StreamPart` as it is stored and sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StreamPartEncoded<I> =
+  | TextDelta
+  | ReasoningDelta
+  | ToolCallDelta
+  | (Omit<ToolCallPart, "call"> & { readonly call: typeof Prompt.ToolCallPart.Encoded })
+  | ObjectDelta
+  | (Omit<BlockEnd, "part"> & { readonly part: typeof Prompt.AssistantPart.Encoded })
+  | Seam
+  | { readonly _tag: "Finish"; readonly response: ResponseEncoded<I> }
+
+/**
+ * The schema of the parts of a stream whose answer has the given one: for `Ndjson.packSchema`, an `Rpc` that streams.
+ *
+ * @since 0.1.0
+ * @category schemas
+ * @example
+ * ```ts
+ * import { Ndjson } from "@effect/platform"
+ * import { LLM, Response } from "effect-majordomo"
+ * import { Schema, Stream } from "effect"
+ *
+ * const lines = LLM.streamText({ prompt: "Count to ten" }).pipe(
+ *   Stream.pipeThroughChannel(Ndjson.packSchema(Response.StreamPart(Schema.String))())
+ * )
+ * ```
+ */
+export const StreamPart = <A, I, R>(
+  content: Schema.Schema<A, I, R>
+): Schema.Schema<StreamPart<A>, StreamPartEncoded<I>, R> => {
+  const at = { index: Schema.Number }
+  const delta = { ...at, delta: Schema.String }
+  return Schema.make(
+    Schema.Union(
+      Schema.TaggedStruct("TextDelta", delta),
+      Schema.TaggedStruct("ReasoningDelta", delta),
+      Schema.TaggedStruct("ToolCallDelta", { ...delta, id: Schema.String, name: Schema.String }),
+      Schema.TaggedStruct("ToolCallPart", { ...at, call: Prompt.ToolCallPart }),
+      Schema.TaggedStruct("ObjectDelta", { partial: Prompt.JsonValue }),
+      Schema.TaggedStruct("BlockEnd", { ...at, part: Prompt.AssistantPart }),
+      Schema.TaggedStruct("Seam", { from: Place, to: Place, error: Schema.String, at: Schema.Number }),
+      Schema.TaggedStruct("Finish", { response: Response(content) })
+    ).ast
+  )
+}
 
 /**
  * @since 0.1.0

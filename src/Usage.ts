@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Schema from "effect/Schema"
 export type { Cost } from "./Cost.ts"
 
 /**
@@ -27,6 +28,19 @@ export interface Usage {
   /** Prompt and answer together. */
   readonly totalTokens: number
 }
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Usage: Schema.Schema<Usage> = Schema.Struct({
+  inputTokens: Schema.Number,
+  outputTokens: Schema.Number,
+  cachedInputTokens: Schema.Number,
+  cacheCreationTokens: Schema.Number,
+  reasoningTokens: Schema.Number,
+  totalTokens: Schema.Number
+}).annotations({ identifier: "Usage" })
 
 /**
  * No tokens: the neutral element of `add`.

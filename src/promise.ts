@@ -1,6 +1,7 @@
 /**
  * For programs without Effect: async functions, streams as `AsyncIterable`, errors as classes, `AbortSignal`. Behind it are
- * the same layers: cascades, retries, prices, logs.
+ * the same layers: cascades, retries, prices, logs. The package has it as one file with Effect inside: its error classes are
+ * not those of `LLMError`, so a program that uses both entries asks for `_tag`, or `LLMError.isLLMError`.
  *
  * @since 0.1.0
  */
@@ -137,8 +138,8 @@ export interface LogEntry
  * @category models
  */
 export interface CreateOptions {
-  /** `"provider/model"` or an alias; the next one answers when one fails. */
-  readonly models: Arr.NonEmptyReadonlyArray<string>
+  /** `"provider/model"` or an alias; the next one answers when one fails. Editors complete those that are known. */
+  readonly models: Arr.NonEmptyReadonlyArray<Models.Name | Models.Alias>
   /** By provider. Default: the environment's, as `ANTHROPIC_API_KEY`. */
   readonly apiKeys?: Readonly<Record<string, string>> | undefined
   /** Options of every model's layer: `baseUrl`, `timeouts`, `defaultHeaders`, `retry` … */

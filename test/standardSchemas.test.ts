@@ -34,6 +34,33 @@ describe("schemas of other libraries", () => {
       assert.include(JSON.stringify((yield* bodies(provider))[0]), "the first one")
     }))
 
+  it.scoped("lists stream element by element, and say which one is wrong", () =>
+    Effect.gen(function*() {
+      const list = (items: ReadonlyArray<unknown>) =>
+        FakeProvider.text(JSON.stringify({ value: items }), { chunks: 40 })
+      const leaf = { name: "leaf", at: "1815-12-10" }
+      const tree = { name: "tree", at: "1815-12-11", under: leaf }
+      const provider = yield* fake(list([leaf, tree]), list([leaf, { ...tree, under: { name: 1 } }, leaf]))
+      const Tree = z.object({
+        name: z.string(),
+        at: z.string().transform((day) => new Date(day)),
+        get under() {
+          return z.optional(Tree)
+        }
+      })
+      const trees = LLM.streamArray({ prompt: "Trees", schema: Tree }).pipe(Stream.provideLayer(provider.layers.openai))
+      const all = Chunk.toReadonlyArray(yield* Stream.runCollect(trees))
+      assert.deepStrictEqual(all.map(({ at, under }) => [at.getUTCDate(), under?.name]), [[10, undefined], [
+        11,
+        "leaf"
+      ]])
+      const seen: Array<string> = []
+      const error = yield* Effect.flip(Stream.runForEach(trees, ({ name }) => Effect.sync(() => seen.push(name))))
+      assert.deepStrictEqual(seen, ["leaf"])
+      assert(error._tag === "ResponseParsingError")
+      assert.deepStrictEqual(error.issues.map(({ path }) => path), [[1, "under", "name"], [1, "under", "at"]])
+    }))
+
   it.scoped("stream, and are parameters of tools", () =>
     Effect.gen(function*() {
       const provider = yield* fake(

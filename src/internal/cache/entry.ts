@@ -9,8 +9,8 @@ import * as Metadata from "../../Metadata.ts"
 import { canonicalJson } from "../../Output.ts"
 import * as Prompt from "../../Prompt.ts"
 import { FinishReason, type Response, Warning } from "../../Response.ts"
+import { Usage } from "../../Usage.ts"
 import { sha256 } from "../bytes/sha256.ts"
-import { UsageField } from "../call/billedSchema.ts"
 import type { Decoded } from "../call/decodedFrom.ts"
 import { labelsOf } from "../call/labels.ts"
 import { logFailure } from "../call/logFailure.ts"
@@ -28,7 +28,7 @@ const Stored = Schema.Struct({
   message: Prompt.AssistantMessage,
   finishReason: FinishReason,
   rawFinishReason: Schema.optional(Schema.String),
-  usage: UsageField,
+  usage: Usage,
   provider: Schema.String,
   model: Schema.String,
   requestedModel: Schema.String,

@@ -10,10 +10,10 @@ import type { JsonValue } from "../../Prompt.ts"
 export const of = <A, I, R>(
   llm: Service,
   options: Options,
-  schema: Schema.Schema<A, I, R>
+  schema: Schema.Schema<A, I, R> | Output.StandardSchema<A>
 ): Stream.Stream<A, LLMError, R> =>
   Stream.suspend(() => {
-    const element = Output.object(schema)
+    const element = Output.of(schema)
     let given = 0
     let waiting = false
 

@@ -75,6 +75,25 @@ export const withoutPrototypes = (value: JsonValue): JsonValue => {
     : Object.fromEntries(kept)
 }
 
+/** Whether JSON can say the value, and readers follow it: what goes round in a circle never ends. */
+export const isJson = (value: unknown, depth = 0): value is JsonValue => {
+  switch (typeof value) {
+    case "string":
+    case "number":
+    case "boolean":
+      return true
+    case "object": {
+      if (value === null) return true
+      if (depth >= maxDepth || ArrayBuffer.isView(value)) return false
+      // Not `every`: it skips the holes of an array.
+      for (const item of Array.isArray(value) ? value : Object.values(value)) if (!isJson(item, depth + 1)) return false
+      return true
+    }
+    default:
+      return false
+  }
+}
+
 /** Merges plain objects deeply; anything else on the right replaces what is on the left. */
 export const merge = (left: Loose, right: Loose): Loose => {
   const merged: Record<string, unknown> = { ...left }

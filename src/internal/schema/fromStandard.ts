@@ -35,3 +35,26 @@ export const fromStandard = <A>(schema: StandardSchema<A>): JsonObject => {
   const { $schema: _, ...rest } = asJsonObject(json)
   return rest
 }
+
+/** The same of a list of them. The element moves into the definitions: what it says of itself by reference stays true. */
+export const listFromStandard = <A>(element: StandardSchema<A>): JsonObject => {
+  const own = fromStandard(element)
+  let name = "element"
+  while (name in asJsonObject(own["$defs"])) name += "_"
+  const moved: JsonObject = JSON.parse(
+    JSON.stringify(
+      own,
+      (key, value: unknown) =>
+        key === "$ref" && typeof value === "string" && /^#(?!\/(\$defs|definitions)\/)/.test(value)
+          ? `#/$defs/${name}${value.slice(1)}`
+          : value
+    )
+  )
+  const { $defs, definitions, ...item } = moved
+  return {
+    type: "array",
+    items: { $ref: `#/$defs/${name}` },
+    $defs: { ...asJsonObject($defs), [name]: item },
+    ...(definitions === undefined ? {} : { definitions })
+  }
+}

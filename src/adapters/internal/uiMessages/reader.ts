@@ -6,7 +6,7 @@ import { carried, metadataField, providerPartKind, textFields } from "../vercelA
 
 const Metadata = Schema.Record({
   key: Schema.String,
-  value: Schema.Record({ key: Schema.String, value: Prompt.JsonValue })
+  value: Prompt.JsonObject
 })
 const kept = { providerMetadata: Schema.optional(Metadata) }
 
