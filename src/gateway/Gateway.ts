@@ -36,7 +36,8 @@ import * as labels from "./internal/labels.ts"
 import * as limiting from "./internal/limits/gate.ts"
 import type { Limiter } from "./internal/limits/limiter.ts"
 import * as limits from "./internal/limits/open.ts"
-import * as models from "./internal/models.ts"
+import * as models from "./internal/models/names.ts"
+import * as services from "./internal/models/services.ts"
 import * as readiness from "./internal/readiness.ts"
 import { networksOf, remoteOf } from "./internal/remote.ts"
 import * as server from "./internal/server.ts"
@@ -220,7 +221,7 @@ const make = (options: Options) =>
     const found = yield* checked(options)
     const limiter = yield* limits.open(options)
     const client = yield* Layer.build(NodeHttpClient.layerUndici)
-    const live = yield* settings.make(options, found.known, limiter, yield* Effect.provide(models.services, client))
+    const live = yield* settings.make(options, found.known, limiter, yield* Effect.provide(services.make, client))
     const administer = yield* admins.make(limiter, live, (yield* labels.make(options)).stored)
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",

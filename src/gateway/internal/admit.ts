@@ -19,7 +19,8 @@ import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
 import type { Lease } from "./limits/charge.ts"
-import { type Keyed, type Names, type Route, unknownName } from "./models.ts"
+import { redactsPrompts } from "./models/alias.ts"
+import { type Keyed, type Members, type Names, unknownName } from "./models/names.ts"
 import { matches } from "./pattern.ts"
 import type { Refusal } from "./refusal.ts"
 import * as scanning from "./scan.ts"
@@ -63,6 +64,8 @@ export interface Known {
   secrets: ReadonlyArray<string>
   bytesIn: number | undefined
   body: Buffer | undefined
+  /** The body has what hooks keep from the model: it is not stored. */
+  isWithheld: boolean
   /** What it holds of limits. */
   lease: Lease | undefined
   /** Who answers instead of what was asked for, and the spent budget that says so. */
@@ -353,16 +356,20 @@ const byName = (
 export const llmOf = (
   settings: Settings,
   request: IncomingMessage,
-  route: Extract<Route, { _tag: "Members" }>,
+  route: Members,
   known: Known
 ): Effect.Effect<Pick<Unified, "llm" | "isSingle">, Refusal> =>
   Effect.gen(function*() {
     yield* mayName(known.key, route.name, route.members)
     for (const { upstream } of route.members) yield* mayCall(known.key, upstream)
     const members = yield* keyed(settings, request, route, known)
-    const llm = yield* Effect.mapError(settings.names.service(route, members), ({ message }): Refusal => ({
-      ...unavailable(`${route.name} cannot be asked: ${message}`)
-    }))
+    const llm = yield* Effect.mapError(
+      settings.names.service(route, members, known.key?.id),
+      ({ message }): Refusal => ({
+        ...unavailable(`${route.name} cannot be asked: ${message}`)
+      })
+    )
+    known.isWithheld = redactsPrompts(route.alias)
     return { llm, isSingle: members.length === 1 }
   })
 
@@ -399,7 +406,7 @@ const mayName = (
 const keyed = (
   settings: Settings,
   request: IncomingMessage,
-  route: Extract<Route, { _tag: "Members" }>,
+  route: Members,
   known: Known
 ): Effect.Effect<readonly [Keyed, ...Array<Keyed>], Refusal> =>
   Effect.gen(function*() {

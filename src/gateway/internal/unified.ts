@@ -212,7 +212,8 @@ class Conversation {
     return {
       ...(all.length === 0 ? {} : { "x-majordomo-warnings": plain(all.join("; ")) }),
       ...(end === undefined ? {} : placeHeaders(end.provider, end.model)),
-      ...(cost === undefined ? {} : { "x-majordomo-cost": cost })
+      ...(cost === undefined ? {} : { "x-majordomo-cost": cost }),
+      ...(isCached(end) ? { "x-majordomo-cache": "hit" } : {})
     }
   }
 
@@ -221,6 +222,7 @@ class Conversation {
     return {
       request_id: exchange.id,
       ...(end === undefined ? {} : { provider: end.provider, model: end.model, attempts: end.attempts.length }),
+      ...(isCached(end) ? { cached: true } : {}),
       ...(end?.cost._tag === "Some" ? { cost: Cost.amountToString(end.cost.value.exact.total) } : {})
     }
   }
@@ -358,6 +360,9 @@ class Conversation {
     })
   }
 }
+
+const isCached = (end: CallEnd | undefined): boolean =>
+  end?.response._tag === "Some" && end.response.value.cached === true
 
 const contentOf = (content: ReadonlyArray<JsonPart> | string): ReadonlyArray<JsonPart> =>
   typeof content === "string" ? [{ type: "text", text: content }] : content
