@@ -19,6 +19,7 @@ import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
 import type { Lease } from "./limits/charge.ts"
+import * as listing from "./listing.ts"
 import { redactsPrompts } from "./models/alias.ts"
 import { type Keyed, type Members, type Names, unknownName } from "./models/names.ts"
 import { matches } from "./pattern.ts"
@@ -88,7 +89,8 @@ export interface Unified {
 /** One for what can be asked for. */
 export interface Listed {
   readonly _tag: "Listed"
-  readonly models: ReadonlyArray<string>
+  readonly wanted: listing.Wanted
+  readonly offered: ReadonlyArray<listing.Offered>
 }
 
 /** One that is passed on, as it goes on. */
@@ -316,18 +318,20 @@ const byName = (
     const { names } = settings
     const isOurs = names.isAll || headers.ownHeader(request, "provider")?.toLowerCase() === "majordomo"
     const notFound = (message: string) => refuse({ status: 404, code: "not_found", message, parameter: "model" })
-    if (
-      request.method === "GET" && (names.isAll || !target.isNamed) && isList(target) &&
-      (names.list.length > 0 || isOurs)
-    ) {
-      known.target = undefined
-      const models = key?.models ?? null
-      return {
-        _tag: "Listed",
-        models: models === null ? names.list : names.list.filter((one) =>
-          models.some((pattern) => matches(pattern, one))
-        )
+    const wanted = request.method === "GET" && (names.isAll || !target.isNamed)
+      ? listing.wantedOf(
+        (request.url ?? "").split("?", 1)[0] ?? "",
+        request.headers["x-goog-api-key"] !== undefined
+      )
+      : undefined
+    if (wanted !== undefined && (names.list.length > 0 || isOurs)) {
+      const { name } = wanted
+      const offered = yield* offeredTo(key, names, name === undefined ? names.list : [name])
+      if (name === undefined || offered.length > 0) {
+        known.target = undefined
+        return { _tag: "Listed", wanted, offered }
       }
+      if (isOurs) return yield* notFound(unknownName(name, names))
     }
     const wire = servedWireOf(target, names)
     if (wire === undefined) {
@@ -384,7 +388,33 @@ export const servedWireOf = (
     ? undefined
     : wire
 
-const isList = ({ path }: targets.Target): boolean => path === "/v1/models"
+/** Those of the names that this key may ask for. */
+const offeredTo = (
+  key: ApiKey | undefined,
+  { find, isAll }: Names,
+  wanted: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<listing.Offered>> =>
+  Effect.map(
+    Effect.forEach(wanted, (name): Effect.Effect<ReadonlyArray<listing.Offered>> => {
+      const route = find(name)
+      if (route === undefined) return Effect.succeed([])
+      if (route._tag === "Own") {
+        const { llm: { model, provider } } = route
+        return Effect.succeed(isAll ? [{ name: model, members: [{ provider, model }] }] : [])
+      }
+      const allowed = Effect.zipRight(
+        mayName(key, name, route.members),
+        Effect.forEach(route.members, ({ upstream }) => mayCall(key, upstream), { discard: true })
+      )
+      const members = route.members.map(({ model, upstream }) => ({
+        provider: upstream.provider,
+        model,
+        prices: upstream.prices
+      }))
+      return Effect.match(allowed, { onFailure: () => [], onSuccess: () => [{ name, members }] })
+    }),
+    (found) => found.flat()
+  )
 
 /** By the name that was asked for, or by each of the models behind it. */
 const mayName = (

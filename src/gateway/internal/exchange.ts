@@ -250,17 +250,19 @@ class One {
     })
   }
 
-  list({ models }: Listed): Effect.Effect<void> {
-    const { exchange, response } = this
-    const body = JSON.stringify(listing.of(models, exchange.startedAt))
-    return Effect.zipRight(
-      this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
-      Effect.sync(() => {
-        if (response.destroyed) return
-        response.writeHead(200, { "content-type": "application/json", ...this.headers() })
-        response.end(body)
-      })
-    )
+  list({ offered, wanted }: Listed): Effect.Effect<void> {
+    const { exchange, response, settings } = this
+    return Effect.flatMap(listing.of(wanted, offered, settings.pricing, exchange.startedAt), (list) => {
+      const body = JSON.stringify(list)
+      return Effect.zipRight(
+        this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
+        Effect.sync(() => {
+          if (response.destroyed) return
+          response.writeHead(200, { "content-type": "application/json", ...this.headers() })
+          response.end(body)
+        })
+      )
+    })
   }
 
   /** Writes the row; gives the headers that tell of it. */

@@ -10,6 +10,7 @@ import * as Cost from "../../Cost.ts"
 import * as onEnd from "../../internal/call/onEnd.ts"
 import { parse } from "../../internal/json/values.ts"
 import { isPlainObject } from "../../internal/schema/codec.ts"
+import * as gatewayExtension from "../../internal/wires/gatewayExtension.ts"
 import {
   answerOfError,
   type Asked,
@@ -221,9 +222,8 @@ class Conversation {
     const { end, options: { exchange } } = this
     return {
       request_id: exchange.id,
-      ...(end === undefined ? {} : { provider: end.provider, model: end.model, attempts: end.attempts.length }),
-      ...(isCached(end) ? { cached: true } : {}),
-      ...(end?.cost._tag === "Some" ? { cost: Cost.amountToString(end.cost.value.exact.total) } : {})
+      ...(end === undefined ? {} : gatewayExtension.write(end)),
+      ...(isCached(end) ? { cached: true } : {})
     }
   }
 

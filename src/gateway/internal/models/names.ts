@@ -111,7 +111,7 @@ export const make = (
 ): Effect.Effect<Names, ConfigurationError> =>
   Effect.map(routes(models, upstreams), (find): Names => ({
     find,
-    list: Object.keys(models ?? {}),
+    list: [...new Set([...Object.keys(models ?? {}), ...Object.values(models ?? {}).flatMap(modelsOf)])],
     isAll: false,
     service
   }))
