@@ -172,7 +172,12 @@ const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   readReasoning(delta, completion, call)
   const content = delta["content"]
   if (Array.isArray(content)) readContentList(content, completion, call)
-  else if (content !== undefined && content !== null) completion.text("text", asText(content))
+  else if (content !== undefined && content !== null) {
+    const text = asText(content)
+    if (text !== "") thoughtEnds(completion)
+    completion.text("text", text)
+  }
+  if (toolItems(delta).length > 0) thoughtEnds(completion)
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
 }
@@ -197,8 +202,17 @@ const readContentList = (content: ReadonlyArray<unknown>, completion: Completion
       for (const thought of asArray(piece["thinking"])) {
         completion.reasoning("reasoning", asText(asObject(thought)["text"]), ofHost(call, {}))
       }
-    } else completion.text("text", asText(piece["text"]))
+    } else {
+      const text = asText(piece["text"])
+      if (text !== "") thoughtEnds(completion)
+      completion.text("text", text)
+    }
   }
+}
+
+/** Nobody says so: it has ended when something else begins. Details (signatures) may still come, also beside a text. */
+const thoughtEnds = (completion: Completion): void => {
+  if (completion.metadataOf("reasoning")?.[name]?.["details"] === undefined) completion.close("reasoning")
 }
 
 const ofHost = (call: Call, more: JsonObject) => ({ [name]: { provider: call.provider, ...more } })
