@@ -81,9 +81,10 @@ const modelsOf = (provider: Provider, all: ReadonlyArray<Provider>) => {
 }
 
 const priced = (
-  { match, prices }: ModelInfo
-): { readonly match: MatchLogic; readonly prices: ModelInfo["prices"] } => ({
+  { context_window: context, match, prices }: ModelInfo
+): { readonly match: MatchLogic; readonly context?: number; readonly prices: ModelInfo["prices"] } => ({
   match,
+  ...(context === undefined ? {} : { context }),
   prices
 })
 

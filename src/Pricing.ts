@@ -249,6 +249,18 @@ export const quote = (
   })
 
 /**
+ * How many tokens a model reads and writes at most, as far as the built-in list knows.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const contextWindow = (provider: string, model: string): Effect.Effect<Option.Option<number>> =>
+  Effect.map(
+    Effect.option(Effect.tryPromise(async () => await listOf(provider))),
+    Option.flatMap((list) => Option.fromNullable(list?.contextOf(model)))
+  )
+
+/**
  * Where the prices in use come from, their version and age.
  *
  * @since 0.1.0

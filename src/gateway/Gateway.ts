@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -36,7 +35,8 @@ import * as labels from "./internal/labels.ts"
 import * as limiting from "./internal/limits/gate.ts"
 import type { Limiter } from "./internal/limits/limiter.ts"
 import * as limits from "./internal/limits/open.ts"
-import * as models from "./internal/models.ts"
+import * as models from "./internal/models/names.ts"
+import * as services from "./internal/models/services.ts"
 import * as readiness from "./internal/readiness.ts"
 import { networksOf, remoteOf } from "./internal/remote.ts"
 import * as server from "./internal/server.ts"
@@ -152,7 +152,14 @@ interface Kept {
   readonly logging: Pick<Logging.Service, "record">
   readonly isReady: (draining: boolean) => Effect.Effect<object & { readonly ready: boolean }>
   readonly names: () => models.Names
+  readonly dispatcherOf: dispatchers.DispatcherOf
 }
+
+const upstreamLimits = ({ timeouts }: Options): dispatchers.Limits => ({
+  connect: millis(timeouts?.connect, 10_000),
+  answer: millis(timeouts?.answer, 10 * minute),
+  answerIdle: millis(timeouts?.answerIdle, 5 * minute)
+})
 
 const opened = (
   options: Options,
@@ -163,11 +170,6 @@ const opened = (
     const { timeouts } = options
     const pricing = yield* Pricing.Pricing
     pricing.preload()
-    const dispatcherOf = yield* dispatchers.make({
-      connect: millis(timeouts?.connect, 10_000),
-      answer: millis(timeouts?.answer, 10 * minute),
-      answerIdle: millis(timeouts?.answerIdle, 5 * minute)
-    })
     const patience = millis(timeouts?.requestIdle, 5 * minute)
     const pages = cors.of(options.cors?.origins ?? [])
     const exchange = exchanges.make({
@@ -186,7 +188,7 @@ const opened = (
       limits: limiting.make(kept.limiter, pricing),
       logging: kept.logging,
       pricing,
-      dispatcherOf,
+      dispatcherOf: kept.dispatcherOf,
       isDurable: options.log?.durability !== "buffered",
       bodies: storage.keepsBodies(options) ? options.log?.bodies ?? "none" : undefined,
       labelsOf: (yield* labels.make(options)).of,
@@ -219,8 +221,9 @@ const make = (options: Options) =>
   Effect.gen(function*() {
     const found = yield* checked(options)
     const limiter = yield* limits.open(options)
-    const client = yield* Layer.build(NodeHttpClient.layerUndici)
-    const live = yield* settings.make(options, found.known, limiter, yield* Effect.provide(models.services, client))
+    const dispatcherOf = yield* dispatchers.make(upstreamLimits(options))
+    const service = yield* services.make(dispatcherOf, upstreamLimits(options))
+    const live = yield* settings.make(options, found.known, limiter, service)
     const administer = yield* admins.make(limiter, live, (yield* labels.make(options)).stored)
     const admin = yield* server.listen({
       host: options.admin?.host ?? "127.0.0.1",
@@ -234,7 +237,8 @@ const make = (options: Options) =>
       limiter,
       logging: yield* Logging.Logging,
       isReady: yield* readiness.make,
-      names: () => live.current().names
+      names: () => live.current().names,
+      dispatcherOf
     })
     return Gateway.of({ url: open.url, adminUrl: admin.url })
   })
@@ -316,7 +320,8 @@ export const serve = <E, R>(
       limiter: yield* limits.none,
       logging: { record: unstored.record },
       isReady: (draining) => Effect.succeed({ ready: !draining, draining }),
-      names: () => names
+      names: () => names,
+      dispatcherOf: yield* dispatchers.make(upstreamLimits(own))
     })
     return Gateway.of({ url, adminUrl: url })
   })

@@ -8,7 +8,6 @@ import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as JSONSchema from "effect/JSONSchema"
@@ -18,16 +17,11 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../LLMError.ts"
 import { Rules } from "./internal/limits/rule.ts"
+import { Alias, Time } from "./internal/models/alias.ts"
 
 const said = (description: string) => ({ description })
 
 const Port = Schema.Int.pipe(Schema.between(0, 65_535))
-
-const Time = Schema.String.pipe(
-  Schema.filter((text) =>
-    Option.isSome(Duration.decodeUnknown(text)) || `"${text}" is no duration such as "30 seconds" or "5 minutes"`
-  )
-).annotations({ jsonSchema: { type: "string", examples: ["30 seconds", "5 minutes"] } })
 
 const Wire = Schema.Literal("openai-chat", "openai-responses", "anthropic", "gemini", "cohere", "bedrock")
 
@@ -50,25 +44,9 @@ const Provider = Schema.Struct({
   )
 })
 
-const Breaker = Schema.Struct({
-  failures: Schema.optional(Schema.Int.pipe(Schema.positive())).annotations(said("In a row that open it. Default 5.")),
-  window: Schema.optional(Time).annotations(said("They count only within this time. Default 1 minute.")),
-  cooldown: Schema.optional(Time).annotations(said("Until a probe is let through. Default 30 seconds."))
-})
-
-const Model = Schema.Union(
-  Schema.String,
-  Schema.Struct({
-    cascade: Schema.NonEmptyArray(Schema.String).annotations(
-      said("Models as \"provider/model\": the next one answers where one cannot.")
-    ),
-    breaker: Schema.optional(Breaker)
-  })
-)
-
 const settings = {
-  models: Schema.optional(Schema.Record({ key: Schema.String, value: Model })).annotations(
-    said("Names that clients of any protocol may ask for: a \"provider/model\", or a cascade of them.")
+  models: Schema.optional(Schema.Record({ key: Schema.String, value: Alias })).annotations(
+    said("Names that clients of any protocol may ask for: a \"provider/model\", or several of them in turn.")
   ),
   limits: Schema.optional(Rules).annotations(
     said("Rates, concurrent requests and budgets. All rules that are about a request apply to it. Default none.")

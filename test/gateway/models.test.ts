@@ -152,7 +152,8 @@ describe("names of models", () => {
       assert.strictEqual((yield* fake.requests).length, 2)
       const models = yield* send(`${gateway.url}/v1/models`, { headers: onlyMini })
       assert.deepStrictEqual(JSON.parse(models.body.toString()).data.map(({ id }: { readonly id: string }) => id), [
-        "steady"
+        "steady",
+        "openai/gpt-4.1-mini"
       ])
     }))
 

@@ -1,8 +1,10 @@
 /** Official clients of one vendor, answered by the models of another. */
+import { createAnthropic } from "@ai-sdk/anthropic"
 import Anthropic from "@anthropic-ai/sdk"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { GoogleGenAI } from "@google/genai"
+import { generateText, isStepCount, jsonSchema, Output, streamText, tool } from "ai"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import * as Providers from "effect-majordomo"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
@@ -16,7 +18,14 @@ const providers = {
   openai: (baseUrl: string) => Providers.OpenAI.layer({ model: "gpt-4.1", apiKey, baseUrl }),
   chat: (baseUrl: string) => Providers.DeepSeek.layer({ model: "deepseek-reasoner", apiKey, baseUrl }),
   gemini: (baseUrl: string) => Providers.Gemini.layer({ model: "gemini-2.5-pro", apiKey, baseUrl }),
-  cohere: (baseUrl: string) => Providers.Cohere.layer({ model: "command-a-03-2025", apiKey, baseUrl })
+  cohere: (baseUrl: string) => Providers.Cohere.layer({ model: "command-a-03-2025", apiKey, baseUrl }),
+  bedrock: (baseUrl: string) =>
+    Providers.Bedrock.layer({
+      model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+      apiKey,
+      baseUrl,
+      region: "us-east-1"
+    })
 } as const
 
 const serve = <E>(layer: Layer.Layer<Providers.LLM.LLM, E>, options: Gateway.ServeOptions = {}) =>
@@ -351,13 +360,85 @@ const gemini: Client = {
   broken: async (url) => (await fails(() => gemini.stream(url))) !== undefined
 }
 
-const clients = { chat, responses, messages, gemini } as const
-const refusals = { chat: "No.", responses: "refusal", messages: "refusal", gemini: "SAFETY" } as const
+/** Vercel's `ai`, which speaks Messages here. */
+const vercel = (url: string) => ({
+  model: createAnthropic({ baseURL: `${url}/v1`, apiKey: "any" })("any"),
+  maxRetries: 0,
+  // What it would print of a stream that breaks is looked at below.
+  onError: () => {}
+})
+
+const ai: Client = {
+  text: async (url) => {
+    const answer = await generateText({ ...vercel(url), prompt: "Hello" })
+    assert.isAbove(answer.usage.inputTokens ?? 0, 0)
+    return answer.text
+  },
+  stream: async (url) => {
+    const answer = streamText({ ...vercel(url), prompt: "Hello" })
+    for await (const part of answer.fullStream) if (part.type === "error") throw part.error
+    assert.strictEqual(await answer.finishReason, "stop")
+    return answer.text
+  },
+  tools: async (url, streamed) => {
+    const asked = {
+      ...vercel(url),
+      prompt: "Hello",
+      stopWhen: isStepCount(2),
+      tools: {
+        weather: tool({
+          inputSchema: jsonSchema<{ city: string }>({ ...parameters, type: "object" }),
+          execute: () => Promise.resolve("21")
+        })
+      }
+    }
+    return streamed ? streamText(asked).text : (await generateText(asked)).text
+  },
+  json: async (url) => {
+    const { output } = await generateText({
+      ...vercel(url),
+      prompt: "Hello",
+      output: Output.object({ schema: jsonSchema({ ...schema, required: [...schema.required] }) })
+    })
+    return JSON.stringify(output)
+  },
+  image: async (url) => {
+    const { text } = await generateText({
+      ...vercel(url),
+      messages: [{
+        role: "user",
+        content: [{ type: "text", text: "What is this?" }, { type: "file", mediaType: "image/png", data: png }]
+      }]
+    })
+    return text
+  },
+  refused: async (url) => (await generateText({ ...vercel(url), prompt: "Hello" })).finishReason,
+  truncated: async (url) => (await generateText({ ...vercel(url), prompt: "Hello" })).finishReason,
+  failed: async (url) => {
+    try {
+      await generateText({ ...vercel(url), prompt: "Hello" })
+      return undefined
+    } catch (error) {
+      return error instanceof Error && "statusCode" in error ? error.statusCode : error
+    }
+  },
+  broken: async (url) => (await fails(() => ai.stream(url))) !== undefined
+}
+
+const clients = { chat, responses, messages, gemini, ai } as const
+const refusals = {
+  chat: "No.",
+  responses: "refusal",
+  messages: "refusal",
+  gemini: "SAFETY",
+  ai: "content-filter"
+} as const
 const cutOff = {
   chat: "length",
   responses: "max_output_tokens",
   messages: "max_tokens",
-  gemini: "MAX_TOKENS"
+  gemini: "MAX_TOKENS",
+  ai: "length"
 } as const
 
 const promise = <A>(run: () => Promise<A>) => Effect.promise(run)
@@ -397,11 +478,28 @@ for (const [clientName, client] of Object.entries(clients) as ReadonlyArray<[key
               openai: "fake-encrypted",
               chat: "It is about",
               gemini: "fake-signature",
-              cohere: "Paris"
+              cohere: "Paris",
+              bedrock: "fake-signature"
             }
-            assert.include(sent, kept[name])
+            assert.include(sent, kept[name], `streamed: ${streamed}, ${sent}`)
             assert.include(sent, "Paris")
             assert.include(sent, "21")
+          }
+        }))
+
+      it.scopedLive("several tools at the same time, each with its result", () =>
+        Effect.gen(function*() {
+          const { fake, url } = yield* overFake(name)
+          for (const streamed of [false, true]) {
+            yield* fake.script(FakeProvider.toolCalls([
+              { name: "weather", arguments: { city: "Paris" } },
+              { name: "weather", arguments: { city: "Oslo" } }
+            ]))
+            yield* promise(() => client.tools(url, streamed))
+            const sent = yield* sentLast(fake)
+            assert.include(sent, "Paris")
+            assert.include(sent, "Oslo")
+            assert.strictEqual(sent.split("\"21\"").length - 1, 2, sent)
           }
         }))
 

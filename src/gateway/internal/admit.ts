@@ -19,7 +19,9 @@ import * as credential from "./credential.ts"
 import * as headers from "./headers.ts"
 import * as includeUsage from "./includeUsage.ts"
 import type { Lease } from "./limits/charge.ts"
-import { type Keyed, type Names, type Route, unknownName } from "./models.ts"
+import * as listing from "./listing.ts"
+import { redactsPrompts } from "./models/alias.ts"
+import { type Keyed, type Members, type Names, unknownName } from "./models/names.ts"
 import { matches } from "./pattern.ts"
 import type { Refusal } from "./refusal.ts"
 import * as scanning from "./scan.ts"
@@ -63,6 +65,8 @@ export interface Known {
   secrets: ReadonlyArray<string>
   bytesIn: number | undefined
   body: Buffer | undefined
+  /** The body has what hooks keep from the model: it is not stored. */
+  isWithheld: boolean
   /** What it holds of limits. */
   lease: Lease | undefined
   /** Who answers instead of what was asked for, and the spent budget that says so. */
@@ -85,7 +89,8 @@ export interface Unified {
 /** One for what can be asked for. */
 export interface Listed {
   readonly _tag: "Listed"
-  readonly models: ReadonlyArray<string>
+  readonly wanted: listing.Wanted
+  readonly offered: ReadonlyArray<listing.Offered>
 }
 
 /** One that is passed on, as it goes on. */
@@ -313,18 +318,20 @@ const byName = (
     const { names } = settings
     const isOurs = names.isAll || headers.ownHeader(request, "provider")?.toLowerCase() === "majordomo"
     const notFound = (message: string) => refuse({ status: 404, code: "not_found", message, parameter: "model" })
-    if (
-      request.method === "GET" && (names.isAll || !target.isNamed) && isList(target) &&
-      (names.list.length > 0 || isOurs)
-    ) {
-      known.target = undefined
-      const models = key?.models ?? null
-      return {
-        _tag: "Listed",
-        models: models === null ? names.list : names.list.filter((one) =>
-          models.some((pattern) => matches(pattern, one))
-        )
+    const wanted = request.method === "GET" && (names.isAll || !target.isNamed)
+      ? listing.wantedOf(
+        (request.url ?? "").split("?", 1)[0] ?? "",
+        request.headers["x-goog-api-key"] !== undefined
+      )
+      : undefined
+    if (wanted !== undefined && (names.list.length > 0 || isOurs)) {
+      const { name } = wanted
+      const offered = yield* offeredTo(key, names, name === undefined ? names.list : [name])
+      if (name === undefined || offered.length > 0) {
+        known.target = undefined
+        return { _tag: "Listed", wanted, offered }
       }
+      if (isOurs) return yield* notFound(unknownName(name, names))
     }
     const wire = servedWireOf(target, names)
     if (wire === undefined) {
@@ -353,16 +360,20 @@ const byName = (
 export const llmOf = (
   settings: Settings,
   request: IncomingMessage,
-  route: Extract<Route, { _tag: "Members" }>,
+  route: Members,
   known: Known
 ): Effect.Effect<Pick<Unified, "llm" | "isSingle">, Refusal> =>
   Effect.gen(function*() {
     yield* mayName(known.key, route.name, route.members)
     for (const { upstream } of route.members) yield* mayCall(known.key, upstream)
     const members = yield* keyed(settings, request, route, known)
-    const llm = yield* Effect.mapError(settings.names.service(route, members), ({ message }): Refusal => ({
-      ...unavailable(`${route.name} cannot be asked: ${message}`)
-    }))
+    const llm = yield* Effect.mapError(
+      settings.names.service(route, members, known.key?.id),
+      ({ message }): Refusal => ({
+        ...unavailable(`${route.name} cannot be asked: ${message}`)
+      })
+    )
+    known.isWithheld = redactsPrompts(route.alias)
     return { llm, isSingle: members.length === 1 }
   })
 
@@ -377,7 +388,33 @@ export const servedWireOf = (
     ? undefined
     : wire
 
-const isList = ({ path }: targets.Target): boolean => path === "/v1/models"
+/** Those of the names that this key may ask for. */
+const offeredTo = (
+  key: ApiKey | undefined,
+  { find, isAll }: Names,
+  wanted: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<listing.Offered>> =>
+  Effect.map(
+    Effect.forEach(wanted, (name): Effect.Effect<ReadonlyArray<listing.Offered>> => {
+      const route = find(name)
+      if (route === undefined) return Effect.succeed([])
+      if (route._tag === "Own") {
+        const { llm: { model, provider } } = route
+        return Effect.succeed(isAll ? [{ name: model, members: [{ provider, model }] }] : [])
+      }
+      const allowed = Effect.zipRight(
+        mayName(key, name, route.members),
+        Effect.forEach(route.members, ({ upstream }) => mayCall(key, upstream), { discard: true })
+      )
+      const members = route.members.map(({ model, upstream }) => ({
+        provider: upstream.provider,
+        model,
+        prices: upstream.prices
+      }))
+      return Effect.match(allowed, { onFailure: () => [], onSuccess: () => [{ name, members }] })
+    }),
+    (found) => found.flat()
+  )
 
 /** By the name that was asked for, or by each of the models behind it. */
 const mayName = (
@@ -399,7 +436,7 @@ const mayName = (
 const keyed = (
   settings: Settings,
   request: IncomingMessage,
-  route: Extract<Route, { _tag: "Members" }>,
+  route: Members,
   known: Known
 ): Effect.Effect<readonly [Keyed, ...Array<Keyed>], Refusal> =>
   Effect.gen(function*() {

@@ -3,13 +3,12 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { IncomingMessage } from "node:http"
 import { type Admitted, type Known, llmOf, mayAsk, type Passed, servedWireOf, type Settings } from "./admit.ts"
-import type { Route } from "./models.ts"
+import { isGuarded } from "./models/alias.ts"
+import type { Members } from "./models/names.ts"
 import type { Refusal } from "./refusal.ts"
 import * as scanning from "./scan.ts"
 
 const modelField: ReadonlySet<string> = new Set(["model"])
-
-type Members = Extract<Route, { _tag: "Members" }>
 
 /** None: the key may not ask for it, or what was asked cannot be said to it. */
 export const degraded = (
@@ -54,16 +53,16 @@ const answeredBy = (
 
 /**
  * The same bytes with another model of the same provider in them, for the key that the client has sent; undefined where
- * that provider has none, or the body does not name it.
+ * that provider has none, the body does not name it, or hooks are to see it.
  */
 const withModel = (
   passed: Passed,
   body: Buffer,
-  { members }: Members
+  { alias, members }: Members
 ): { readonly passed: Passed; readonly model: string } | undefined => {
   const { target } = passed
   const member = members.find(({ upstream }) => upstream === target.upstream)
-  if (member === undefined || !target.readsBody) return undefined
+  if (member === undefined || !target.readsBody || isGuarded(alias)) return undefined
   const scanned = scanning.scan(body, modelField)
   const span = scanned._tag === "Object" ? scanned.value.fields.get("model") : undefined
   if (span === undefined) return undefined

@@ -55,8 +55,10 @@ const publicOnly: LookupFunction = (hostname, options, callback) => {
   })
 }
 
+export type DispatcherOf = (upstream: Upstream) => Dispatcher
+
 /** One pool of connections for each address. */
-export const make = (limits: Limits): Effect.Effect<(upstream: Upstream) => Dispatcher, never, Scope.Scope> =>
+export const make = (limits: Limits): Effect.Effect<DispatcherOf, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => new Map<string, Pool>()),

@@ -23,7 +23,7 @@ import * as gate from "./limits/gate.ts"
 import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
-import type { Names } from "./models.ts"
+import type { Names } from "./models/names.ts"
 import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
 import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
 import { type Ending, Relay } from "./relay.ts"
@@ -80,6 +80,7 @@ export const make = (
           secrets: [],
           bytesIn: undefined,
           body: undefined,
+          isWithheld: false,
           lease: undefined,
           degraded: undefined
         }
@@ -152,7 +153,7 @@ class One {
   /** Which bodies of this request are kept. */
   private get bodies(): Bodies {
     const { exchange: { known }, settings } = this
-    return settings.bodies === undefined ? "none" : known.key?.bodies ?? settings.bodies
+    return settings.bodies === undefined || known.isWithheld ? "none" : known.key?.bodies ?? settings.bodies
   }
 
   private readonly headers = (): Readonly<Record<string, string>> => ({
@@ -249,17 +250,19 @@ class One {
     })
   }
 
-  list({ models }: Listed): Effect.Effect<void> {
-    const { exchange, response } = this
-    const body = JSON.stringify(listing.of(models, exchange.startedAt))
-    return Effect.zipRight(
-      this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
-      Effect.sync(() => {
-        if (response.destroyed) return
-        response.writeHead(200, { "content-type": "application/json", ...this.headers() })
-        response.end(body)
-      })
-    )
+  list({ offered, wanted }: Listed): Effect.Effect<void> {
+    const { exchange, response, settings } = this
+    return Effect.flatMap(listing.of(wanted, offered, settings.pricing, exchange.startedAt), (list) => {
+      const body = JSON.stringify(list)
+      return Effect.zipRight(
+        this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
+        Effect.sync(() => {
+          if (response.destroyed) return
+          response.writeHead(200, { "content-type": "application/json", ...this.headers() })
+          response.end(body)
+        })
+      )
+    })
   }
 
   /** Writes the row; gives the headers that tell of it. */

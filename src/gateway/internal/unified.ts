@@ -10,6 +10,7 @@ import * as Cost from "../../Cost.ts"
 import * as onEnd from "../../internal/call/onEnd.ts"
 import { parse } from "../../internal/json/values.ts"
 import { isPlainObject } from "../../internal/schema/codec.ts"
+import * as gatewayExtension from "../../internal/wires/gatewayExtension.ts"
 import {
   answerOfError,
   type Asked,
@@ -212,7 +213,8 @@ class Conversation {
     return {
       ...(all.length === 0 ? {} : { "x-majordomo-warnings": plain(all.join("; ")) }),
       ...(end === undefined ? {} : placeHeaders(end.provider, end.model)),
-      ...(cost === undefined ? {} : { "x-majordomo-cost": cost })
+      ...(cost === undefined ? {} : { "x-majordomo-cost": cost }),
+      ...(isCached(end) ? { "x-majordomo-cache": "hit" } : {})
     }
   }
 
@@ -220,8 +222,8 @@ class Conversation {
     const { end, options: { exchange } } = this
     return {
       request_id: exchange.id,
-      ...(end === undefined ? {} : { provider: end.provider, model: end.model, attempts: end.attempts.length }),
-      ...(end?.cost._tag === "Some" ? { cost: Cost.amountToString(end.cost.value.exact.total) } : {})
+      ...(end === undefined ? {} : gatewayExtension.write(end)),
+      ...(isCached(end) ? { cached: true } : {})
     }
   }
 
@@ -358,6 +360,9 @@ class Conversation {
     })
   }
 }
+
+const isCached = (end: CallEnd | undefined): boolean =>
+  end?.response._tag === "Some" && end.response.value.cached === true
 
 const contentOf = (content: ReadonlyArray<JsonPart> | string): ReadonlyArray<JsonPart> =>
   typeof content === "string" ? [{ type: "text", text: content }] : content

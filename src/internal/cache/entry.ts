@@ -81,7 +81,17 @@ export const keyOf = (
     Effect.tryPromise(async () => {
       if (when !== undefined && !when(request)) return undefined
       const { output, prompt, reasoning, system, temperature, tools, toolChoice, topP, ...rest } = request
-      const { maxTokens, providerOptions, seed, stop, webSearch } = rest
+      const {
+        frequencyPenalty,
+        maxTokens,
+        parallelToolCalls,
+        presencePenalty,
+        providerOptions,
+        seed,
+        stop,
+        topK,
+        webSearch
+      } = rest
       const text = JSON.stringify({
         version,
         provider,
@@ -93,6 +103,10 @@ export const keyOf = (
         system,
         temperature,
         topP,
+        topK,
+        presencePenalty,
+        frequencyPenalty,
+        parallelToolCalls,
         maxTokens,
         stop,
         seed,

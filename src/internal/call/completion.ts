@@ -5,7 +5,7 @@
 import type * as Option from "effect/Option"
 import type { Cost } from "../../Cost.ts"
 import type { AssistantPart, Citation, JsonObject, JsonValue, ProviderMetadata, ToolCallPart } from "../../Prompt.ts"
-import type { ContentPart, FinishReason, Warning } from "../../Response.ts"
+import type { Attempt, ContentPart, FinishReason, Warning } from "../../Response.ts"
 import type { Usage } from "../../Usage.ts"
 import { Repeated } from "../json/repeated.ts"
 import { asJsonObject, asText, isObject, parse, parseArguments } from "../json/values.ts"
@@ -89,6 +89,10 @@ export class Completion {
   malformed: string | undefined = undefined
   /** USD, when the provider says what it charges. */
   providerCost: ProviderCost | undefined = undefined
+  /** Where a gateway says that the answer came from, and through which tries. */
+  gateway:
+    | { readonly provider: string; readonly model: string; readonly attempts: ReadonlyArray<Attempt> }
+    | undefined = undefined
   /** What the answer cost, where that is known without a price list; none when it has no price. */
   cost: Option.Option<Cost> | undefined = undefined
   serviceTier: string | undefined = undefined

@@ -34,7 +34,8 @@ export const settle = <A, R>(
   const { ledger, model: asked, provider } = session
   const { usage } = completion
   const model = completion.model ?? asked
-  const routed = routedBy(received.headers)
+  const { gateway } = completion
+  const routed = routedBy(received.headers) ?? gateway
   return Effect.flatMap(priceOf(session, completion, routed), (cost) => {
     const facts: Facts = {
       provider,
@@ -59,13 +60,17 @@ export const settle = <A, R>(
     for (const warning of completion.warnings) session.warn(warning.code, warning.message)
     return Effect.map(answerOf(completion, request, session.codec, facts), (content): Response.Response<A> => {
       const now = session.clock.unsafeCurrentTimeNanos()
-      ledger.attempts.push({
-        provider,
-        model: asked,
-        duration: Duration.nanos(now - (ledger.running?.startedAt ?? session.startedAt)),
-        status: received.status,
-        requestId: facts.requestId
-      })
+      // Those of a gateway are what this one was made of.
+      if (gateway !== undefined && gateway.attempts.length > 0) ledger.attempts.push(...gateway.attempts)
+      else {
+        ledger.attempts.push({
+          provider,
+          model: asked,
+          duration: Duration.nanos(now - (ledger.running?.startedAt ?? session.startedAt)),
+          status: received.status,
+          requestId: facts.requestId
+        })
+      }
       ledger.running = undefined
       ledger.add({ usage, cost: facts.cost })
       if (Option.isNone(cost)) ledger.isUnpriced = true
@@ -89,7 +94,7 @@ export const settle = <A, R>(
           ? Option.none()
           : Option.some(Duration.nanos(session.firstTokenAt - session.startedAt)),
         attempts: ledger.attempts,
-        routed: Option.fromNullable(routed),
+        routed: Option.map(Option.fromNullable(routed), ({ model, provider }) => ({ provider, model })),
         warnings: ledger.isPartial || ledger.isUnpriced
           ? [...session.warnings, ...ledger.warnings]
           : session.warnings

@@ -33,6 +33,8 @@ interface Model {
   /** None where the model is another provider's. */
   readonly id?: string
   readonly match: Match
+  /** Tokens that it reads and writes at most. */
+  readonly context?: number
   readonly prices: Rates | ReadonlyArray<Dated>
 }
 
@@ -40,6 +42,8 @@ interface Model {
 export interface List {
   /** By name and time; none where the model is unknown. */
   readonly ratesOf: (model: string, at: Date) => Rates | undefined
+  /** Tokens, at most; none where nobody says. */
+  readonly contextOf: (model: string) => number | undefined
   readonly models: ReadonlyArray<string>
 }
 
@@ -108,16 +112,21 @@ const read = (models: ReadonlyArray<Model>): List => {
     return models.find(({ match }) => matches(match, written)) ??
       models.find(({ match }) => matches(match, withDashes(written)))
   }
+  const modelOf = (name: string): Model | undefined => {
+    let model = known.get(name)
+    if (model === undefined && !known.has(name)) {
+      if (known.size >= maxKnown) known.clear()
+      known.set(name, model = find(name))
+    }
+    return model
+  }
   return {
     models: models.flatMap(({ id }) => id ?? []),
     ratesOf: (name, at) => {
-      let model = known.get(name)
-      if (model === undefined && !known.has(name)) {
-        if (known.size >= maxKnown) known.clear()
-        known.set(name, model = find(name))
-      }
+      const model = modelOf(name)
       return model === undefined ? undefined : ratesAt(model.prices, at)
-    }
+    },
+    contextOf: (name) => modelOf(name)?.context
   }
 }
 

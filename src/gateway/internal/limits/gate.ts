@@ -135,8 +135,9 @@ const priceOf = (
       Option.match({ onNone: () => 0n, onSome: ({ exact }) => money.ofAmount(exact.total) })
     ))
 
-const realOf = ({ inputTokens, outputTokens, totalCost, usagePartial }: Logging.Recorded): Real => ({
-  tokens: BigInt((inputTokens ?? 0) + (outputTokens ?? 0)),
+const realOf = ({ cached, inputTokens, outputTokens, totalCost, usagePartial }: Logging.Recorded): Real => ({
+  // The usage of a remembered answer is that of the call that was made for it.
+  tokens: cached === true ? 0n : BigInt((inputTokens ?? 0) + (outputTokens ?? 0)),
   usd: totalCost === undefined
     ? undefined
     : Option.getOrUndefined(Option.map(BigDecimal.fromString(totalCost), money.ofAmount)),
@@ -171,11 +172,13 @@ export const headersOf = (
   { degraded, dialect, lease }: Known,
   now: number
 ): Readonly<Record<string, string>> => {
-  if (lease === undefined) return {}
+  // Its cheaper model may be under no rule at all.
+  const lower = degraded === undefined ? {} : { "x-majordomo-degraded": `${degraded.name};limit=${degraded.rule}` }
+  if (lease === undefined) return lower
   const budgets = lease.budgets.map(({ part, rule }) => `${rule};used=${part}`)
   return {
     ...standings(lease.nearest, dialect, now),
-    ...(degraded === undefined ? {} : { "x-majordomo-degraded": `${degraded.name};limit=${degraded.rule}` }),
+    ...lower,
     ...(lease.shadowed.length === 0 ? {} : { "x-majordomo-limit-shadow": lease.shadowed.join(", ") }),
     ...(budgets.length === 0 ? {} : { "x-majordomo-budget": budgets.join(", ") })
   }

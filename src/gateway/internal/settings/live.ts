@@ -13,7 +13,7 @@ import * as changes from "../changes.ts"
 import type { Limiter } from "../limits/limiter.ts"
 import type { Rule } from "../limits/rule.ts"
 import { rulesOf } from "../limits/rules.ts"
-import * as models from "../models.ts"
+import * as models from "../models/names.ts"
 import type { Upstream } from "../upstreams.ts"
 import * as versions from "./versions.ts"
 

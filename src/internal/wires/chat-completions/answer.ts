@@ -22,6 +22,7 @@ import {
 import * as dialect from "../../schema/dialect.ts"
 import { citationOf, Citations } from "../citation.ts"
 import { objectOf } from "../events.ts"
+import * as gatewayExtension from "../gatewayExtension.ts"
 import { dollarsOfTicks } from "../xaiTicks.ts"
 import { lower, name, type Quirks } from "./request.ts"
 import * as toolCalls from "./toolCalls.ts"
@@ -46,7 +47,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
 })
 
 const read = (body: Loose, completion: Completion, call: Call): void => {
-  readEnvelope(body, completion)
+  readEnvelope(body, completion, call)
   const choice = asObject(asArray(body["choices"])[0])
   const message = choice["message"]
   if (isObject(message)) {
@@ -70,7 +71,7 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
   }
   const chunk = objectOf(event, completion)
   if (chunk === undefined) return
-  readEnvelope(chunk, completion)
+  readEnvelope(chunk, completion, call)
   for (const item of asArray(chunk["choices"])) {
     const choice = asObject(item)
     // Other candidates than the first are not asked for; a host that sends them anyway is not mixed in.
@@ -89,7 +90,7 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
   }
 }
 
-const readEnvelope = (body: Loose, completion: Completion): void => {
+const readEnvelope = (body: Loose, completion: Completion, call: Call): void => {
   completion.id ??= asString(body["id"]) || undefined
   completion.model = asString(body["model"]) || completion.model
   completion.serviceTier = asString(body["service_tier"]) ?? completion.serviceTier
@@ -104,6 +105,16 @@ const readEnvelope = (body: Loose, completion: Completion): void => {
   }
   const cost = asNumber(asObject(body["cost"])["usd"])
   if (cost !== undefined) completion.providerCost = { total: cost }
+  if (call.provider === gatewayName && body["majordomo"] !== undefined) readGateway(body["majordomo"], completion)
+}
+
+const gatewayName = "majordomo"
+
+const readGateway = (extension: unknown, completion: Completion): void => {
+  const told = gatewayExtension.read(extension)
+  if (told === undefined) return
+  completion.gateway = told
+  completion.cost = told.cost
 }
 
 /** The counts of a `usage` object, whichever of the hosts' names they come under. */
@@ -161,7 +172,12 @@ const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   readReasoning(delta, completion, call)
   const content = delta["content"]
   if (Array.isArray(content)) readContentList(content, completion, call)
-  else if (content !== undefined && content !== null) completion.text("text", asText(content))
+  else if (content !== undefined && content !== null) {
+    const text = asText(content)
+    if (text !== "") thoughtEnds(completion)
+    completion.text("text", text)
+  }
+  if (toolItems(delta).length > 0) thoughtEnds(completion)
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
 }
@@ -186,8 +202,17 @@ const readContentList = (content: ReadonlyArray<unknown>, completion: Completion
       for (const thought of asArray(piece["thinking"])) {
         completion.reasoning("reasoning", asText(asObject(thought)["text"]), ofHost(call, {}))
       }
-    } else completion.text("text", asText(piece["text"]))
+    } else {
+      const text = asText(piece["text"])
+      if (text !== "") thoughtEnds(completion)
+      completion.text("text", text)
+    }
   }
+}
+
+/** Nobody says so: it has ended when something else begins. Details (signatures) may still come, also beside a text. */
+const thoughtEnds = (completion: Completion): void => {
+  if (completion.metadataOf("reasoning")?.[name]?.["details"] === undefined) completion.close("reasoning")
 }
 
 const ofHost = (call: Call, more: JsonObject) => ({ [name]: { provider: call.provider, ...more } })
