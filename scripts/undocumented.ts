@@ -15,6 +15,9 @@ const isTag = (member: ts.TypeElement): boolean =>
   member.name === undefined ||
   (ts.isPropertySignature(member) && member.type !== undefined && ts.isLiteralTypeNode(member.type))
 
+/** The JSON of something: its fields are told of where they are decoded. */
+const isEncoded = (name: string): boolean => name.endsWith("Encoded")
+
 /** The name is another's. */
 const isForeign = (member: ts.TypeElement): boolean => member.name?.getText() === "\"~standard\""
 
@@ -31,7 +34,7 @@ export const undocumented = (root: string): ReadonlyArray<string> =>
       if (members === undefined || !(ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))) {
         return []
       }
-      if (!isExported(statement)) return []
+      if (!isExported(statement) || isEncoded(statement.name.text)) return []
       return members.filter((member) => !hasDoc(member) && !isTag(member) && !isForeign(member)).map((member) =>
         `${path.replace(/\.ts$/, "")} ${statement.name.text}.${member.name?.getText() ?? "()"}`
       )

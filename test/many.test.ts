@@ -1,7 +1,7 @@
 /** Answers of very many parts: each part once, in order. */
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, Layer, Redacted, Stream } from "effect"
-import { Anthropic, LLM, OpenAI, OpenAIChat } from "../src/index.ts"
+import { Anthropic, Cohere, Gemini, LLM, OpenAI, OpenAIChat } from "../src/index.ts"
 import { jsonResponse, stub } from "./stub.ts"
 
 const count = 20_000
@@ -65,16 +65,53 @@ const wires = {
   }
 }
 
-describe.each(Object.entries(wires))(`${count} calls in one answer of %s`, (_, { layer, stream, whole }) => {
-  it.effect.each([["whole", whole], ["streamed", stream]] as const)("%s", ([how, answer]) =>
-    Effect.gen(function*() {
-      const request = { prompt: "Hello", tools: [{ name: "f", parameters: { type: "object" } }] }
-      const live = Layer.provide(layer, stub(answer).layer)
-      const asked = how === "whole" ? LLM.generateText(request) : LLM.collect(LLM.streamText(request))
-      const { toolCalls } = yield* Effect.provide(asked, live)
-      assert.deepStrictEqual(toolCalls.map((call) => [call.id, call.arguments]), range.map((i) => [`c${i}`, { i }]))
-    }))
+const functionCall = (i: number) => ({ functionCall: { id: `c${i}`, name: "f", args: { i } } })
+const candidate = (parts: ReadonlyArray<object>, finishReason?: string) => ({
+  candidates: [{ content: { role: "model", parts }, finishReason }],
+  usageMetadata: { promptTokenCount: 3, candidatesTokenCount: 4 }
 })
+const cohereCall = (i: number) => ({ id: `c${i}`, type: "function", function: { name: "f", arguments: input(i) } })
+const cohereUsage = { tokens: { input_tokens: 3, output_tokens: 4 } }
+
+const moreWires = {
+  "generate content": {
+    layer: Gemini.layer({ model: "gemini-3-flash", apiKey }),
+    whole: () => jsonResponse(candidate(range.map(functionCall), "STOP")),
+    stream: events([...range.map((i) => candidate([functionCall(i)])), candidate([], "STOP")])
+  },
+  cohere: {
+    layer: Cohere.layer({ model: "command-a-03-2025", apiKey }),
+    whole: () =>
+      jsonResponse({
+        id: "c",
+        finish_reason: "TOOL_CALL",
+        message: { role: "assistant", tool_calls: range.map(cohereCall) },
+        usage: cohereUsage
+      }),
+    stream: events([
+      { type: "message-start", id: "c", delta: { message: { role: "assistant" } } },
+      ...range.flatMap((i) => [
+        { type: "tool-call-start", index: i, delta: { message: { tool_calls: cohereCall(i) } } },
+        { type: "tool-call-end", index: i }
+      ]),
+      { type: "message-end", delta: { finish_reason: "TOOL_CALL", usage: cohereUsage } }
+    ])
+  }
+}
+
+describe.each(Object.entries({ ...wires, ...moreWires }))(
+  `${count} calls in one answer of %s`,
+  (_, { layer, stream, whole }) => {
+    it.effect.each([["whole", whole], ["streamed", stream]] as const)("%s", ([how, answer]) =>
+      Effect.gen(function*() {
+        const request = { prompt: "Hello", tools: [{ name: "f", parameters: { type: "object" } }] }
+        const live = Layer.provide(layer, stub(answer).layer)
+        const asked = how === "whole" ? LLM.generateText(request) : LLM.collect(LLM.streamText(request))
+        const { toolCalls } = yield* Effect.provide(asked, live)
+        assert.deepStrictEqual(toolCalls.map((call) => [call.id, call.arguments]), range.map((i) => [`c${i}`, { i }]))
+      }))
+  }
+)
 
 describe("10,000 parts", () => {
   it.effect("of one chunk are collected", () =>

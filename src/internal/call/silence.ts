@@ -74,7 +74,7 @@ export class Silence {
   watch(connection: Connection): Effect.Effect<void> {
     // The limit may become the shorter one when the first byte comes.
     const wait = Math.min(this.heardAt + this.limit - this.clock.unsafeCurrentTimeMillis(), this.between)
-    return Effect.map(later(connection.request, wait, this.look(connection)), (cancel) => {
+    return Effect.map(later(connection.body, wait, this.look(connection)), (cancel) => {
       this.cancel = cancel
     })
   }
