@@ -51,20 +51,25 @@ const spellings: Readonly<Record<string, (id: string) => string | undefined>> = 
 
 /** Names for editors to offer: what is priced and neither deprecated nor replaced by another. */
 const namesOf = (all: ReadonlyArray<Provider>, note: string): string => {
+  const written = new Map<string, string>()
   const rows = Object.keys(defaults.providers).flatMap((provider) => {
     const listed = all.find(({ id }) => id === listedAs(provider))?.models ?? []
     const current = listed.filter(({ deprecated }) => deprecated !== true).map(({ id }) => id)
     const profiles = Object.keys(defaults.profiles).filter((name) => name.startsWith(`${provider}/`))
       .map((name) => name.slice(provider.length + 1))
     const { [provider]: spelled = (id: string) => id } = spellings
-    const models = new Set([
+    const named = new Set([
       ...current.flatMap((id) => spelled(id) ?? []),
       ...(hosts[provider] ?? []).map(([model]) => model),
       ...profiles
     ])
-    const offered = [...models].filter((model) => !Object.hasOwn(defaults.retired, `${provider}/${model}`)).sort()
+    const offered = [...named].filter((model) => !Object.hasOwn(defaults.retired, `${provider}/${model}`)).sort()
     if (offered.length === 0) return []
-    return [`  readonly ${key(provider)}:\n${offered.map((model) => `    | ${JSON.stringify(model)}`).join("\n")}`]
+    const models = offered.map((model) => `    | ${JSON.stringify(model)}`).join("\n")
+    const same = written.get(models)
+    if (same !== undefined) return [`  readonly ${key(provider)}: KnownModels[${JSON.stringify(same)}]`]
+    written.set(models, provider)
+    return [`  readonly ${key(provider)}:\n${models}`]
   })
   return `/** Models by provider, ${note}. */\nexport interface KnownModels {\n${rows.join("\n")}\n}\n`
 }

@@ -51,15 +51,17 @@ export const confined = <A, E, R, V>(
   effect: Effect.Effect<A, E, R>,
   contextOf: (context: Context.Context<never>) => Context.Context<R>,
   ref: FiberRef.FiberRef<V>,
-  value: V
+  valueOf: (before: V) => V
 ): Effect.Effect<A, E> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.withFiberRuntime((fiber) => {
-      if (!isSettable(fiber)) return Effect.locally(Effect.mapInputContext(restore(effect), contextOf), ref, value)
+      if (!isSettable(fiber)) {
+        return Effect.locallyWith(Effect.mapInputContext(restore(effect), contextOf), ref, valueOf)
+      }
       const outer = fiber.getFiberRef(FiberRef.currentContext)
       const before = fiber.getFiberRef(ref)
       fiber.setFiberRef(FiberRef.currentContext, contextOf(outer))
-      fiber.setFiberRef(ref, value)
+      fiber.setFiberRef(ref, valueOf(before))
       const leave = () => {
         fiber.setFiberRef(FiberRef.currentContext, outer)
         fiber.setFiberRef(ref, before)

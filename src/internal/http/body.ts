@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { joined } from "../bytes/joined.ts"
 import { decoded } from "./contentEncoding.ts"
 import type { HttpFailure } from "./failure.ts"
 
@@ -26,7 +27,7 @@ export class End {
   }
 }
 
-export abstract class Body {
+export class Body {
   private pieces: Array<Uint8Array> = []
   private end: End | undefined = undefined
   private wake: (() => void) | undefined = undefined
@@ -34,12 +35,14 @@ export abstract class Body {
   protected held = 0
 
   /** Asks for more, where it does not come by itself. */
-  protected abstract ask(): void
+  protected ask(): void {}
   /** What had come has been taken. */
-  protected abstract emptied(): void
+  protected emptied(): void {}
 
-  /** Everything has been taken, and nothing is left to be released. */
-  abstract readonly isSpent: boolean
+  /** Nothing is still to come, and nothing is left to be released. */
+  get isSpent(): boolean {
+    return this.isOver
+  }
 
   protected get isOver(): boolean {
     return this.end !== undefined
@@ -47,13 +50,14 @@ export abstract class Body {
 
   /** All that has come, or how it ended; undefined when that has to be waited for. */
   take(): Uint8Array | End | undefined {
-    const { held, pieces } = this
+    const { pieces } = this
     if (pieces.length === 0) return this.end
     this.pieces = []
     this.held = 0
     this.emptied()
     const [first] = pieces
-    return first !== undefined && pieces.length === 1 ? first : joined(pieces, held)
+    // One piece is decoded in a fraction of the time that many small ones take.
+    return first !== undefined && pieces.length === 1 ? first : joined(pieces)
   }
 
   /** Throws away what has come; whether that was the end. */
@@ -88,17 +92,6 @@ export abstract class Body {
     this.wake = undefined
     wake?.()
   }
-}
-
-/** One piece is decoded in a fraction of the time that many small ones take. */
-const joined = (pieces: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const bytes = new Uint8Array(length)
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes
 }
 
 /** Begins to read. What is not read to its end is released with the scope. */
@@ -169,13 +162,7 @@ class ReadableBody extends Body {
     if (!this.isOver) this.ended(this.failed(new Error("the connection was closed")))
   }
 
-  get isSpent(): boolean {
-    return this.isOver
-  }
-
-  protected ask(): void {}
-
-  protected emptied(): void {
+  protected override emptied(): void {
     if (!this.isPaused) return
     this.isPaused = false
     this.source.resume()
@@ -195,10 +182,6 @@ class WebBody extends Body {
     this.failed = failed
   }
 
-  get isSpent(): boolean {
-    return this.isOver
-  }
-
   close(): void {
     if (this.isOver) return
     // It may have failed by itself, and then has said so.
@@ -206,7 +189,7 @@ class WebBody extends Body {
     this.ended(this.failed(new Error("the connection was closed")))
   }
 
-  protected ask(): void {
+  protected override ask(): void {
     if (this.isAsking || this.isOver) return
     this.isAsking = true
     this.reader.read().then(this.read, (cause: unknown) => this.ended(this.failed(cause)))
@@ -217,20 +200,13 @@ class WebBody extends Body {
     if (done) this.ended(undefined)
     else this.came(value)
   }
-
-  protected emptied(): void {}
 }
 
 class NoBody extends Body {
-  readonly isSpent = true
-
   constructor() {
     super()
     this.ended(undefined)
   }
-
-  protected ask(): void {}
-  protected emptied(): void {}
 }
 
 // ── of any other client ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,13 +214,16 @@ class NoBody extends Body {
 type Pull = Effect.Effect<Either.Either<Chunk.Chunk<Uint8Array>, unknown>, ReadError>
 
 class StreamBody extends Body {
-  /** Whoever made the stream releases it with the scope. */
-  readonly isSpent = false
   private readonly pull: Pull
 
   constructor(pull: Pull) {
     super()
     this.pull = pull
+  }
+
+  /** Whoever made the stream releases it with the scope. */
+  override get isSpent(): boolean {
+    return false
   }
 
   override whenReady<A, E, R>(then: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
@@ -260,9 +239,6 @@ class StreamBody extends Body {
       }
     })
   }
-
-  protected ask(): void {}
-  protected emptied(): void {}
 }
 
 /** An answer without any body is one with an empty body. */

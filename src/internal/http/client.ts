@@ -57,7 +57,6 @@ export interface Client {
 }
 
 const always = () => true
-const never = () => false
 
 /** The scope of a request, and what `fetch` has to know: it would follow redirects to anywhere. */
 const surroundings = (scope: Scope.Scope) => (context: Context.Context<never>): Context.Context<Scope.Scope> => {
@@ -138,7 +137,12 @@ export const send = (
 
 // Without a span there is no `traceparent` either.
 const executed = ({ client, spans }: Client, request: HttpClientRequest.HttpClientRequest, scope: Scope.Scope) =>
-  confined(client.execute(request), surroundings(scope), HttpClient.currentTracerDisabledWhen, spans ? never : always)
+  confined(
+    client.execute(request),
+    surroundings(scope),
+    HttpClient.currentTracerDisabledWhen,
+    (own) => spans ? own : always
+  )
 
 const parseUrl = (url: string | undefined, base?: string): Option.Option<URL> =>
   url === undefined ? Option.none() : Either.getRight(Either.try(() => new URL(url, base)))

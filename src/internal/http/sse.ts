@@ -3,6 +3,7 @@
  *
  * Beyond the standard, the last event counts also without its blank line: several hosts leave that out.
  */
+import { joined } from "../bytes/joined.ts"
 import { type Framing, FramingError, type WireEvent } from "./framing.ts"
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
@@ -100,9 +101,7 @@ export const make = (options: { readonly maxEventBytes: number }): Framing => {
       if (refused !== undefined) throw refused
       let chunk = bytes
       if (tail !== undefined) {
-        chunk = new Uint8Array(tail.length + bytes.length)
-        chunk.set(tail)
-        chunk.set(bytes, tail.length)
+        chunk = joined([tail, bytes])
         tail = undefined
       }
       const missing = incomplete(chunk)

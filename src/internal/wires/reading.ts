@@ -5,7 +5,7 @@ import type { Request } from "../../LLM.ts"
 import type { Output } from "../../Output.ts"
 import * as Prompt from "../../Prompt.ts"
 import { asJsonObject, isObject, type Loose } from "../json/values.ts"
-import type { Asked, Rejection } from "./serving.ts"
+import type { Asked, Rejection, Source } from "./serving.ts"
 
 /** Thrown where a field is read, caught in one place. */
 class Rejected {
@@ -20,10 +20,14 @@ export const reject = (message: string, parameter?: string): never => {
 }
 
 /** Reads a body; what is rejected in it becomes a value. */
-export const reading = (body: unknown, read: (fields: Fields) => Asked): Either.Either<Asked, Rejection> => {
+export const reading = (
+  body: unknown,
+  source: Source,
+  asked: (fields: Fields, source: Source) => Asked
+): Either.Either<Asked, Rejection> => {
   if (!isObject(body)) return Either.left({ message: "the body is no JSON object", parameter: undefined })
   try {
-    return Either.right(read(new Fields(body, "")))
+    return Either.right(asked(new Fields(body, ""), source))
   } catch (thrown) {
     if (thrown instanceof Rejected) return Either.left(thrown.rejection)
     throw thrown

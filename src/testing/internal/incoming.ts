@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { joined } from "../../internal/bytes/joined.ts"
 
 export interface Facts {
   readonly request: HttpClientRequest.HttpClientRequest
@@ -44,7 +45,7 @@ export class Incoming extends Inspectable.Class implements HttpClientResponse.Ht
     this.remoteAddress = facts.remoteAddress ?? Option.none()
     this.stream = facts.stream((description) => this.failure(description))
     this.bytes = Effect.runSync(Effect.cached(
-      Effect.map(Stream.runCollect(this.stream), (chunks) => concat([...chunks]))
+      Effect.map(Stream.runCollect(this.stream), (chunks) => joined([...chunks]))
     ))
   }
 
@@ -82,14 +83,4 @@ export class Incoming extends Inspectable.Class implements HttpClientResponse.Ht
   private failure(description: string): HttpClientError.ResponseError {
     return new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", description })
   }
-}
-
-const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
-  const all = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
 }

@@ -27,7 +27,7 @@ import { name as wireName } from "./request.ts"
 /** The provider of ours that speaks all of this wire. */
 const native = "openai-chat"
 
-export const read: Serve["read"] = (body, source) => reading(body, (fields) => asked(fields, source))
+export const read: Serve["read"] = (body, source) => reading(body, source, asked)
 
 const asked = (fields: Fields, source: Source): Asked => {
   const model = source.model ?? fields.needed("model")
