@@ -223,6 +223,17 @@ describe("the spool", () => {
       }
     }).pipe(Effect.provide(NodeContext.layer)))
 
+  it.scoped("another that starts at this moment keeps the half of its first sign of life", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = `${yield* temporary}/spool`
+      yield* fs.makeDirectory(directory)
+      const half = "00000000-0001-739b-aea5-966c26f8ad91.alive.new"
+      yield* fs.writeFileString(`${directory}/${half}`, "1")
+      yield* open(directory)
+      assert.include(yield* fs.readDirectory(directory), half)
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.scoped("takes no more than it may", () =>
     Effect.gen(function*() {
       const { spool } = yield* open(yield* temporary, { maxBytes: 2000 })

@@ -370,10 +370,10 @@ export class Spool {
           const stamp = new RegExp(`^${owner}\\.([0-9a-f-]{36})\\.seg$`).exec(name)?.[1]
           if (stamp !== undefined) yield* Effect.ignore(this.claim(`${this.settings.directory}/${name}`, stamp))
         }
-        // Half of a sign of life is what a process leaves that died while it gave one.
-        for (const path of [this.alivePath(owner), `${this.alivePath(owner)}.new`]) {
-          yield* Effect.ignore(this.fs.remove(path, { force: true }))
-        }
+        yield* Effect.ignore(this.fs.remove(this.alivePath(owner), { force: true }))
+        // Half of a sign of life is what a process leaves that died while it gave one, or has while it gives its first.
+        const isYoung = Math.abs((yield* Clock.currentTimeMillis) - timeOf(owner)) <= this.settings.staleAfter
+        if (!isYoung) yield* Effect.ignore(this.fs.remove(`${this.alivePath(owner)}.new`, { force: true }))
       }
       this.segments.sort((a, b) => a.stamp < b.stamp ? -1 : 1)
     })
