@@ -1,6 +1,9 @@
 /**
  * Who spent what: questions to the table of calls, on SQLite and PostgreSQL alike. Sums of costs are exact.
  *
+ * The client of a sink or of `SqliteRequestLog.layerReader` (see `LogReader.layerClient`) holds up nobody. A `SqliteClient`
+ * of one's own answers in the thread that asks: the program stands still as long as a question takes.
+ *
  * @since 0.1.0
  */
 import * as SqlClient from "@effect/sql/SqlClient"
@@ -138,16 +141,19 @@ export interface Percentiles {
  * @category reports
  * @example
  * ```ts
- * import { SqliteClient } from "@effect/sql-sqlite-node"
  * import * as CostReport from "effect-majordomo/logging/CostReport"
- * import { BigDecimal, Console, Duration, Effect } from "effect"
+ * import * as LogReader from "effect-majordomo/logging/LogReader"
+ * import * as SqliteRequestLog from "effect-majordomo/logging/SqliteRequestLog"
+ * import { BigDecimal, Console, Duration, Effect, Layer } from "effect"
+ *
+ * const database = LogReader.layerClient.pipe(Layer.provide(SqliteRequestLog.layerReader({ filename: "llm_logs.db" })))
  *
  * const program = Effect.gen(function*() {
  *   const users = yield* CostReport.totals({ by: { label: "user-id" }, since: Duration.days(7), limit: 10 })
  *   for (const { cost, group, requests } of users) {
  *     yield* Console.log(group[0] ?? "nobody", requests, BigDecimal.format(cost))
  *   }
- * }).pipe(Effect.provide(SqliteClient.layer({ filename: "llm_logs.db", readonly: true })))
+ * }).pipe(Effect.provide(database))
  * ```
  */
 export const totals = (

@@ -178,24 +178,24 @@ const toError = (cause: { readonly message: string }): LogReaderError =>
   new LogReaderError({ description: queries.describe(cause), cause })
 
 /**
- * The reader over the program's `SqlClient`. `SqliteRequestLog.layer` and `PgRequestLog.layer` give one with the sink. A
- * `BodyStore` is used where it is provided.
+ * The reader over the program's `SqlClient`. `SqliteRequestLog.layer` and `PgRequestLog.layer` give one with the sink,
+ * `SqliteRequestLog.layerReader` one for a file. A `BodyStore` is used where it is provided.
  *
  * @since 0.1.0
  * @category layers
  * @example
  * ```ts
- * import { SqliteClient } from "@effect/sql-sqlite-node"
+ * import { PgClient } from "@effect/sql-pg"
  * import * as LogReader from "effect-majordomo/logging/LogReader"
- * import { Console, Effect, Layer } from "effect"
+ * import { Console, Effect, Layer, Redacted } from "effect"
+ *
+ * const client = PgClient.layer({ url: Redacted.make("postgres://localhost/app") })
  *
  * const program = Effect.gen(function*() {
  *   const { next, rows } = yield* LogReader.page({ status: "error", labels: { feature: "search" } }, { limit: 20 })
  *   for (const { errorMessage, model } of rows) yield* Console.log(model, errorMessage)
  *   return next // for the page after this one
- * }).pipe(
- *   Effect.provide(LogReader.layer.pipe(Layer.provide(SqliteClient.layer({ filename: "llm_logs.db", readonly: true }))))
- * )
+ * }).pipe(Effect.provide(LogReader.layer.pipe(Layer.provide(client))))
  * ```
  */
 export const layer: Layer.Layer<LogReader, never, SqlClient.SqlClient> = Layer.effect(

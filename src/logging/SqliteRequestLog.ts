@@ -47,12 +47,10 @@ export const layer = (
   { filename, ...options }: Options
 ): Layer.Layer<RequestLog | LogReader.LogReader, RequestLogError> =>
   Layer.scopedContext(Effect.gen(function*() {
-    const isNew = file.isNew(filename)
+    file.made(filename)
     const sql = yield* opened(filename)
     const sink = yield* Effect.provideService(SqlRequestLog.make(options), SqlClient.SqlClient, sql)
-    if (isNew) file.forThisUser(filename)
-    // A database in memory is seen by its own connection only.
-    const reader = filename === "" || filename.startsWith(":memory:") ? sql : yield* sqliteReader.make(filename)
+    const reader = file.isTransient(filename) ? sql : yield* sqliteReader.make(filename)
     return Context.make(RequestLog, file.watched(filename, sink)).pipe(
       Context.add(
         LogReader.LogReader,
@@ -60,6 +58,36 @@ export const layer = (
       )
     )
   })).pipe(Layer.provide(Reactivity.layer))
+
+/**
+ * A reader of a file that another process or another layer writes: it asks in a thread of its own, so that no question holds
+ * up the program, and changes nothing. A file that is not there fails the first question. For reports, with
+ * `LogReader.layerClient`.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import * as CostReport from "effect-majordomo/logging/CostReport"
+ * import * as LogReader from "effect-majordomo/logging/LogReader"
+ * import * as SqliteRequestLog from "effect-majordomo/logging/SqliteRequestLog"
+ * import { Effect, Layer } from "effect"
+ *
+ * const spent = CostReport.totals({ by: "model" }).pipe(
+ *   Effect.provide(LogReader.layerClient.pipe(Layer.provide(SqliteRequestLog.layerReader({ filename: "llm_logs.db" }))))
+ * )
+ * ```
+ */
+export const layerReader = ({ filename }: Pick<Options, "filename">): Layer.Layer<LogReader.LogReader> =>
+  Layer.scoped(
+    LogReader.LogReader,
+    Effect.gen(function*() {
+      return LogReader.make(
+        yield* sqliteReader.make(filename),
+        Option.getOrUndefined(yield* Effect.serviceOption(BodyStore))
+      )
+    })
+  ).pipe(Layer.provide(Reactivity.layer))
 
 const opened = (filename: string) =>
   Effect.gen(function*() {

@@ -1,31 +1,12 @@
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Option } from "effect"
-import { main } from "../../src/cli/main.ts"
+import { ConfigProvider, Effect } from "effect"
 import { FakeProvider } from "../../src/testing/index.ts"
+import { atTerminal } from "./terminal.ts"
 
-/** A person at a terminal who says these lines, one for each question, and then Ctrl-D. */
 const talk = (args: ReadonlyArray<string>, ...lines: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const left = [...lines]
-    let stdout = ""
-    let stderr = ""
-    const code = yield* main({
-      arguments: ["node", "majordomo", "chat", ...args],
-      version: "0.0.0",
-      screen: {
-        write: (text) => Effect.sync(() => void (stdout += text)),
-        writeError: (text) => Effect.sync(() => void (stderr += text)),
-        log: () => {},
-        isTerminal: true,
-        isColoured: false,
-        width: 80,
-        input: Effect.succeedNone,
-        lines: Effect.succeed(() => Effect.sync(() => Option.fromNullable(left.shift()))),
-        untilInterrupted: Effect.void
-      }
-    })
-    return { code, left, stdout, stderr: stderr.trimEnd().split("\n") }
-  }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["ANTHROPIC_API_KEY", "k"]]))))
+  atTerminal(["chat", ...args], { lines }).pipe(
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["ANTHROPIC_API_KEY", "k"]])))
+  )
 
 const model = ["--model", "anthropic/claude-sonnet-4-5"]
 const usage = { usage: { inputTokens: 1000, outputTokens: 10 } }

@@ -3,6 +3,7 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Effect } from "effect"
+import { stripVTControlCharacters } from "node:util"
 import { uuidv7 } from "../../src/internal/call/uuid.ts"
 import { Spool } from "../../src/logging/internal/spool.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
@@ -11,6 +12,7 @@ import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import { entry } from "../logging/entries.ts"
 import * as postgres from "../logging/postgres.ts"
 import { begin, run } from "./command.ts"
+import { atTerminal } from "./terminal.ts"
 
 const timeout = { timeout: 60_000 }
 
@@ -139,6 +141,80 @@ it.scopedLive("logs --follow: prints what comes, each once, and ends well with C
     assert.deepStrictEqual([code, stderr], [0, ""])
     assert.deepStrictEqual(stdout.match(/first|second|third|fourth/g), ["first", "second", "third", "fourth"])
   }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+it.scopedLive("logs --follow: misses no call because it took long", () =>
+  Effect.gen(function*() {
+    const db = `${yield* temporary}/log.db`
+    const now = Date.now()
+    const log = SqliteRequestLog.layer({ filename: db })
+    const minute = 60_000
+    /** Began so long ago, and ends now. */
+    const ended = (provider: string, minutes: number) =>
+      entry({ provider, timestamp: now - minutes * minute, responseTime: minutes * 60, requestId: uuidv7(now) })
+    yield* write(log, [ended("first", 1)])
+    const following = yield* begin(["logs", "--follow", "--db", db])
+    yield* following.printed("first")
+    yield* write(log, [ended("fourteen", 14), ended("sixteen", 16), ended("a-day", 24 * 60)])
+    for (const name of ["fourteen", "sixteen", "a-day"]) yield* following.printed(name)
+    yield* write(log, [ended("last", 0)])
+    yield* following.printed("last")
+    following.child.kill("SIGINT")
+    const { stdout } = yield* following.ended
+    // Each once, in the order in which they began.
+    assert.deepStrictEqual(stdout.match(/first|fourteen|sixteen|a-day|last/g), [
+      "first",
+      "a-day",
+      "sixteen",
+      "fourteen",
+      "last"
+    ])
+  }).pipe(Effect.provide(NodeContext.layer)), timeout)
+
+/** As terminals count: two for what is written wide and for a picture, however many code points it is made of. */
+const cellsOf = (line: string): number => {
+  let cells = 0
+  for (const { segment } of new Intl.Segmenter().segment(line)) {
+    cells += /[\u2e80-\u9fff\uac00-\ud7a3\uff00-\uff60]|\p{Extended_Pictographic}/u.test(segment) ? 2 : 1
+  }
+  return cells
+}
+
+it.scopedLive(
+  "a narrow terminal shows each row in one line, wide letters and colours too",
+  () =>
+    Effect.gen(function*() {
+      const db = `${yield* temporary}/log.db`
+      const labels = { Feature: "日本語の長い名前の機能です", "User-Id": "👩‍🚀 é".repeat(20) }
+      yield* write(SqliteRequestLog.layer({ filename: db }), [
+        entry({ metadata: labels }),
+        entry({ status: "error", errorType: "Overloaded", errorMessage: "busy ".repeat(50), metadata: labels })
+      ])
+      const bare = (line: string) => stripVTControlCharacters(line)
+      const shown = (width: number, isColoured: boolean, args: ReadonlyArray<string>) =>
+        Effect.map(atTerminal([...args, "--db", db], { width, isColoured }), ({ code, stdout }) => {
+          assert.strictEqual(code, 0)
+          return stdout.trimEnd().split("\n")
+        })
+      for (const isColoured of [false, true]) {
+        const whole = yield* shown(100_000, isColoured, ["logs"])
+        for (const width of [1, 2, 20, 41, 42, 80]) {
+          for (const args of [["logs"], ["costs", "--by", "feature"], ["costs", "--by", "user-id,feature"]]) {
+            const lines = yield* shown(width, isColoured, args)
+            for (const line of lines) assert.isAtMost(cellsOf(bare(line)), width, bare(line))
+          }
+          const lines = yield* shown(width, isColoured, ["logs"])
+          assert.strictEqual(lines.length, whole.length)
+          lines.forEach((line, index) => {
+            // The beginning of the line, and a sign that it goes on; what was coloured ends.
+            assert.match(bare(line), /…$/u)
+            assert.isTrue(bare(whole[index] ?? "").startsWith(bare(line).slice(0, -1)))
+            assert.strictEqual(line.split("\u001b[").length, whole[index]?.split("\u001b[").length)
+          })
+        }
+      }
+    }).pipe(Effect.provide(NodeContext.layer)),
+  timeout
+)
 
 it.scopedLive("--where without a value says what is wanted; SIGTERM is 143", () =>
   Effect.gen(function*() {

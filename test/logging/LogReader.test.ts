@@ -1,7 +1,7 @@
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Option } from "effect"
-import { rmSync } from "node:fs"
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as BodyStore from "../../src/logging/BodyStore.ts"
 import * as CostReport from "../../src/logging/CostReport.ts"
@@ -115,10 +115,10 @@ describe("LogReader", () => {
     })
   }
 
-  it.scoped("SQLite: a question does not hold up the program", () =>
+  it.scoped("SQLite: no question holds up the program, whoever writes the file", () =>
     Effect.gen(function*() {
       const filename = join(yield* folder, "log.db")
-      yield* Effect.gen(function*() {
+      const asked = Effect.gen(function*() {
         const { client } = yield* LogReader.LogReader
         let turns = 0
         const turning = yield* Effect.fork(Effect.forever(Effect.delay(Effect.sync(() => turns++), "5 millis")))
@@ -127,8 +127,27 @@ describe("LogReader", () => {
         yield* Effect.sync(() => turning.unsafeInterruptAsFork(turning.id()))
         const error = yield* Effect.flip(client`DELETE FROM llm_requests`)
         assert.include(String(error.cause), "readonly")
-      }).pipe(Effect.provide(SqliteRequestLog.layer({ filename })), Effect.withClock(Clock.make()))
+      }).pipe(Effect.withClock(Clock.make()))
+      yield* Effect.provide(asked, SqliteRequestLog.layer({ filename }))
+      yield* Effect.provide(asked, SqliteRequestLog.layerReader({ filename }))
     }), 20_000)
+
+  it.scoped("SQLite: a file that is not there fails the question, and is not made", () =>
+    Effect.gen(function*() {
+      const filename = join(yield* folder, "no.db")
+      const error = yield* Effect.flip(Effect.provide(LogReader.page(), SqliteRequestLog.layerReader({ filename })))
+      assert.include(error.message, "unable to open database file")
+      assert.isFalse(existsSync(filename))
+    }))
+
+  it.scoped("SQLite: a file that is made is for this user alone, and so is what lies beside it", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const context = yield* Layer.build(SqliteRequestLog.layer({ filename: join(path, "log.db") }))
+      yield* Effect.provide(write([entry()]), context)
+      const modes = readdirSync(path).map((name) => [name, statSync(join(path, name)).mode & 0o777])
+      assert.deepStrictEqual(modes.sort(), [["log.db", 0o600], ["log.db-shm", 0o600], ["log.db-wal", 0o600]])
+    }))
 
   it.scoped("SQLite: a file that is deleted or replaced is noticed; its rows do not count as written", () =>
     Effect.gen(function*() {

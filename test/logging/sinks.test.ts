@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { type Console, Effect, Layer, Schema } from "effect"
 import * as ConsoleRequestLog from "../../src/logging/ConsoleRequestLog.ts"
 import * as JsonLinesRequestLog from "../../src/logging/JsonLinesRequestLog.ts"
 import * as RequestLog from "../../src/logging/RequestLog.ts"
@@ -29,6 +29,13 @@ describe("JSON lines", () => {
       yield* Effect.provide(Effect.zipRight(write(row(1), row(2)), write(row(2), row(3))), layer)
       yield* Effect.provide(write(row(3), row(4)), layer)
       assert.deepStrictEqual(yield* rows, [row(1), row(2), row(3), row(4)])
+    }).pipe(Effect.provide(NodeContext.layer)))
+
+  it.scoped("rows are for this user alone", () =>
+    Effect.gen(function*() {
+      const { fs, layer, path } = yield* file
+      yield* Effect.provide(write(row(1)), layer)
+      assert.strictEqual((yield* fs.stat(path)).mode & 0o777, 0o600)
     }).pipe(Effect.provide(NodeContext.layer)))
 
   it.scoped("half a line that a crash left goes", () =>
@@ -81,6 +88,26 @@ describe("the console", () => {
       "anthropic/claude-sonnet-4-5 error RateLimited 0.50 s, 10 + 5 tokens, $0.0001 [00000000-0000-7000-8000-000000000001]"
     )
   })
+
+  it.effect("whatever a provider calls itself moves no cursor and makes no line of its own", () =>
+    Effect.gen(function*() {
+      const lines: Array<unknown> = []
+      const console: Console.Console = {
+        ...(yield* Effect.console),
+        log: (...said) => Effect.sync(() => void lines.push(...said))
+      }
+      const forged = row(1, {
+        provider: "p\u001b[2J",
+        model: "m\r\nanthropic/m success 0.00 s, 0 + 0 tokens, $0",
+        status: "error",
+        errorType: "\u009b31m\u0007\u007f"
+      })
+      yield* Effect.provide(write(forged), ConsoleRequestLog.layer).pipe(Effect.withConsole(console))
+      assert.strictEqual(lines.length, 1)
+      // oxlint-disable-next-line no-control-regex -- these are what must not be there
+      assert.notMatch(String(lines[0]), /[\u0000-\u001f\u007f-\u009f]/)
+      assert.include(String(lines[0]), "[2J")
+    }))
 })
 
 describe("memory", () => {

@@ -1,6 +1,7 @@
+import { SqlClient } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FastCheck as fc, Layer, Scope, TestClock } from "effect"
+import { Clock, Deferred, Effect, Exit, FastCheck as fc, Fiber, Layer, Logger, Option, Scope, TestClock } from "effect"
 import { join } from "node:path"
 import { columns } from "../../src/logging/internal/sql/columns.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
@@ -297,6 +298,44 @@ describe("SQL sinks", () => {
         yield* Scope.close(scope, Exit.void)
       }),
     30_000
+  )
+
+  it.scoped(
+    "PostgreSQL: who waits for another session's migration says so, and starts when it has ended",
+    () =>
+      Effect.gen(function*() {
+        const database = yield* pg
+        const said = yield* Deferred.make<string>()
+        const logger = Logger.make(({ message }) => Deferred.unsafeDone(said, Effect.succeed(String(message))))
+        // Another session that migrates, for as long as it likes.
+        const held = yield* Deferred.make<void>()
+        const release = yield* Deferred.make<void>()
+        const other = yield* Effect.fork(
+          Effect.flatMap(SqlClient.SqlClient, (sql) =>
+            sql.withTransaction(
+              sql`SELECT pg_advisory_xact_lock(7680003)`.pipe(
+                Effect.zipRight(Deferred.succeed(held, undefined)),
+                Effect.zipRight(Deferred.await(release))
+              )
+            )).pipe(Effect.provide(database.client))
+        )
+        yield* Deferred.await(held)
+        const starting = yield* Effect.fork(
+          Effect.provide(write([entry()]), database.layer()).pipe(
+            Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+          )
+        )
+        assert.include(yield* Deferred.await(said), "waits for another session that holds a lock")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(starting)))
+        yield* Deferred.succeed(release, undefined)
+        yield* Fiber.join(other)
+        yield* Fiber.join(starting)
+        const [{ count } = { count: undefined }] = yield* database.query(
+          "SELECT COUNT(*)::int AS count FROM llm_requests"
+        )
+        assert.strictEqual(count, 1)
+      }).pipe(Effect.withClock(Clock.make())),
+    60_000
   )
 
   it.scoped("PostgreSQL: a month that another process has dropped is made again", () =>

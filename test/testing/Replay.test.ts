@@ -165,6 +165,23 @@ describe("Replay", () => {
       )
     }).pipe(Effect.provide(NodeContext.layer)))
 
+  it.scopedLive("recordings are for this user alone", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const fake = yield* FakeProvider.make()
+      yield* fake.script(FakeProvider.text("one"))
+      const directory = `${yield* temporary}/recordings`
+      yield* LLM.generateText({ prompt: "a" }).pipe(
+        Effect.provide(model(fake.url)),
+        Effect.provide(recorded(directory, "record"))
+      )
+      const mode = (path: string) => Effect.map(fs.stat(path), (stat) => stat.mode & 0o777)
+      assert.strictEqual(yield* mode(directory), 0o700)
+      const names = yield* fs.readDirectory(directory)
+      assert.strictEqual(names.length, 1)
+      for (const name of names) assert.strictEqual(yield* mode(`${directory}/${name}`), 0o600)
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.scopedLive("replays a stream in the same chunks, byte for byte", () =>
     Effect.gen(function*() {
       const directory = yield* temporary

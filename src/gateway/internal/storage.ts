@@ -98,7 +98,7 @@ const sqliteClient = (filename: string): Layer.Layer<SqlClient.SqlClient, Config
   Layer.unwrapEffect(Effect.gen(function*() {
     const SqliteClient = yield* loaded(() => import("@effect/sql-sqlite-node/SqliteClient"))
     const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
-    const isNew = sqliteFile.isNew(filename)
+    sqliteFile.made(filename)
     const opened = SqliteClient.make({ filename }).pipe(
       // A file that cannot be opened is a defect of the driver.
       Effect.catchAllDefect((defect) =>
@@ -107,8 +107,7 @@ const sqliteClient = (filename: string): Layer.Layer<SqlClient.SqlClient, Config
         })
       ),
       // The driver waits in the event loop.
-      Effect.tap((sql) => Effect.ignore(sql`PRAGMA busy_timeout = 250`)),
-      Effect.tap(() => Effect.sync(() => isNew ? sqliteFile.forThisUser(filename) : undefined))
+      Effect.tap((sql) => Effect.ignore(sql`PRAGMA busy_timeout = 250`))
     )
     return Layer.scoped(SqlClient.SqlClient, opened).pipe(Layer.provide(Reactivity.layer))
   }))

@@ -1,6 +1,6 @@
 /** Whether the file that was opened is still the one of its name: writes into one that is gone go nowhere. */
 import * as Effect from "effect/Effect"
-import { chmodSync, statSync } from "node:fs"
+import { closeSync, openSync, statSync } from "node:fs"
 import { RequestLogError, type Service } from "../../RequestLog.ts"
 
 const identityOf = (filename: string): string | undefined => {
@@ -12,16 +12,16 @@ const identityOf = (filename: string): string | undefined => {
   }
 }
 
-/** Rows are for this user alone where the file is made anew. */
-export const isNew = (filename: string): boolean => identityOf(filename) === undefined
+/** A database that no other connection sees: it is gone with its own. */
+export const isTransient = (filename: string): boolean => filename === "" || filename.startsWith(":memory:")
 
-export const forThisUser = (filename: string): void => {
-  for (const name of [filename, `${filename}-wal`, `${filename}-shm`]) {
-    try {
-      chmodSync(name, 0o600)
-    } catch {
-      // It is not there, or the system knows no such thing.
-    }
+/** Rows are for this user alone where the file is made anew: SQLite gives its own files beside it the same mode. */
+export const made = (filename: string): void => {
+  if (isTransient(filename)) return
+  try {
+    closeSync(openSync(filename, "ax", 0o600))
+  } catch {
+    // It is there already, or cannot be made: who opens it says why.
   }
 }
 
