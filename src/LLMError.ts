@@ -371,7 +371,8 @@ export class ContentFilteredError
 }
 
 /**
- * The output cap was hit before there was an answer: `outputTokens` of `maxTokens`, and the text so far.
+ * The output cap was hit before there was an answer: `outputTokens` of `maxTokens`, the text so far, and what was thought
+ * of it.
  *
  * @since 0.1.0
  * @category errors
@@ -384,7 +385,8 @@ export class ResponseTruncatedError
       ...billed,
       maxTokens: Schema.optional(Schema.Number),
       outputTokens: Schema.Number,
-      text: Schema.String
+      text: Schema.String,
+      reasoning: Schema.optional(Schema.String)
     }
   )
 {

@@ -234,6 +234,7 @@ export const ToolCallPart = Schema.Struct({
   name: Schema.String,
   arguments: JsonValue,
   rawArguments: Schema.optional(Schema.String),
+  cache: Schema.optional(CacheControl),
   ...common
 }).annotations({ identifier: "ToolCallPart" })
 
@@ -256,6 +257,7 @@ export const ToolResultPart = Schema.Struct({
   result: JsonValue,
   media: Schema.optional(Schema.Array(Schema.Union(ImagePart, FilePart))),
   isError: Schema.optional(Schema.Boolean),
+  cache: Schema.optional(CacheControl),
   ...common
 }).annotations({ identifier: "ToolResultPart" })
 
@@ -517,14 +519,19 @@ export const file = (
 export const toolResult = (
   call: { readonly id: string; readonly name: string },
   result: JsonValue,
-  options?: { readonly isError?: boolean | undefined; readonly media?: ReadonlyArray<ImagePart | FilePart> | undefined }
+  options?: {
+    readonly isError?: boolean | undefined
+    readonly media?: ReadonlyArray<ImagePart | FilePart> | undefined
+    readonly cache?: "5m" | "1h" | undefined
+  }
 ): ToolResultPart => ({
   type: "tool-result",
   id: call.id,
   name: call.name,
   result,
   ...(options?.isError === undefined ? {} : { isError: options.isError }),
-  ...(options?.media === undefined ? {} : { media: options.media })
+  ...(options?.media === undefined ? {} : { media: options.media }),
+  ...(options?.cache === undefined ? {} : { cache: options.cache })
 })
 
 const toMedia = (source: Uint8Array | string | URL): { readonly media: Media; readonly label?: string | undefined } => {

@@ -299,7 +299,7 @@ describe("Hooks.regex after", () => {
         issues: [{ path: [secret], message: `expected a number, got "${secret}"` }],
         parseIssue: { actual: secret }
       }),
-      new LLMError.ResponseTruncatedError({ ...where, outputTokens: 1, text: secret }),
+      new LLMError.ResponseTruncatedError({ ...where, outputTokens: 1, text: secret, reasoning: secret }),
       new LLMError.ContentFilteredError({ ...where, category: "x", text: secret })
     ]
     return Effect.forEach(

@@ -60,6 +60,8 @@ interface Client {
   readonly image: (url: string) => Promise<string>
   readonly refused: (url: string) => Promise<string | null | undefined>
   readonly truncated: (url: string) => Promise<string | null | undefined>
+  /** What was thought before the answer was cut off. */
+  readonly thought: (url: string, streamed: boolean) => Promise<string | undefined>
   /** The status of an error. */
   readonly failed: (url: string) => Promise<unknown>
   /** A stream that breaks: false when the client took it for whole. */
@@ -144,6 +146,17 @@ const chat: Client = {
   },
   truncated: async (url) =>
     (await openai(url).chat.completions.create({ model: "any", messages: [user] })).choices[0]?.finish_reason,
+  thought: async (url, streamed) => {
+    const client = openai(url).chat.completions
+    const asked = { model: "any", messages: [user] }
+    const said: Array<object> = []
+    if (streamed) {
+      for await (const { choices } of await client.create({ ...asked, stream: true })) {
+        said.push(...choices.map(({ delta }) => delta))
+      }
+    } else said.push(...(await client.create(asked)).choices.map(({ message }) => message))
+    return said.map((one) => "reasoning_content" in one ? String(one.reasoning_content) : "").join("")
+  },
   failed: (url) => fails(() => openai(url).chat.completions.create({ model: "any", messages: [user] })),
   broken: async (url) => (await fails(() => chat.stream(url))) !== undefined
 }
@@ -218,6 +231,13 @@ const responses: Client = {
   },
   truncated: async (url) =>
     (await openai(url).responses.create({ model: "any", input: "Hello" })).incomplete_details?.reason,
+  thought: async (url, streamed) => {
+    const asked = { model: "any", input: "Hello" }
+    const { output } = streamed
+      ? await openai(url).responses.stream(asked).finalResponse()
+      : await openai(url).responses.create(asked)
+    return output.flatMap((item) => item.type === "reasoning" ? item.summary.map(({ text }) => text) : []).join("")
+  },
   failed: (url) => fails(() => openai(url).responses.create({ model: "any", input: "Hello" })),
   broken: async (url) => (await fails(() => responses.stream(url))) !== undefined
 }
@@ -284,6 +304,12 @@ const messages: Client = {
     ),
   refused: async (url) => (await anthropic(url).messages.create(ask)).stop_reason,
   truncated: async (url) => (await anthropic(url).messages.create(ask)).stop_reason,
+  thought: async (url, streamed) => {
+    const { content } = streamed
+      ? await anthropic(url).messages.stream(ask).finalMessage()
+      : await anthropic(url).messages.create(ask)
+    return content.map((block) => block.type === "thinking" ? block.thinking : "").join("")
+  },
   failed: (url) => fails(() => anthropic(url).messages.create(ask)),
   broken: async (url) => (await fails(() => messages.stream(url))) !== undefined
 }
@@ -356,6 +382,17 @@ const gemini: Client = {
     (await google(url).models.generateContent({ model: "any", contents: "Hello" })).candidates?.[0]?.finishReason,
   truncated: async (url) =>
     (await google(url).models.generateContent({ model: "any", contents: "Hello" })).candidates?.[0]?.finishReason,
+  thought: async (url, streamed) => {
+    const { models } = google(url)
+    const asked = { model: "any", contents: "Hello" }
+    const parts = []
+    if (streamed) {
+      for await (const chunk of await models.generateContentStream(asked)) {
+        parts.push(...chunk.candidates?.[0]?.content?.parts ?? [])
+      }
+    } else parts.push(...(await models.generateContent(asked)).candidates?.[0]?.content?.parts ?? [])
+    return parts.map(({ text, thought }) => thought === true ? text : "").join("")
+  },
   failed: (url) => fails(() => google(url).models.generateContent({ model: "any", contents: "Hello" })),
   broken: async (url) => (await fails(() => gemini.stream(url))) !== undefined
 }
@@ -414,6 +451,10 @@ const ai: Client = {
   },
   refused: async (url) => (await generateText({ ...vercel(url), prompt: "Hello" })).finishReason,
   truncated: async (url) => (await generateText({ ...vercel(url), prompt: "Hello" })).finishReason,
+  thought: async (url, streamed) => {
+    const asked = { ...vercel(url), prompt: "Hello" }
+    return streamed ? streamText(asked).reasoningText : (await generateText(asked)).reasoningText
+  },
   failed: async (url) => {
     try {
       await generateText({ ...vercel(url), prompt: "Hello" })
@@ -512,6 +553,14 @@ for (const [clientName, client] of Object.entries(clients) as ReadonlyArray<[key
           }
           yield* fake.script(FakeProvider.truncated(""))
           assert.strictEqual(yield* promise(() => client.truncated(url)), cutOff[clientName])
+          for (const streamed of name === "cohere" ? [] : [false, true]) {
+            yield* fake.script(FakeProvider.truncated("", { reasoning: "It is long." }))
+            assert.strictEqual(
+              yield* promise(() => client.thought(url, streamed)),
+              "It is long.",
+              streamed ? "streamed" : "whole"
+            )
+          }
           yield* fake.script(FakeProvider.status(400))
           assert.strictEqual(yield* promise(() => client.failed(url)), 400)
           yield* fake.script(FakeProvider.cut({ afterEvents: 1 }))

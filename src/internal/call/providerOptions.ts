@@ -17,17 +17,25 @@ export const providerOptionsOf = <S>(
   return own === undefined ? asked : asked === undefined ? own : merge(own, asked)
 }
 
+/** OpenAI has two wires with fields of their own. */
+const openAIWires: Readonly<Record<string, string>> = {
+  "openai-chat": "chat-completions",
+  "openai-responses": "responses"
+}
+
 /**
  * An object under a provider's name is for that provider alone. What stands beside it is for whoever is asked, as the
  * body's own fields.
  */
-const forProvider = <S>(options: ProviderOptions, { provider }: Driver<S>): Loose | undefined => {
+const forProvider = <S>(options: ProviderOptions, { provider, wire }: Driver<S>): Loose | undefined => {
   if (options === undefined) return undefined
   let common: Record<string, unknown> | undefined
   let named: Loose | undefined
   for (const [key, value] of Object.entries(options)) {
     if (!isObject(value) || !isProviderName(key)) (common ??= {})[key] = value
-    else if (key === provider) named = value
+    else if (key === provider || (provider === "openai" && openAIWires[key] === wire.name)) {
+      named = named === undefined ? value : merge(named, value)
+    }
   }
   return common === undefined ? named : named === undefined ? common : merge(common, named)
 }

@@ -160,7 +160,8 @@ export const verdictOn = (
       ...facts,
       maxTokens,
       outputTokens: facts.usage?.outputTokens ?? 0,
-      text
+      text,
+      reasoning: completion.reasoningText
     })
   }
   return undefined

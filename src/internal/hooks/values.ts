@@ -211,4 +211,4 @@ export const redactError = <E extends LLMError>(settings: Settings, error: E): E
   })
 }
 
-const texts: ReadonlySet<string> = new Set(["text", "candidate", "description", "body"])
+const texts: ReadonlySet<string> = new Set(["text", "reasoning", "candidate", "description", "body"])

@@ -4,6 +4,7 @@ import { hosts } from "../hosts/rows.ts"
 const names = new Set([
   ...Object.keys(hosts),
   "openai",
+  "openai-responses",
   "anthropic",
   "gemini",
   "cohere",

@@ -140,19 +140,25 @@ export const present = <A extends object>(fields: A): A =>
   // What is left has the types it had.
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A
 
-/** Says of fields that were not looked at, or that reach one provider only. */
+/** Fields that only one provider takes, by the name under which they reach it. */
+export type Passed = Readonly<Record<string, Loose>>
+
+/** Says of fields that were not looked at, or that reach one provider only, as the client calls them. */
 export const warningsOf = (
   fields: ReadonlyArray<Fields | undefined>,
-  passed: Loose,
-  native: string,
+  passed: Passed,
   provider: string
 ): ReadonlyArray<string> => [
   ...fields.flatMap((one) => one?.left.map((name) => `${name} is not known here and was left out`) ?? []),
-  ...(provider === native ? [] : Object.keys(passed).map((name) => `${name} is taken by ${native} only`))
+  ...Object.entries(passed).flatMap(([native, own]) =>
+    native === provider ? [] : Object.keys(own).map((name) => `${name} is taken by ${native} only`)
+  )
 ]
 
-export const providerOptionsOf = (passed: Loose, native: string): Pick<Request<string>, "providerOptions"> =>
-  Object.keys(passed).length === 0 ? {} : { providerOptions: { [native]: passed } }
+export const providerOptionsOf = (passed: Passed): Pick<Request<string>, "providerOptions"> => {
+  const filled = Object.entries(passed).filter(([, own]) => Object.keys(own).length > 0)
+  return filled.length === 0 ? {} : { providerOptions: Object.fromEntries(filled) }
+}
 
 const textOutput = (format: Output<string>["format"]): Output<string> => ({
   format,

@@ -132,7 +132,10 @@ export const answerOfError = (error: LLMError.LLMError): Answer | undefined => {
       }
     case "ResponseTruncatedError":
       return {
-        content: error.text === "" ? [] : [{ type: "text", text: error.text }],
+        content: [
+          ...(error.reasoning === undefined ? [] : [{ type: "reasoning" as const, text: error.reasoning }]),
+          ...(error.text === "" ? [] : [{ type: "text" as const, text: error.text }])
+        ],
         end: { finishReason: "length", usage: error.usage }
       }
     default:

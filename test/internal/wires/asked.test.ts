@@ -1,11 +1,14 @@
 /** What clients write, field by field, as it is understood here. */
 import { assert, describe, it } from "@effect/vitest"
-import { Either } from "effect"
+import { Effect, Either, Layer, Redacted } from "effect"
+import { LLM, OpenAI, OpenAIChat, Prompt } from "../../../src/index.ts"
 import { read as chat } from "../../../src/internal/wires/chat-completions/asked.ts"
 import { read as gemini } from "../../../src/internal/wires/generate-content/asked.ts"
 import { read as messages } from "../../../src/internal/wires/messages/asked.ts"
 import { read as responses } from "../../../src/internal/wires/responses/asked.ts"
 import type { Asked, Serve } from "../../../src/internal/wires/serving.ts"
+import { jsonResponse, stub } from "../../stub.ts"
+import { at, object } from "../../testing/wires.ts"
 
 const source = { provider: "other" }
 const understood = (read: Serve["read"], body: object): Asked =>
@@ -252,6 +255,99 @@ describe("requests of clients", () => {
       ]
     })
   })
+
+  it("marks of a cache, where clients of a wire that has none of its own put them", () => {
+    const { request } = understood(chat, {
+      model: "m",
+      messages: [
+        {
+          role: "assistant",
+          tool_calls: [{
+            id: "c1",
+            type: "function",
+            function: { name: "weather", arguments: "{}" },
+            cache_control: { type: "ephemeral" }
+          }, { id: "c2", type: "function", function: { name: "weather", arguments: "{}" } }]
+        },
+        { role: "tool", tool_call_id: "c1", content: "21", cache_control: { type: "ephemeral", ttl: "1h" } },
+        {
+          role: "tool",
+          tool_call_id: "c2",
+          content: [{ type: "text", text: "22", cache_control: { type: "ephemeral" } }]
+        }
+      ]
+    })
+    const [answer, results] = Prompt.toMessages(request.prompt)
+    const kept = (message: Prompt.Message | undefined) =>
+      typeof message?.content === "string"
+        ? []
+        : message?.content.map((part) => "cache" in part ? part.cache : undefined)
+    assert.deepStrictEqual(kept(answer), ["5m", undefined])
+    assert.deepStrictEqual(kept(results), ["1h", "5m"])
+  })
+
+  it("adaptive thinking is an effort, with a schema beside it, too", () => {
+    const config = (output_config: object | undefined) =>
+      understood(messages, { model: "m", max_tokens: 9, messages: [], thinking: { type: "adaptive" }, output_config })
+        .request.reasoning
+    assert.deepStrictEqual(config(undefined), { effort: "high" })
+    assert.deepStrictEqual(config({ format: { type: "json_schema", schema } }), { effort: "high" })
+    assert.deepStrictEqual(config({ effort: "low" }), { effort: "low" })
+  })
+
+  it("what a function of Google's has put out, or an error of its own, is the result", () => {
+    const result = (response: object) => {
+      const { request } = understood(gemini, {
+        model: "m",
+        contents: [
+          { role: "model", parts: [{ functionCall: { name: "weather" } }] },
+          { role: "user", parts: [{ functionResponse: { name: "weather", response } }] }
+        ]
+      })
+      const { id: _, name: _name, type: _type, ...rest } = object(at(request.prompt, -1, "content", 0))
+      return rest
+    }
+    assert.deepStrictEqual(result({ output: 21 }), { result: 21 })
+    assert.deepStrictEqual(result({ result: null }), { result: null })
+    assert.deepStrictEqual(result({ error: "no" }), { result: "no", isError: true })
+    assert.deepStrictEqual(result({ output: 21, unit: "C" }), { result: { output: 21, unit: "C" } })
+  })
+
+  it.effect("fields of one of OpenAI's wires reach that wire only, and those of both either", () =>
+    Effect.gen(function*() {
+      const sent = (layer: ReturnType<typeof OpenAI.layer>, request: LLM.Request<string>) =>
+        Effect.gen(function*() {
+          const http = stub(() => jsonResponse({}, { status: 400 }))
+          yield* Effect.flip(
+            Effect.provide(Effect.flatMap(LLM.LLM, (llm) => llm.generate(request)), Layer.provide(layer, http.layer))
+          )
+          return object(http.sent[0]?.body)
+        })
+      const options = { model: "gpt-4.1", apiKey: Redacted.make("k-123456") }
+      const { request } = understood(chat, {
+        model: "m",
+        messages: [{ role: "user", content: "Hi" }],
+        verbosity: "low",
+        logit_bias: { 1: 2 },
+        prompt_cache_key: "k"
+      })
+      const byChat = yield* sent(OpenAIChat.layer(options), request)
+      assert.deepInclude(byChat, { verbosity: "low", logit_bias: { 1: 2 }, prompt_cache_key: "k" })
+      const byResponses = yield* sent(OpenAI.layer(options), request)
+      assert.deepInclude(byResponses, { text: { verbosity: "low" }, prompt_cache_key: "k" })
+      assert.notProperty(byResponses, "logit_bias")
+      assert.notProperty(byResponses, "verbosity")
+      const asked = understood(responses, {
+        model: "m",
+        input: "Hi",
+        text: { verbosity: "low" },
+        truncation: "auto",
+        service_tier: "flex"
+      })
+      const { text: _, ...answered } = yield* sent(OpenAIChat.layer(options), asked.request)
+      assert.deepInclude(answered, { verbosity: "low", service_tier: "flex" })
+      assert.notProperty(answered, "truncation")
+    }))
 
   it.each([
     ["n", chat, { model: "m", messages: [], n: 2 }],

@@ -8,7 +8,7 @@ import {
   cacheOf,
   Conversation,
   effortOf,
-  type Fields,
+  Fields,
   imageOf,
   jsonOutput,
   labelsOf,
@@ -24,8 +24,8 @@ import {
 import type { Asked, Serve, Source } from "../serving.ts"
 import { name as wireName } from "./request.ts"
 
-/** The provider of ours that speaks all of this wire. */
-const native = "openai-chat"
+/** The provider of ours that speaks all of this wire, and another one with which it shares some fields. */
+const native = "openai"
 
 export const read: Serve["read"] = (body, source) => reading(body, source, asked)
 
@@ -45,14 +45,10 @@ const asked = (fields: Fields, source: Source): Asked => {
   )
   fields.refuse("functions", "functions are called tools: send them as tools", (list) => asArray(list).length === 0)
   fields.refuse("function_call", "send tool_choice in the place of function_call")
-  const passed = fields.pass(
-    "logit_bias",
-    "service_tier",
-    "verbosity",
-    "prediction",
-    "prompt_cache_key",
-    "safety_identifier"
-  )
+  const shared = fields.pass("service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier")
+  const own = fields.pass("logit_bias", "prediction")
+  const verbosity = fields.pass("verbosity")
+  const isVerbose = Object.keys(verbosity).length > 0
   const conversation = new Conversation()
   for (const message of fields.objects("messages")) readMessage(message, conversation, source)
   const { maxTokens, reasoning, reasoningFields } = readReasoning(fields)
@@ -77,9 +73,17 @@ const asked = (fields: Fields, source: Source): Asked => {
       parallelToolCalls: fields.flag("parallel_tool_calls"),
       webSearch: fields.object("web_search_options") === undefined ? undefined : true,
       ...labelsOf(fields.object("metadata"), fields.text("user")),
-      ...providerOptionsOf(passed, native)
+      ...providerOptionsOf({
+        [native]: shared,
+        "openai-chat": { ...own, ...verbosity },
+        "openai-responses": isVerbose ? { text: verbosity } : {}
+      })
     }),
-    warnings: warningsOf([fields, reasoningFields], passed, native, source.provider)
+    warnings: warningsOf(
+      [fields, reasoningFields],
+      { [native]: { ...shared, ...verbosity }, "openai-chat": own },
+      source.provider
+    )
   }
 }
 
@@ -148,11 +152,19 @@ const readMessage = (message: Fields, conversation: Conversation, source: Source
     case "tool":
       return conversation.result({
         id: message.needed("tool_call_id"),
-        result: textIn(message, "content", ["text"])
+        result: textIn(message, "content", ["text"]),
+        ...cacheIn(message)
       }, message.place("tool_call_id"))
     default:
       return reject(`${message.place("role")}: there is no role ${JSON.stringify(role)} here`, message.place("role"))
   }
+}
+
+/** Of a message, or of the last part of its content. */
+const cacheIn = (message: Fields) => {
+  const own = cacheOf(message)
+  const last = asArray(message.value["content"]).at(-1)
+  return own.cache === undefined && isObject(last) ? cacheOf(new Fields(last, message.place("content"))) : own
 }
 
 const readTexts = (message: Fields): Prompt.SystemMessage["content"] => {
@@ -206,13 +218,16 @@ const readAssistant = (message: Fields, source: Source): ReadonlyArray<Prompt.As
     if (fn === undefined) return reject(`${call.at}: calls are of functions here`, call.at)
     const raw = fn.text("arguments") ?? ""
     const extra = call.json("extra_content")
-    return toolCallOf(
-      call.needed("id"),
-      fn.needed("name"),
-      raw,
-      parseArguments(raw),
-      metadataIn(call.value) ?? (extra === undefined ? undefined : { [wireName]: { extra_content: extra } })
-    )
+    return {
+      ...toolCallOf(
+        call.needed("id"),
+        fn.needed("name"),
+        raw,
+        parseArguments(raw),
+        metadataIn(call.value) ?? (extra === undefined ? undefined : { [wireName]: { extra_content: extra } })
+      ),
+      ...cacheOf(call)
+    }
   })
   const details = message.list("reasoning_details").map(asJsonObject)
   const kept = placed(message.take("majordomo"), text, calls)

@@ -247,7 +247,8 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
 const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: Call): Loose => {
   if (typeof message.content === "string") return { role: "assistant", content: message.content }
   let text = ""
-  let reasoning: Loose = {}
+  const thoughts: Array<unknown> = []
+  const fields: Record<string, string> = {}
   const calls: Array<Loose> = []
   for (const part of message.content) {
     if (part.type === "text") text += part.text
@@ -264,19 +265,15 @@ const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: 
       const own = metadataOf(part, name)
       if (own?.["provider"] !== call.provider) continue
       const { details, field } = own
-      reasoning = {
-        ...reasoning,
-        ...(details === undefined ? {} : { reasoning_details: details }),
-        ...(typeof field === "string" ? { [field]: part.text } : {})
-      }
+      if (Array.isArray(details)) thoughts.push(...details)
+      if (typeof field === "string") fields[field] = (fields[field] ?? "") + part.text
     }
   }
   // Hosts reject a thinking field on a finished turn, and some require it between tool calls.
-  const { reasoning_details, ...fields } = reasoning
   return {
     role: "assistant",
     content: text === "" && calls.length > 0 ? null : text,
-    ...(reasoning_details === undefined ? {} : { reasoning_details }),
+    ...(thoughts.length === 0 ? {} : { reasoning_details: thoughts }),
     ...(calls.length === 0 ? {} : { ...fields, tool_calls: calls })
   }
 }

@@ -56,9 +56,12 @@ const lowerContent = (
       case "reasoning":
         return lowerReasoningContent(part.text, metadataOf(part, name), call)
       case "tool-call":
-        return [{ toolUse: { toolUseId: toolId(part.id), name: part.name, input: parts.writtenArguments(part) } }]
+        return [
+          { toolUse: { toolUseId: toolId(part.id), name: part.name, input: parts.writtenArguments(part) } },
+          ...cached
+        ]
       case "tool-result":
-        return [lowerToolResult(part, call, nameOf)]
+        return [lowerToolResult(part, call, nameOf), ...cached]
       case "provider":
         return isOwn(part, name, call.provider) ? [part.value] : []
     }

@@ -31,7 +31,7 @@ const asked = (fields: Fields, source: Source): Asked => {
   const model = source.model ?? fields.needed("model")
   fields.skip("model")
   fields.refuse("cachedContent", "cachedContent is state that Google keeps; send the conversation whole")
-  const passed = fields.pass("safetySettings")
+  const passed = { [native]: fields.pass("safetySettings") }
   const config = fields.object("generationConfig") ?? new Fields({}, "generationConfig")
   config.refuse(
     "candidateCount",
@@ -66,9 +66,9 @@ const asked = (fields: Fields, source: Source): Asked => {
       reasoning,
       ...readTools(fields),
       ...labelsOf(fields.object("labels"), undefined),
-      ...providerOptionsOf(passed, native)
+      ...providerOptionsOf(passed)
     }),
-    warnings: warningsOf([fields, config, thinking], passed, native, source.provider)
+    warnings: warningsOf([fields, config, thinking], passed, source.provider)
   }
 }
 
@@ -117,8 +117,9 @@ const readTools = (fields: Fields): Pick<Request<string>, "tools" | "toolChoice"
   const calling = fields.object("toolConfig")?.object("functionCallingConfig")
   const mode = calling?.text("mode")?.toUpperCase() ?? "AUTO"
   const allowed = calling?.texts("allowedFunctionNames") ?? []
-  const kept = allowed.length === 0 ? tools : tools.filter(({ name }) => allowed.includes(name))
-  const [only] = allowed
+  const [only, ...others] = allowed
+  // One that must be called leaves the others known.
+  const kept = only === undefined || others.length === 0 ? tools : tools.filter(({ name }) => allowed.includes(name))
   return present({
     tools: kept.length === 0 ? undefined : kept,
     toolChoice: kept.length === 0 || calling === undefined
@@ -127,7 +128,7 @@ const readTools = (fields: Fields): Pick<Request<string>, "tools" | "toolChoice"
       ? "none" as const
       : mode !== "ANY"
       ? "auto" as const
-      : allowed.length === 1 && only !== undefined
+      : others.length === 0 && only !== undefined
       ? { tool: only }
       : "required" as const,
     webSearch
@@ -198,15 +199,15 @@ class Calls {
 const readResult = (result: Fields, calls: Calls): Prompt.ToolResultPart => {
   const name = result.needed("name")
   const response = result.json("response") ?? {}
-  const { error, result: inner } = response
-  const names = Object.keys(response)
-  const only = names.length === 1
+  const [only, ...more] = Object.entries(response)
+  // Google's own names of what came of a call, and ours.
+  const [kind, value] = only !== undefined && more.length === 0 ? only : []
   return {
     type: "tool-result",
     id: calls.answered(name, result.text("id"), result.at),
     name,
-    result: only && error !== undefined ? error : only && inner !== undefined ? inner : response,
-    ...(only && error !== undefined ? { isError: true } : {})
+    result: value !== undefined && (kind === "result" || kind === "output" || kind === "error") ? value : response,
+    ...(kind === "error" ? { isError: true } : {})
   }
 }
 
@@ -220,10 +221,10 @@ const readPart = (part: Fields): Prompt.TextPart | Prompt.ImagePart | Prompt.Fil
   return reject(`${part.at} is neither text nor media`, part.at)
 }
 
-const mediaOf = (source: string, mediaType: string | undefined, filename: string | undefined) =>
-  mediaType?.startsWith("image/") === true
-    ? Prompt.image(source, { mediaType })
-    : Prompt.file(source, { mediaType, filename })
+const mediaOf = (source: string, mediaType: string | undefined, filename: string | undefined) => {
+  const file = Prompt.file(source, { mediaType, filename })
+  return file.mediaType.startsWith("image/") ? Prompt.image(source, { mediaType: file.mediaType }) : file
+}
 
 const readAnswered = (part: Fields, calls: Calls, source: Source): Prompt.AssistantPart => {
   const signature = part.text("thoughtSignature")

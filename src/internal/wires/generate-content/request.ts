@@ -263,5 +263,7 @@ const lowerMedia = (part: Parameters<typeof parts.mediaTypeOf>[0], call: Call): 
     return { inlineData: { mimeType: parts.sentTypeOf(part, call), data: parts.toBase64(media) } }
   }
   const mediaType = parts.mediaTypeOf(part)
-  return { fileData: { ...(mediaType === undefined ? {} : { mimeType: mediaType }), fileUri: media.url } }
+  // What nobody knows the provider finds out.
+  const isKnown = mediaType !== undefined && mediaType !== "application/octet-stream"
+  return { fileData: { ...(isKnown ? { mimeType: mediaType } : {}), fileUri: media.url } }
 }

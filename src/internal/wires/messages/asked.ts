@@ -34,12 +34,13 @@ const asked = (fields: Fields, source: Source): Asked => {
   for (const name of ["container", "mcp_servers", "context_management"]) {
     fields.refuse(name, `${name} is state that the provider keeps, and none is kept here; send the conversation whole`)
   }
-  const passed = fields.pass("service_tier", "inference_geo")
+  const passed = { [native]: fields.pass("service_tier", "inference_geo") }
   const conversation = new Conversation()
   for (const message of fields.objects("messages")) readMessage(message, conversation, source)
-  const { reasoning, thinking } = readThinking(fields)
+  const { isAdaptive, reasoning, thinking } = readThinking(fields)
   const config = fields.object("output_config")
-  const effort = effortOf(config?.text("effort"), "output_config.effort")
+  // The provider's own default.
+  const effort = effortOf(config?.text("effort"), "output_config.effort") ?? (isAdaptive ? "high" : undefined)
   const metadata = fields.object("metadata")
   return {
     model,
@@ -56,9 +57,9 @@ const asked = (fields: Fields, source: Source): Asked => {
       reasoning: reasoning === undefined && effort === undefined ? undefined : present({ effort, ...reasoning }),
       ...readTools(fields),
       ...labelsOf(undefined, metadata?.text("user_id")),
-      ...providerOptionsOf(passed, native)
+      ...providerOptionsOf(passed)
     }),
-    warnings: warningsOf([fields, thinking, config, metadata], passed, native, source.provider)
+    warnings: warningsOf([fields, thinking, config, metadata], passed, source.provider)
   }
 }
 
@@ -71,10 +72,8 @@ const readThinking = (fields: Fields) => {
     ? { effort: "none" }
     : type === "enabled" && budgetTokens !== undefined
     ? { budgetTokens }
-    : type === "adaptive" && fields.value["output_config"] === undefined
-    ? { effort: "high" }
     : undefined
-  return { thinking, reasoning }
+  return { thinking, reasoning, isAdaptive: type === "adaptive" }
 }
 
 const readSystem = (fields: Fields): ReadonlyArray<Prompt.SystemMessage> => {
@@ -214,7 +213,8 @@ const readResult = (block: Fields, conversation: Conversation): void => {
       id: block.needed("tool_use_id"),
       result: typeof content === "string" ? content : texts.join("\n"),
       media: media.length === 0 ? undefined : media,
-      isError: block.flag("is_error") === true ? true : undefined
+      isError: block.flag("is_error") === true ? true : undefined,
+      ...cacheOf(block)
     }),
     block.place("tool_use_id")
   )
@@ -264,7 +264,10 @@ const readBlock = (block: Fields, source: Source): Prompt.AssistantPart => {
     }
     case "tool_use": {
       const input = block.json("input") ?? {}
-      return toolCallOf(block.needed("id"), block.needed("name"), JSON.stringify(input), input, undefined)
+      return {
+        ...toolCallOf(block.needed("id"), block.needed("name"), JSON.stringify(input), input, undefined),
+        ...cacheOf(block)
+      }
     }
     default:
       return { type: "provider", wire: `${wireName}:${source.provider}`, value: asJsonObject(block.value) }

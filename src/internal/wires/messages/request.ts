@@ -204,7 +204,13 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
       case "reasoning":
         return lowerReasoningBlock(part.text, metadataOf(part, name))
       case "tool-call":
-        return [{ type: "tool_use", id: toolId(part.id), name: part.name, input: parts.writtenArguments(part) }]
+        return [{
+          type: "tool_use",
+          id: toolId(part.id),
+          name: part.name,
+          input: parts.writtenArguments(part),
+          ...cached
+        }]
       case "tool-result":
         return [{
           type: "tool_result",
@@ -215,7 +221,8 @@ const lowerContent = (message: Exclude<Message, { role: "system" }>, call: Call)
               { type: "text", text: parts.resultText(part) },
               ...part.media.map((item) => item.type === "image" ? lowerImage(item, call) : lowerFile(item, call))
             ],
-          ...(part.isError === true ? { is_error: true } : {})
+          ...(part.isError === true ? { is_error: true } : {}),
+          ...cached
         }]
       case "provider":
         return isOwn(part, name, call.provider) ? [part.value] : []

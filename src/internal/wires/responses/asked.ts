@@ -23,7 +23,7 @@ import {
 import type { Asked, Serve, Source } from "../serving.ts"
 import { name as wireName } from "./request.ts"
 
-/** The provider of ours that speaks this wire. */
+/** The provider of ours that speaks all of this wire, and another one with which it shares some fields. */
 const native = "openai"
 
 export const read: Serve["read"] = (body, source) => reading(body, source, asked)
@@ -42,10 +42,10 @@ const asked = (fields: Fields, source: Source): Asked => {
   fields.refuse("background", "background: answers are given at once or streamed; leave it out", (on) => on === false)
   fields.refuse("top_logprobs", "probabilities of tokens are not given here; leave top_logprobs out", (n) => n === 0)
   const { text, verbosity } = readText(fields)
-  const passed = {
-    ...fields.pass("service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "max_tool_calls"),
-    ...(fields.value["truncation"] === "auto" ? fields.pass("truncation") : {}),
-    ...(verbosity === undefined ? {} : { text: { verbosity } })
+  const shared = fields.pass("service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier")
+  const own = {
+    ...fields.pass("max_tool_calls"),
+    ...(fields.value["truncation"] === "auto" ? fields.pass("truncation") : {})
   }
   fields.skip("truncation")
   const reasoning = fields.object("reasoning")
@@ -65,9 +65,20 @@ const asked = (fields: Fields, source: Source): Asked => {
       ...readTools(fields),
       parallelToolCalls: fields.flag("parallel_tool_calls"),
       ...labelsOf(fields.object("metadata"), fields.text("user")),
-      ...providerOptionsOf(passed, native)
+      ...providerOptionsOf({
+        [native]: shared,
+        "openai-chat": verbosity === undefined ? {} : { verbosity },
+        "openai-responses": { ...own, ...(verbosity === undefined ? {} : { text: { verbosity } }) }
+      })
     }),
-    warnings: warningsOf([fields, reasoning], passed, native, source.provider)
+    warnings: warningsOf(
+      [fields, reasoning],
+      {
+        [native]: { ...shared, ...(verbosity === undefined ? {} : { "text.verbosity": verbosity }) },
+        "openai-responses": own
+      },
+      source.provider
+    )
   }
 }
 
