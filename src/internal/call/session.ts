@@ -95,7 +95,7 @@ export interface HttpSession extends Session {
   silence: Silence
 }
 
-const defaultTimeouts = {
+const defaultTimeouts: { readonly single: Timeouts; readonly stream: Timeouts } = {
   single: {},
   // A stream may be long, but it must not fall silent.
   stream: { betweenTokens: patience }
@@ -237,16 +237,27 @@ export const overHttp = <S>(upstream: Upstream<S>): Prepare<HttpSession> => (cal
   const options = providerOptionsOf(settings, request, driver)
   const body = options === undefined ? lowered.body : merge(lowered.body, options)
   const base = baseOf(upstream, request, call.stream, scoped, lowered)
+  // Field by field: to spread an object of this size takes longer than all that is done above.
   return {
-    ...session,
-    call,
-    lowered,
+    provider: session.provider,
+    model: session.model,
+    prices: driver.prices,
+    requestId: session.requestId,
+    clock: session.clock,
+    pricing: session.pricing,
+    startedAt: session.startedAt,
+    timeouts: session.timeouts,
+    warnings: session.warnings,
+    warn: session.warn,
     codec: lowered.codec,
     key: driver.key,
-    prices: driver.prices,
+    scrub: scrubber(upstream, base),
+    ledger: session.ledger,
+    firstTokenAt: session.firstTokenAt,
+    call,
+    lowered,
     httpRequest: HttpClientRequest.setBody(base.request, bodyOf(body, call.invalid)),
-    silence: new Silence(session.clock, session.timeouts, call.stream),
-    scrub: scrubber(upstream, base)
+    silence: new Silence(session.clock, session.timeouts, call.stream)
   }
 }
 
@@ -320,15 +331,12 @@ const baseOf = <S>(
   )
 }
 
-/** Later ones win; an undefined one says nothing. */
-const timeoutsOf = (...all: ReadonlyArray<Timeouts | undefined>): Timeouts => ({
-  total: lastOf(all.map((timeouts) => timeouts?.total)),
-  firstToken: lastOf(all.map((timeouts) => timeouts?.firstToken)),
-  betweenTokens: lastOf(all.map((timeouts) => timeouts?.betweenTokens))
+/** Those of the request win over those of the layer; an undefined one says nothing. */
+const timeoutsOf = (otherwise: Timeouts, layer: Timeouts = {}, request: Timeouts = {}): Timeouts => ({
+  total: request.total ?? layer.total ?? otherwise.total,
+  firstToken: request.firstToken ?? layer.firstToken ?? otherwise.firstToken,
+  betweenTokens: request.betweenTokens ?? layer.betweenTokens ?? otherwise.betweenTokens
 })
-
-const lastOf = <A>(values: ReadonlyArray<A | undefined>): A | undefined =>
-  values.reduce((last, value) => value ?? last, undefined)
 
 const isEmpty = (map: headers.HeaderMap): boolean => {
   for (const _ in map) return false

@@ -31,10 +31,9 @@ export const leave = ({ body, request }: Connection, exit: Exit.Exit<unknown, un
   Effect.zipRight(Scope.close(body, exit), Scope.close(request, exit))
 
 /** A connection's scopes. */
-export const connection: Effect.Effect<Connection> = Effect.zipWith(
+export const connection: Effect.Effect<Connection> = Effect.flatMap(
   Scope.make(),
-  Scope.make(),
-  (request, body) => ({ request, body })
+  (request) => Effect.flatMap(Scope.make(), (body) => Effect.succeed({ request, body }))
 )
 
 export class Silence {

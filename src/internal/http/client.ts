@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { joined } from "../bytes/joined.ts"
 import { confined } from "../call/runtime.ts"
 import { type Body, End, open, type ReadError } from "./body.ts"
 import { HttpFailure } from "./failure.ts"
@@ -58,14 +59,22 @@ export interface Client {
 
 const always = () => true
 
-/** The scope of a request, and what `fetch` has to know: it would follow redirects to anywhere. */
-const surroundings = (scope: Scope.Scope) => (context: Context.Context<never>): Context.Context<Scope.Scope> => {
-  const own = Context.getOption(context, FetchHttpClient.RequestInit)
-  return Context.make(FetchHttpClient.RequestInit, { ...Option.getOrElse(own, () => ({})), redirect: "manual" }).pipe(
-    Context.add(Scope.Scope, scope),
-    (added) => Context.merge(context, added)
-  )
+/** Contexts of programs, with what `fetch` has to know added. */
+const withoutRedirects = new WeakMap<Context.Context<never>, Context.Context<never>>()
+
+/** What `fetch` has to know: it would follow redirects to anywhere. The requests of a program share a context. */
+const forFetch = (context: Context.Context<never>): Context.Context<never> => {
+  const known = withoutRedirects.get(context)
+  if (known !== undefined) return known
+  const own = Option.getOrElse(Context.getOption(context, FetchHttpClient.RequestInit), () => ({}))
+  const made = Context.add(context, FetchHttpClient.RequestInit, { ...own, redirect: "manual" })
+  withoutRedirects.set(context, made)
+  return made
 }
+
+/** Where a request runs: with its scope. */
+const surroundings = (scope: Scope.Scope) => (context: Context.Context<never>): Context.Context<Scope.Scope> =>
+  Context.add(forFetch(context), Scope.Scope, scope)
 
 /** An answer with its headers read once: the client's own response reads them anew for every look. */
 export class Received {
@@ -188,13 +197,14 @@ export const readStart = (
       Effect.succeed(kind === "encoding" ? description : text.soFar))
   })
 
+const utf8 = new TextDecoder()
+
 class Text {
-  private readonly decoder = new TextDecoder()
   private readonly body: Body
   private readonly maxBytes: number
   private readonly listener: Listener
+  private readonly pieces: Array<Uint8Array> = []
   private bytes = 0
-  private decoded = ""
 
   constructor(body: Body, maxBytes: number, listener: Listener) {
     this.body = body
@@ -203,7 +213,7 @@ class Text {
   }
 
   get soFar(): string {
-    return this.decoded + this.decoder.decode()
+    return utf8.decode(joined(this.pieces))
   }
 
   readonly read: Effect.Effect<string, HttpFailure> = Effect.suspend(() => {
@@ -216,7 +226,7 @@ class Text {
       this.listener.bytesCame()
       this.bytes += piece.length
       if (this.bytes > this.maxBytes) return Effect.fail(tooLarge(this.maxBytes))
-      this.decoded += this.decoder.decode(piece, { stream: true })
+      this.pieces.push(piece)
     }
   })
 }
