@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import type * as MetricLabel from "effect/MetricLabel"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -37,11 +38,11 @@ export const withRunning = <A, E, R>(f: (running: Running) => Effect.Effect<A, E
 
 /** What a fiber can do that its type does not say. */
 interface Settable {
-  readonly setFiberRef: <A>(ref: FiberRef.FiberRef<A>, value: A) => void
+  readonly setFiberRefs: (refs: FiberRefs.FiberRefs) => void
 }
 
 const isSettable = <F extends object>(fiber: F): fiber is F & Settable =>
-  "setFiberRef" in fiber && typeof fiber.setFiberRef === "function"
+  "setFiberRefs" in fiber && typeof fiber.setFiberRefs === "function"
 
 /**
  * Runs in a context of its own, with one fiber reference set. What `Effect.locally` and `Effect.mapInputContext` do, in a
@@ -60,12 +61,14 @@ export const confined = <A, E, R, V>(
       }
       const outer = fiber.getFiberRef(FiberRef.currentContext)
       const before = fiber.getFiberRef(ref)
-      fiber.setFiberRef(FiberRef.currentContext, contextOf(outer))
-      fiber.setFiberRef(ref, valueOf(before))
-      const leave = () => {
-        fiber.setFiberRef(FiberRef.currentContext, outer)
-        fiber.setFiberRef(ref, before)
-      }
+      const id = fiber.id()
+      // Both at once: each change copies all references of the fiber.
+      const set = (context: Context.Context<never>, value: V) =>
+        fiber.setFiberRefs(FiberRefs.updateManyAs(fiber.getFiberRefs(), {
+          entries: [[FiberRef.currentContext, [[id, context]]], [ref, [[id, value]]]]
+        }))
+      set(contextOf(outer), valueOf(before))
+      const leave = () => set(outer, before)
       // What it needs is in the context that it runs in.
       return Effect.matchCauseEffect(restore(effect) as Effect.Effect<A, E>, {
         onFailure: (cause) => {
