@@ -1,5 +1,5 @@
 /** An HTTP client of the test's own making, for what only a scripted clock can show; everything else uses sockets. */
-import { HttpClient, HttpClientResponse } from "@effect/platform"
+import { HttpClient, type HttpClientError, type HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { Effect, Layer } from "effect"
 
 export interface Sent {
@@ -15,7 +15,12 @@ export interface Stub {
 
 /** Answers each request with the next response; the last one repeats. */
 export const stub = (
-  ...responses: ReadonlyArray<(signal: AbortSignal) => Response | Effect.Effect<Response>>
+  ...responses: ReadonlyArray<
+    (
+      signal: AbortSignal,
+      request: HttpClientRequest.HttpClientRequest
+    ) => Response | Effect.Effect<Response, HttpClientError.HttpClientError>
+  >
 ): Stub => {
   const sent: Array<Sent> = []
   const client = HttpClient.make((request, url, signal) =>
@@ -24,7 +29,7 @@ export const stub = (
       const next = responses[Math.min(sent.length, responses.length - 1)]
       sent.push({ url: url.toString(), headers: request.headers, body: JSON.parse(body) })
       if (next === undefined) return Effect.dieMessage("the stub has no response")
-      const answer = next(signal)
+      const answer = next(signal, request)
       return Effect.map(
         Effect.isEffect(answer) ? answer : Effect.succeed(answer),
         (response) => HttpClientResponse.fromWeb(request, response)

@@ -1,11 +1,11 @@
 /** Servers that say nothing more, at every place where one may fall silent; and errors whose body never comes. */
-import { FetchHttpClient, HttpClient, HttpClientError, type HttpClientResponse } from "@effect/platform"
+import { FetchHttpClient, type HttpClient, HttpClientError } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Redacted, Stream, TestClock } from "effect"
+import { Duration, Effect, Fiber, Redacted, Stream, TestClock } from "effect"
 import * as net from "node:net"
 import { Anthropic, LLM, LLMError, OpenAIChat, Retry } from "../../../src/index.ts"
-import { chatAnswer, chatChunk, controlled, stub } from "../../stub.ts"
+import { chatAnswer, chatChunk, controlled, type Stub, stub } from "../../stub.ts"
 
 /** A server that answers each request with these bytes and then keeps the connection open, or breaks it. */
 const server = (...answers: ReadonlyArray<{ readonly bytes: string; readonly after: "silence" | "break" | "end" }>) =>
@@ -154,32 +154,35 @@ it.scopedLive("generate: an error whose body falls silent is still what its stat
   }))
 
 describe("without any limit given", () => {
-  const onTestClock = <A, E, R>(effect: Effect.Effect<A, E, R>, passes: Duration.DurationInput) =>
+  const turn = Effect.zipRight(
+    Effect.yieldNow(),
+    Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+  )
+  /** Time passes only when the request is there, and whoever waits for its answer does. */
+  const onTestClock = <A, E>(
+    effect: Effect.Effect<A, E, HttpClient.HttpClient>,
+    { layer, sent }: Pick<Stub, "layer" | "sent">,
+    passes: Duration.DurationInput
+  ) =>
     Effect.gen(function*() {
-      const fiber = yield* Effect.fork(effect)
-      for (let i = 0; i < 20; i++) {
-        yield* Effect.yieldNow()
-        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-      }
+      const fiber = yield* Effect.fork(Effect.provide(effect, layer))
+      yield* Effect.repeat(turn, { until: () => sent.length > 0 })
+      yield* Effect.repeatN(turn, 20)
       yield* TestClock.adjust(passes)
       return fiber
     })
-  const silentHeaders = Layer.succeed(
-    HttpClient.HttpClient,
-    HttpClient.make((request, _, signal) =>
-      Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) =>
-        signal.addEventListener(
-          "abort",
-          () =>
-            resume(
-              Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause: signal.reason }))
-            )
-        )
-      )
+  const silentHeaders = () =>
+    stub((signal, request) =>
+      Effect.async<Response, HttpClientError.HttpClientError>((resume) => {
+        // As clients do: who waits is told of the abort.
+        signal.addEventListener("abort", () =>
+          resume(
+            Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause: signal.reason }))
+          ))
+      })
     )
-  )
-  const silentBody = stub((signal) => controlled(signal).response).layer
-  const silentError = stub((signal) => new Response(controlled(signal).response.body, { status: 404 })).layer
+  const silentBody = () => stub((signal) => controlled(signal).response)
+  const silentError = () => stub((signal) => new Response(controlled(signal).response.body, { status: 404 }))
 
   it.effect.each(
     [
@@ -193,10 +196,8 @@ describe("without any limit given", () => {
   )("%s waits five minutes for %s", ([mode, , client, expected]) =>
     Effect.gen(function*() {
       const fiber = yield* onTestClock(
-        Effect.flip(modes[mode]({})).pipe(
-          Effect.provide(chat("http://localhost:1")),
-          Effect.provide(client)
-        ),
+        Effect.flip(modes[mode]({})).pipe(Effect.provide(chat("http://localhost:1"))),
+        client(),
         "299 seconds"
       )
       assert.isTrue((yield* Fiber.poll(fiber))._tag === "None")
@@ -215,7 +216,8 @@ describe("without any limit given", () => {
         return stream.response
       })
       const fiber = yield* onTestClock(
-        modes.generate({}).pipe(Effect.provide(chat("http://localhost:1")), Effect.provide(http.layer)),
+        modes.generate({}).pipe(Effect.provide(chat("http://localhost:1"))),
+        http,
         "0 seconds"
       )
       for (const piece of JSON.stringify(chatAnswer("Hi")).split(/(?<=,)/)) {
