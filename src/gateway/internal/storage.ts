@@ -19,6 +19,7 @@ import type { Options } from "../GatewayConfig.ts"
 import * as changes from "./changes.ts"
 import * as database from "./database.ts"
 import * as bookedLog from "./limits/bookedLog.ts"
+import * as limitStore from "./limits/limitStore.ts"
 
 export const isPostgres = (url: string): boolean => /^postgres(ql)?:\/\//.test(url)
 
@@ -180,8 +181,12 @@ const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationEr
 
 export const layer = (
   options: Options
-): Layer.Layer<Logging.Logging | LogReader.LogReader | SqlClient.SqlClient, ConfigurationError> => {
+): Layer.Layer<
+  Logging.Logging | LogReader.LogReader | SqlClient.SqlClient | limitStore.LimitStore,
+  ConfigurationError
+> => {
   const { database: name = defaultFile } = options
   const stores = isPostgres(name) ? postgres(name, options) : sqlite(name, options)
-  return Layer.provideMerge(logging(options), Layer.provideMerge(bookedLog.layer, stores))
+  const limits = Layer.provideMerge(limitStore.layer(options), stores)
+  return Layer.provideMerge(logging(options), Layer.provideMerge(bookedLog.layer, limits))
 }
