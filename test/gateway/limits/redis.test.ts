@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Either, Fiber, Layer, Logger, Redacted } from "effect"
+import { Cause, Effect, Either, Fiber, Layer, Logger, Redacted, Schedule } from "effect"
 import { LLM } from "effect-majordomo"
 import * as GatewayConfig from "effect-majordomo/gateway/GatewayConfig"
 import * as Limits from "effect-majordomo/gateway/Limits"
@@ -7,6 +7,7 @@ import { TestLLM } from "effect-majordomo/testing"
 import { Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
 import * as redisStore from "../../../src/gateway/internal/limits/redisStore.ts"
 import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
+import * as proxies from "../../proxy.ts"
 import { chatAnswer, question, rawUpstream, rowsOf, run, send, upstream } from "../running.ts"
 import * as redis from "./redis.ts"
 
@@ -115,6 +116,32 @@ if (redis.isStartable) {
         60_000
       )
     }
+
+    it.scopedLive("a network that falls silent in the middle holds up nobody, and is used again when it speaks", () =>
+      Effect.gen(function*() {
+        const server = yield* redis.server()
+        const proxy = yield* proxies.before(server.port)
+        const url = new URL(server.url)
+        url.port = String(proxy.port)
+        const limiter = yield* replica(url.href, purse("refuse"))
+        const ask = limiter.admit(facts, { tokens: 0n, usd: 400_000n }, () => {})
+        const first = yield* ask
+        yield* proxy.silence
+        yield* first?.settle({ tokens: 1n, usd: 400_000n, isPartial: false }) ?? Effect.void
+        assert.strictEqual(
+          (yield* Effect.flip(limiter.admit(facts, { tokens: 0n, usd: 600_000n }, () => {}))).reason,
+          "storeAway"
+        )
+        yield* proxy.speak
+        const second = yield* Effect.retry(ask, {
+          while: ({ reason }) => reason === "storeAway",
+          times: 500,
+          schedule: Schedule.spaced("20 millis")
+        })
+        yield* second?.settle({ tokens: 1n, usd: 400_000n, isPartial: false }) ?? Effect.void
+        yield* limiter.synchronize()
+        assert.strictEqual(yield* usedIn(server), "800000")
+      }))
 
     it.scopedLive("its keys are of one slot and end by themselves, but for what is spent of a budget in all", () =>
       Effect.gen(function*() {
