@@ -102,10 +102,24 @@ export const File = Schema.Struct({
     bodiesDirectory: Schema.optional(Schema.String).annotations(
       said("Default majordomo-bodies. Where it is given, keys may have their bodies kept though bodies is none.")
     ),
+    bodiesBucket: Schema.optional(Schema.Struct({
+      bucket: Schema.NonEmptyString,
+      prefix: Schema.optional(Schema.NonEmptyString).annotations(said("In front of every key. Default: none.")),
+      region: Schema.optional(Schema.NonEmptyString).annotations(said("Default: as the AWS SDK finds it.")),
+      endpoint: Schema.optional(Schema.NonEmptyString).annotations(
+        said("Of another server than Amazon's: http://localhost:9000.")
+      )
+    })).annotations(
+      said(
+        "A bucket of S3, or of what speaks its protocol, instead of a directory: all gateways have it, and remove from it what is to be erased. Credentials as the AWS SDK finds them."
+      )
+    ),
     retention: Schema.optional(Time).annotations(
       said("How long rows are kept, and their parts of the totals. Default: for ever.")
     ),
-    bodiesRetention: Schema.optional(Time).annotations(said("How long bodies are kept, in days. Default: for ever.")),
+    bodiesRetention: Schema.optional(Time).annotations(
+      said("How long bodies are kept, in days; a bucket has a rule of its own for that. Default: for ever.")
+    ),
     hashedLabels: Schema.optional(Schema.Struct({
       labels: Schema.Array(Schema.NonEmptyString),
       key: Schema.Struct({ env: Schema.String }).annotations(

@@ -9,6 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../LLMError.ts"
+import type { BodyStore } from "../../logging/BodyStore.ts"
 import * as FileBodyStore from "../../logging/FileBodyStore.ts"
 import { toLogError } from "../../logging/internal/sql/failures.ts"
 import * as sqliteFile from "../../logging/internal/sql/sqliteFile.ts"
@@ -29,7 +30,10 @@ const asConfigurationError = (error: { readonly message: string }): Configuratio
   new ConfigurationError({ description: error.message })
 
 /** Modules of drivers are loaded when they are needed. */
-const loaded = <A>(load: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
+const loaded = <A>(
+  load: () => Promise<A>,
+  otherwise = ", or name a PostgreSQL database in DATABASE_URL"
+): Effect.Effect<A, ConfigurationError> =>
   Effect.tryPromise({
     try: load,
     catch: (cause) => {
@@ -38,7 +42,7 @@ const loaded = <A>(load: () => Promise<A>): Effect.Effect<A, ConfigurationError>
       return new ConfigurationError({
         description: missing === undefined
           ? message
-          : `${missing} is missing: npm install ${missing}, or name a PostgreSQL database in DATABASE_URL`
+          : `${missing} is missing: npm install ${missing}${otherwise}`
       })
     }
   })
@@ -88,7 +92,33 @@ const durationOf = (text: string | undefined): Duration.Duration | undefined =>
 
 /** Whether there is a place for bodies: of all requests, or of those whose keys say so. */
 export const keepsBodies = ({ log }: Pick<Options, "log">): boolean =>
-  (log?.bodies ?? "none") !== "none" || log?.bodiesDirectory !== undefined
+  (log?.bodies ?? "none") !== "none" || log?.bodiesDirectory !== undefined || log?.bodiesBucket !== undefined
+
+/** Whether bodies have one place, and one rule of when they go. */
+export const check = ({ log }: Pick<Options, "log">): Effect.Effect<void, ConfigurationError> =>
+  log?.bodiesBucket === undefined
+    ? Effect.void
+    : log.bodiesDirectory !== undefined
+    ? new ConfigurationError({ description: "log: bodies go to bodiesDirectory or to bodiesBucket, not to both" })
+    : log.bodiesRetention !== undefined
+    ? new ConfigurationError({
+      description: "log.bodiesRetention is for directories; give the bucket a rule (lifecycle) of its own"
+    })
+    : Effect.void
+
+const bodyStore = ({ log }: Pick<Options, "log">): Layer.Layer<BodyStore, ConfigurationError> => {
+  const { bodiesBucket } = log ?? {}
+  return bodiesBucket === undefined
+    ? FileBodyStore.layer({
+      directory: log?.bodiesDirectory ?? "majordomo-bodies",
+      shard: "day",
+      retention: durationOf(log?.bodiesRetention)
+    }).pipe(Layer.mapError(asConfigurationError), Layer.provide(NodeContext.layer))
+    : Layer.unwrapEffect(Effect.map(
+      loaded(() => import("../../logging/S3BodyStore.ts"), ""),
+      ({ layer }) => layer(bodiesBucket)
+    ))
+}
 
 const logOptions = ({ log }: Options) => ({
   retention: durationOf(log?.retention),
@@ -165,17 +195,7 @@ const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationEr
     : Logging.layerWriter({ durability: "durable", spool, bodies })
   const stored = bodies === "none"
     ? writer
-    : Layer.provideMerge(
-      writer,
-      Layer.mapError(
-        FileBodyStore.layer({
-          directory: log?.bodiesDirectory ?? "majordomo-bodies",
-          shard: "day",
-          retention: durationOf(log?.bodiesRetention)
-        }),
-        asConfigurationError
-      )
-    )
+    : Layer.provideMerge(writer, bodyStore({ log }))
   return Layer.provide(stored, NodeContext.layer)
 }
 
