@@ -157,9 +157,9 @@ const sqlite = (filename: string, options: Options): Layer.Layer<Stores, Configu
 
 const connectedTo = (url: string) =>
   Effect.gen(function*() {
-    const PgClient = yield* loaded(() => import("@effect/sql-pg/PgClient"))
+    const Postgres = yield* loaded(() => import("../../logging/internal/sql/postgres.ts"))
     const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
-    return yield* PgClient.make({
+    return yield* Postgres.make({
       url: Redacted.make(url),
       applicationName: "majordomo",
       connectTimeout: "5 seconds",
@@ -175,7 +175,7 @@ const connectedTo = (url: string) =>
   })
 
 const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
-  Layer.scoped(SqlClient.SqlClient, connectedTo(url))
+  Layer.scoped(SqlClient.SqlClient, Effect.map(connectedTo(url), ({ sql }) => sql))
 
 /** The database alone, with its tables: for who makes keys. */
 export const layerDatabase = (

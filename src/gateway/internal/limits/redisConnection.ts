@@ -139,15 +139,19 @@ export const make = (options: Options): Effect.Effect<Connection, ConfigurationE
     if (Option.isNone(yield* connected)) {
       yield* Effect.logWarning(`the Redis of limits does not answer (${lastKind}); it is tried again`)
     }
+    // Also where nobody waits any more: a connection may have died without a word.
+    const replaced = (error: unknown) => {
+      if (error instanceof Error && error.message === silence) redis.disconnect(true)
+    }
     return {
       run: (script, keys, args) =>
         Effect.tryPromise({
-          try: () => redis.eval(script, keys.length, ...keys, ...args),
-          catch: (error) => {
-            // It may have died without a word.
-            if (error instanceof Error && error.message === silence) redis.disconnect(true)
-            return away()
-          }
+          try: () => {
+            const answer = redis.eval(script, keys.length, ...keys, ...args)
+            answer.catch(replaced)
+            return answer
+          },
+          catch: away
         })
     }
   })
