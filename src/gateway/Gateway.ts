@@ -124,6 +124,7 @@ const checked = (options: Options) =>
     }
     yield* ringOf(options.encryptionKey)
     yield* limits.check(options)
+    yield* storage.check(options)
     yield* labels.make(options)
     const known = yield* upstreams.make(options)
     yield* models.checkDegrade(options.limits, yield* models.routes(options.models, known))

@@ -16,6 +16,7 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../LLMError.ts"
+import { Prefix } from "./internal/limits/redisConnection.ts"
 import { Rules } from "./internal/limits/rule.ts"
 import { Alias, Time } from "./internal/models/alias.ts"
 
@@ -101,10 +102,24 @@ export const File = Schema.Struct({
     bodiesDirectory: Schema.optional(Schema.String).annotations(
       said("Default majordomo-bodies. Where it is given, keys may have their bodies kept though bodies is none.")
     ),
+    bodiesBucket: Schema.optional(Schema.Struct({
+      bucket: Schema.NonEmptyString,
+      prefix: Schema.optional(Schema.NonEmptyString).annotations(said("In front of every key. Default: none.")),
+      region: Schema.optional(Schema.NonEmptyString).annotations(said("Default: as the AWS SDK finds it.")),
+      endpoint: Schema.optional(Schema.NonEmptyString).annotations(
+        said("Of another server than Amazon's: http://localhost:9000.")
+      )
+    })).annotations(
+      said(
+        "A bucket of S3, or of what speaks its protocol, instead of a directory: all gateways have it, and remove from it what is to be erased. Credentials as the AWS SDK finds them."
+      )
+    ),
     retention: Schema.optional(Time).annotations(
       said("How long rows are kept, and their parts of the totals. Default: for ever.")
     ),
-    bodiesRetention: Schema.optional(Time).annotations(said("How long bodies are kept, in days. Default: for ever.")),
+    bodiesRetention: Schema.optional(Time).annotations(
+      said("How long bodies are kept, in days; a bucket has a rule of its own for that. Default: for ever.")
+    ),
     hashedLabels: Schema.optional(Schema.Struct({
       labels: Schema.Array(Schema.NonEmptyString),
       key: Schema.Struct({ env: Schema.String }).annotations(
@@ -140,6 +155,16 @@ export const File = Schema.Struct({
     drain: Schema.optional(Time).annotations(said("For running requests when the gateway ends. Default 30 seconds."))
   })),
   limits: settings.limits,
+  redis: Schema.optional(Schema.Struct({
+    url: Schema.Struct({ env: Schema.String }).annotations(
+      said("The environment variable of its address: redis://user:password@host:6379/0, rediss:// for TLS.")
+    ),
+    prefix: Schema.optional(Prefix).annotations(said("What all its keys begin with. Default majordomo."))
+  })).annotations(
+    said(
+      "Where limits are counted, for all replicas. Default: in the database. It must keep what it is told (appendonly)."
+    )
+  ),
   webhook: Schema.optional(Schema.Struct({
     url: Schema.String,
     secret: Schema.Struct({ env: Schema.String }).annotations(
@@ -183,9 +208,16 @@ export interface ProviderOptions extends Omit<Schema.Schema.Type<typeof Provider
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Omit<File, "$schema" | "providers" | "accessLog" | "webhook"> {
+export interface Options extends Omit<File, "$schema" | "providers" | "accessLog" | "redis" | "webhook"> {
   /** By name: addresses, keys and wires; also hosts that are not known. */
   readonly providers?: Readonly<Record<string, ProviderOptions>> | undefined
+  /** Where limits are counted, for all replicas. Default: in the database. It must keep what it is told (`appendonly`). */
+  readonly redis?: {
+    /** `redis://user:password@host:6379/0`, `rediss://` for TLS; or the environment variable that has it. */
+    readonly url: Redacted.Redacted | { readonly env: string }
+    /** What all its keys begin with. Default `majordomo`. */
+    readonly prefix?: string | undefined
+  } | undefined
   /** Is told when parts of a budget are spent; what it gets is signed with the secret. */
   readonly webhook?: {
     readonly url: string
@@ -247,6 +279,7 @@ const fromEnvironment = Config.all({
   database: Config.option(
     Config.orElse(Config.nonEmptyString("MAJORDOMO_DATABASE"), () => Config.nonEmptyString("DATABASE_URL"))
   ),
+  redis: text("MAJORDOMO_REDIS"),
   spool: text("MAJORDOMO_SPOOL"),
   auth: Config.option(Config.literal("required", "optional")("MAJORDOMO_AUTH")),
   accessLog: Config.option(Config.boolean("MAJORDOMO_ACCESS_LOG"))
@@ -254,7 +287,8 @@ const fromEnvironment = Config.all({
 
 /**
  * The file that is named, else that of `MAJORDOMO_CONFIG`, else `majordomo.json` where there is one; then the variables
- * `MAJORDOMO_HOST`, `_PORT`, `_ADMIN_HOST`, `_ADMIN_PORT`, `_DATABASE` (or `DATABASE_URL`), `_SPOOL`, `_AUTH` and `_ACCESS_LOG`.
+ * `MAJORDOMO_HOST`, `_PORT`, `_ADMIN_HOST`, `_ADMIN_PORT`, `_DATABASE` (or `DATABASE_URL`), `_REDIS`, `_SPOOL`, `_AUTH` and
+ * `_ACCESS_LOG`.
  *
  * @since 0.1.0
  * @category constructors
@@ -271,6 +305,8 @@ export const load = (
       ...present("host", given.host),
       ...present("port", given.port),
       ...present("database", given.database),
+      // It has a password in it.
+      ...(Option.isNone(given.redis) ? {} : { redis: { ...file.redis, url: { env: "MAJORDOMO_REDIS" } } }),
       ...present("auth", given.auth),
       ...present("accessLog", given.accessLog),
       admin: { ...file.admin, ...present("host", given.adminHost), ...present("port", given.adminPort) },

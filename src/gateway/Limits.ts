@@ -14,6 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { labelsOf } from "../internal/call/labels.ts"
@@ -28,6 +29,7 @@ import * as database from "./internal/database.ts"
 import type { Estimate, Lease, Real, Refused } from "./internal/limits/charge.ts"
 import { Limiter } from "./internal/limits/limiter.ts"
 import * as money from "./internal/limits/money.ts"
+import * as redisStore from "./internal/limits/redisStore.ts"
 import { messageOf } from "./internal/limits/refused.ts"
 import * as rules from "./internal/limits/rule.ts"
 import { rulesOf } from "./internal/limits/rules.ts"
@@ -206,3 +208,40 @@ export const layerSql = (
       sqlStore.make()
     )
   )
+
+/**
+ * Which Redis counts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RedisOptions {
+  /** `redis://user:password@host:6379/0`, `rediss://` for TLS; or the environment variable that has it. */
+  readonly url: Redacted.Redacted | { readonly env: string }
+  /** What all its keys begin with: letters, digits, and `. _ : -`. Default `majordomo`. */
+  readonly prefix?: string | undefined
+}
+
+/**
+ * The same, counted in a Redis that processes share: one server, or an address behind which one answers, with `ioredis`
+ * installed. It should keep what it is told (`appendonly yes`, no eviction): one that forgets knows only what living processes
+ * tell it again. While it is away, also when the program starts, each process counts what it knows, or as a rule's
+ * `storeAway` says.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { OpenAI } from "effect-majordomo"
+ * import * as Limits from "effect-majordomo/gateway/Limits"
+ * import { Layer } from "effect"
+ *
+ * const live = Limits.layerRedis([{ name: "month", budget: { usd: "500", per: "month" } }], {
+ *   url: { env: "REDIS_URL" }
+ * }).pipe(Layer.provide(OpenAI.layer({ model: "gpt-4.1" })))
+ * ```
+ */
+export const layerRedis = (
+  rules: ReadonlyArray<Rule>,
+  options: RedisOptions
+): Layer.Layer<LLM, LLMError.ConfigurationError, LLM> => layerStore(rules, redisStore.make(options))

@@ -50,6 +50,11 @@ export interface Service {
   readonly get: (key: string) => Effect.Effect<Option.Option<string>, BodyStoreError>
   /** Takes what is under a key away; one that is not there is no failure. A store without it keeps what it has. */
   readonly remove?: ((key: string) => Effect.Effect<void, BodyStoreError>) | undefined
+  /**
+   * Where `put` puts the bodies of this call, both of them. What was stored though its row does not say so (a process that
+   * was killed, one of two bodies that failed) is removed by it. Without it only what rows name is removed.
+   */
+  readonly keysOf?: ((requestId: string) => Keys) | undefined
 }
 
 /**
@@ -131,6 +136,7 @@ export const layerMemory: Layer.Layer<BodyStore | Memory> = Layer.effectContext(
         return keys
       }),
     get: (key) => Effect.sync(() => Option.fromNullable(kept.get(key))),
-    remove: (key) => Effect.sync(() => void kept.delete(key))
+    remove: (key) => Effect.sync(() => void kept.delete(key)),
+    keysOf: (requestId) => keysOf({ requestId, request: "", response: "" })
   }).pipe(Context.add(Memory, { objects: Effect.sync(() => new Map(kept)) }))
 }))

@@ -17,7 +17,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { gunzip, gzip } from "node:zlib"
 import { uuidv7 } from "../internal/call/uuid.ts"
-import { BodyStore, BodyStoreError, type Keys, keysOf, type Service } from "./BodyStore.ts"
+import { type Bodies, BodyStore, BodyStoreError, type Keys, keysOf, type Service } from "./BodyStore.ts"
 
 /**
  * @since 0.1.0
@@ -53,6 +53,11 @@ const make = (
     const prefix = (options.prefix ?? "").split("/").filter((name) => name !== "")
     const unsafe = prefix.find((name) => !isName(name))
     if (unsafe !== undefined) return yield* failed(`"${unsafe}" in the prefix cannot be the name of a folder`)
+
+    const shard = options.shard ?? "none"
+    const ending = options.gzip === true ? ".gz" : ""
+    const keysIn = (bodies: Bodies): Keys =>
+      keysWith(ending, keysOf(bodies, [...prefix, ...shardsOf(bodies.requestId, shard)].join("/")))
 
     const made = (folder: string) => fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
 
@@ -95,6 +100,7 @@ const make = (
       ))
     }
     return {
+      keysOf: (requestId) => keysIn({ requestId, request: "", response: "" }),
       remove: (key) =>
         Effect.suspend(() => {
           const names = key.split("/")
@@ -115,10 +121,9 @@ const make = (
         Effect.suspend(() => {
           const { requestId } = bodies
           if (!isName(requestId)) return Effect.fail(failed("this id of a call cannot be the name of a folder"))
-          const shards = shardsOf(requestId, options.shard ?? "none")
-          const keys = keysWith(options.gzip === true ? ".gz" : "", keysOf(bodies, [...prefix, ...shards].join("/")))
+          const keys = keysIn(bodies)
           const { requestKey, responseKey } = keys
-          return made(path.join(directory, ...prefix, ...shards, requestId)).pipe(
+          return made(path.dirname(path.join(directory, ...requestKey.split("/")))).pipe(
             Effect.zipRight(save(requestKey, bodies.request)),
             Effect.zipRight(
               bodies.response === undefined || responseKey === undefined

@@ -19,6 +19,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { BodyStore } from "./BodyStore.ts"
 import { toConnectError } from "./internal/sql/failures.ts"
+import * as Postgres from "./internal/sql/postgres.ts"
 import * as LogReader from "./LogReader.ts"
 import { RequestLog, RequestLogError, type Service } from "./RequestLog.ts"
 import * as SqlRequestLog from "./SqlRequestLog.ts"
@@ -123,7 +124,7 @@ const reading = (connected: Effect.Effect<Opened, SqlError>, connections: number
 
 const opened = ({ maxConnections, url, ...options }: Options) =>
   Effect.gen(function*() {
-    const sql = yield* PgClient.make({
+    const { sql } = yield* Postgres.make({
       url: typeof url === "string" ? Redacted.make(url) : url,
       applicationName: "effect-majordomo",
       connectTimeout: "5 seconds",

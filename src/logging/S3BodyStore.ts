@@ -1,10 +1,11 @@
 /**
  * Bodies in a bucket of S3, or of anything that speaks its protocol: `{prefix}/{requestId}/request.json` and
- * `response.json`.
+ * `response.json`. How long they are kept is a rule of the bucket's own (a lifecycle); of one that keeps versions, what is
+ * removed stays as an old version until such a rule takes it.
  *
  * @since 0.1.0
  */
-import { GetObjectCommand, NoSuchKey, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
+import { DeleteObjectCommand, GetObjectCommand, NoSuchKey, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -139,7 +140,14 @@ const make = (options: Options): Effect.Effect<Service, never, Scope.Scope> =>
             () => Effect.succeedNone
           ),
           Effect.mapError(toError)
-        )
+        ),
+      // One that is not there is deleted as well as any.
+      remove: (key) =>
+        Effect.mapBoth(
+          asked((abortSignal) => client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }), { abortSignal })),
+          { onFailure: toError, onSuccess: () => undefined }
+        ),
+      keysOf: (requestId) => keysOf({ requestId, request: "", response: "" }, prefix)
     }
   })
 

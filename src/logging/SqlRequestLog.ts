@@ -16,7 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { BodyStore, type BodyStoreError } from "./BodyStore.ts"
+import { BodyStore, BodyStoreError, type Service as BodyStoreService } from "./BodyStore.ts"
 import * as erasing from "./internal/sql/erase.ts"
 import { type Sink, toLogError } from "./internal/sql/failures.ts"
 import * as insert from "./internal/sql/insert.ts"
@@ -146,10 +146,33 @@ const sqlite = (sql: SqlClient.SqlClient): Made =>
       )
   })
 
+/** Takes the bodies of a row away; gives how many it names. */
+const removing = (store: BodyStoreService | undefined) =>
+(
+  { request_id, storage_error, storage_request_key, storage_response_key }: erasing.Row
+): Effect.Effect<number, BodyStoreError> => {
+  const named = [storage_request_key, storage_response_key].filter((key) => key !== null)
+  const remove = store?.remove
+  if (remove === undefined) {
+    return named.length === 0 ? Effect.succeed(0) : Effect.fail(
+      new BodyStoreError({
+        store: "missing",
+        description: "there are bodies, and no store that could remove them; their rows stay"
+      })
+    )
+  }
+  // They may have been stored all the same, both or one of them.
+  const others = storage_error === null || named.length > 0 ? undefined : store?.keysOf?.(request_id)
+  const keys = others === undefined ? named
+    : [others.requestKey, others.responseKey].filter((key) => key !== undefined)
+  return Effect.as(Effect.forEach(keys, remove, { discard: true }), named.length)
+}
+
 /**
- * Deletes every row that has this label, its tries, and its bodies where a `BodyStore` is provided that can remove them:
- * what one user has asked, for example. Totals by the hour lose them too. In steps of 500 rows; what fails in the middle is
- * gone on with by asking again. Rows that are still on their way to the database are not found: flush first.
+ * Deletes every row that has this label, its tries, and its bodies, by the `BodyStore` that is provided: what one user has
+ * asked, for example. Totals by the hour lose them too. In steps of 500 rows, bodies first; what fails in the middle is gone
+ * on with by asking again. Rows that say where bodies are stay, and it fails, where no store is there that can remove them:
+ * nobody would find them again. Rows that are still on their way to the database are not found: flush first.
  *
  * @since 0.1.0
  * @category maintenance
@@ -171,7 +194,7 @@ export const erase = (
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const store = Option.getOrUndefined(yield* Effect.serviceOption(BodyStore))
-    return yield* erasing.erase(sql, labelIs(sql, label, value), store?.remove)
+    return yield* erasing.erase(sql, labelIs(sql, label, value), removing(store))
   })
 
 /**

@@ -1,11 +1,15 @@
+import { ListObjectsV2Command } from "@aws-sdk/client-s3"
 import { NodeContext } from "@effect/platform-node"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { SqlClient } from "@effect/sql"
+import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, TestClock } from "effect"
+import { ConfigProvider, Effect, Either, Layer, TestClock } from "effect"
 import * as Admin from "effect-majordomo/gateway/Admin"
+import * as Gateway from "effect-majordomo/gateway/Gateway"
 import type * as GatewayConfig from "effect-majordomo/gateway/GatewayConfig"
 import { BodyStore } from "effect-majordomo/logging/BodyStore"
 import * as FileBodyStore from "effect-majordomo/logging/FileBodyStore"
@@ -13,6 +17,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path"
 import { inject } from "vitest"
 import { queryAt } from "../logging/postgres.ts"
+import * as s3 from "../logging/s3.ts"
 import { chatAnswer, question, run, type Running, send, temporary, upstream } from "./running.ts"
 
 const clientOf = (gateway: Running) =>
@@ -34,7 +39,7 @@ const started = (log: NonNullable<GatewayConfig.Options["log"]>, more: GatewayCo
     const gateway = yield* run({
       providers: { openai: { baseUrl: provider.url } },
       ...more,
-      log: { bodiesDirectory: bodies, ...log }
+      log: { ...(log.bodiesBucket === undefined ? { bodiesDirectory: bodies } : {}), ...log }
     })
     const ask = (user: string, key = gateway.key, content = "Hi") =>
       Effect.map(
@@ -55,6 +60,22 @@ const started = (log: NonNullable<GatewayConfig.Options["log"]>, more: GatewayCo
         : [])
     return { gateway, ask, kept, bodies }
   })
+
+const inEnvironment = (values: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = Object.keys(values).map((name) => [name, process.env[name]] as const)
+      Object.assign(process.env, values)
+      return before
+    }),
+    (before) =>
+      Effect.sync(() => {
+        for (const [name, value] of before) {
+          if (value === undefined) delete process.env[name]
+          else process.env[name] = value
+        }
+      })
+  )
 
 describe("what is kept of requests", () => {
   const erased = (database?: string) =>
@@ -91,6 +112,64 @@ describe("what is kept of requests", () => {
       url.pathname = `/${name}`
       yield* erased(url.href)
     }), 60_000)
+
+  it.scopedLive(
+    "goes from a bucket too, what no row names as well, and rows stay where nobody can remove their bodies",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* s3.make
+        yield* inEnvironment({ AWS_ACCESS_KEY_ID: s3.secret, AWS_SECRET_ACCESS_KEY: s3.secret })
+        const names = Effect.map(
+          Effect.promise(() => s3.clientOf(server.endpoint).send(new ListObjectsV2Command({ Bucket: s3.bucket }))),
+          ({ Contents = [] }) => Contents.map(({ Key = "" }) => Key)
+        )
+        const database = join(yield* temporary, "gateway.db")
+        const bodiesBucket = { bucket: s3.bucket, prefix: "llm", endpoint: server.endpoint }
+        const query = (text: string) =>
+          Effect.provide(
+            Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text)),
+            SqliteClient.layer({ filename: database })
+          )
+        const eraseIn = (gateway: Running) =>
+          Effect.flatMap(
+            clientOf(gateway),
+            ({ rule }) => Effect.either(rule.erase({ urlParams: { label: "user-id", value: "ada" } }))
+          )
+        const other = yield* Effect.scoped(Effect.gen(function*() {
+          const { ask, gateway } = yield* started({ bodies: "all", bodiesBucket }, { database })
+          const other = yield* ask("bob")
+          for (let n = 0; n < 3; n++) yield* ask("ada")
+          yield* gateway.rows
+          assert.lengthOf(yield* names, 8)
+          return other
+        }))
+        // As of one that was killed between its bodies and its row.
+        yield* query(
+          `UPDATE llm_requests SET storage_request_key = NULL, storage_response_key = NULL, storage_error = 'killed'
+        WHERE request_id IN (SELECT request_id FROM llm_requests WHERE raw_metadata LIKE '%ada%' LIMIT 1)`
+        )
+        yield* Effect.scoped(Effect.gen(function*() {
+          const gateway = yield* run({ database })
+          const refused = yield* eraseIn(gateway)
+          assert.isTrue(Either.isLeft(refused) && refused.left.message.includes("no store that could remove them"))
+          assert.lengthOf(yield* gateway.rows, 4)
+        }))
+        const { gateway } = yield* started({ bodiesBucket }, { database })
+        assert.deepStrictEqual(yield* eraseIn(gateway), Either.right({ rows: 3, bodies: 4 }))
+        assert.deepStrictEqual(yield* names, [`llm/${other}/request.json`, `llm/${other}/response.json`])
+        assert.deepStrictEqual((yield* gateway.rows).map(({ requestId }) => requestId), [other])
+      }),
+    60_000
+  )
+
+  it.effect("has one place and one rule of when it goes", () =>
+    Effect.gen(function*() {
+      const bodiesBucket = { bucket: "acme" }
+      for (const log of [{ bodiesBucket, bodiesDirectory: "x" }, { bodiesBucket, bodiesRetention: "3 days" }]) {
+        assert.include((yield* Effect.flip(Gateway.check({ log }))).message, "log")
+      }
+      yield* Gateway.check({ log: { bodiesBucket } })
+    }))
 
   it.scopedLive("is a matter of the key: bodies of none, of errors, of all its requests", () =>
     Effect.gen(function*() {

@@ -121,8 +121,10 @@ export const rawUpstream = (handle: (socket: net.Socket) => void): Effect.Effect
       socket.on("error", () => {}).on("close", () => sockets.delete(socket))
       handle(socket)
     })
+    const url = yield* listening(server)
+    // Before it is closed, which waits for them: one that is not read from does not see that the other side has gone.
     yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))
-    return yield* listening(server)
+    return url
   })
 
 export interface Answer {

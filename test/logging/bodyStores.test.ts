@@ -219,6 +219,23 @@ describe("S3BodyStore", () => {
         }))
     }))
 
+  it.scopedLive("objects go by their keys, those that are not there as well; the keys of a call are known without a list", () =>
+    Effect.gen(function*() {
+      const { endpoint } = yield* s3.make
+      yield* using(S3BodyStore.layer({ ...options, endpoint, prefix: "llm" }), (store) =>
+        Effect.gen(function*() {
+          const keys = yield* store.put(bodies)
+          assert.deepStrictEqual(store.keysOf?.(id), keys)
+          for (let times = 0; times < 2; times++) yield* store.remove?.(keys.requestKey) ?? Effect.die("no remove")
+          assert.deepStrictEqual(yield* store.get(keys.requestKey), Option.none())
+          assert.isTrue(Option.isSome(yield* store.get(`llm/${id}/response.json`)))
+        }))
+      const { endpoint: silent } = yield* s3.silent
+      const hanging = S3BodyStore.layer({ ...options, endpoint: silent, timeout: "50 millis" })
+      const error = yield* Effect.flip(using(hanging, ({ remove }) => remove?.("a") ?? Effect.die("no remove")))
+      assert.include(error.message, "no answer after 50ms")
+    }))
+
   it.scopedLive("what it refuses says so, without the secret", () =>
     Effect.gen(function*() {
       const { endpoint } = yield* s3.make

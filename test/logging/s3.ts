@@ -1,4 +1,5 @@
 /** A server that speaks S3's protocol, of the test's own: a new folder, a free port. */
+import { S3Client } from "@aws-sdk/client-s3"
 import { Effect, Redacted } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer, type Socket } from "node:net"
@@ -20,6 +21,15 @@ export const secret = "S3RVER"
 export const credentials = { accessKeyId: "S3RVER", secretAccessKey: Redacted.make(secret) }
 
 export const bucket = "acme-llm"
+
+/** Another program that looks into the bucket. */
+export const clientOf = (endpoint: string): S3Client =>
+  new S3Client({
+    endpoint,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: { accessKeyId: secret, secretAccessKey: secret }
+  })
 
 export const make = Effect.gen(function*() {
   const directory = yield* Effect.acquireRelease(

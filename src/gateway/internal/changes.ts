@@ -46,7 +46,7 @@ const lease = "1 minute"
 /** Listens as long as the layer lives. */
 export const layer = (
   connect: Effect.Effect<
-    { readonly listen: (channel: string) => Stream.Stream<string, SqlError> },
+    { readonly listen: (channel: string) => Stream.Stream<string, SqlError>; readonly cut: Effect.Effect<void> },
     unknown,
     Scope.Scope
   >
@@ -55,10 +55,15 @@ export const layer = (
     Changes,
     Effect.gen(function*() {
       const acts = new Map<string, Set<Effect.Effect<void>>>()
-      const listening = Effect.scoped(Effect.flatMap(connect, ({ listen }) =>
+      const listening = Effect.scoped(Effect.flatMap(connect, ({ cut, listen }) =>
         Stream.runForEach(
-          Stream.interruptAfter(listen(channel), lease),
+          listen(channel),
           (what) => Effect.forEach(acts.get(what) ?? [], (act) => act, { discard: true })
+        ).pipe(
+          // Its farewell would wait for an answer.
+          Effect.disconnect,
+          Effect.timeoutOption(lease),
+          Effect.ensuring(cut)
         )))
       yield* Effect.forkScoped(
         Effect.repeat(Effect.catchAllCause(listening, () => Effect.void), Schedule.spaced("1 second"))

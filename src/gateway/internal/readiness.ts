@@ -20,6 +20,7 @@ export const make: Effect.Effect<
   const sql = yield* SqlClient.SqlClient
   const logging = yield* Logging.Logging
   const asked = sql`SELECT 1`.pipe(
+    Effect.disconnect,
     Effect.timeout("2 seconds"),
     Effect.as(true),
     Effect.catchAllCause(() => Effect.succeed(false))

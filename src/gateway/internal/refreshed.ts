@@ -103,6 +103,7 @@ export class Refreshed<A, E> {
         const { changes } = this
         this.asking.set(key, answer)
         const asked = this.source.lookup(key).pipe(
+          Effect.disconnect,
           Effect.timeoutFail({ duration: lookupLimit, onTimeout: this.source.tooSlow }),
           Effect.tapBoth({
             onFailure: () => this.failed,

@@ -9,6 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../LLMError.ts"
+import type { BodyStore } from "../../logging/BodyStore.ts"
 import * as FileBodyStore from "../../logging/FileBodyStore.ts"
 import { toLogError } from "../../logging/internal/sql/failures.ts"
 import * as sqliteFile from "../../logging/internal/sql/sqliteFile.ts"
@@ -19,6 +20,7 @@ import type { Options } from "../GatewayConfig.ts"
 import * as changes from "./changes.ts"
 import * as database from "./database.ts"
 import * as bookedLog from "./limits/bookedLog.ts"
+import * as limitStore from "./limits/limitStore.ts"
 
 export const isPostgres = (url: string): boolean => /^postgres(ql)?:\/\//.test(url)
 
@@ -28,7 +30,10 @@ const asConfigurationError = (error: { readonly message: string }): Configuratio
   new ConfigurationError({ description: error.message })
 
 /** Modules of drivers are loaded when they are needed. */
-const loaded = <A>(load: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
+const loaded = <A>(
+  load: () => Promise<A>,
+  otherwise = ", or name a PostgreSQL database in DATABASE_URL"
+): Effect.Effect<A, ConfigurationError> =>
   Effect.tryPromise({
     try: load,
     catch: (cause) => {
@@ -37,7 +42,7 @@ const loaded = <A>(load: () => Promise<A>): Effect.Effect<A, ConfigurationError>
       return new ConfigurationError({
         description: missing === undefined
           ? message
-          : `${missing} is missing: npm install ${missing}, or name a PostgreSQL database in DATABASE_URL`
+          : `${missing} is missing: npm install ${missing}${otherwise}`
       })
     }
   })
@@ -87,7 +92,33 @@ const durationOf = (text: string | undefined): Duration.Duration | undefined =>
 
 /** Whether there is a place for bodies: of all requests, or of those whose keys say so. */
 export const keepsBodies = ({ log }: Pick<Options, "log">): boolean =>
-  (log?.bodies ?? "none") !== "none" || log?.bodiesDirectory !== undefined
+  (log?.bodies ?? "none") !== "none" || log?.bodiesDirectory !== undefined || log?.bodiesBucket !== undefined
+
+/** Whether bodies have one place, and one rule of when they go. */
+export const check = ({ log }: Pick<Options, "log">): Effect.Effect<void, ConfigurationError> =>
+  log?.bodiesBucket === undefined
+    ? Effect.void
+    : log.bodiesDirectory !== undefined
+    ? new ConfigurationError({ description: "log: bodies go to bodiesDirectory or to bodiesBucket, not to both" })
+    : log.bodiesRetention !== undefined
+    ? new ConfigurationError({
+      description: "log.bodiesRetention is for directories; give the bucket a rule (lifecycle) of its own"
+    })
+    : Effect.void
+
+const bodyStore = ({ log }: Pick<Options, "log">): Layer.Layer<BodyStore, ConfigurationError> => {
+  const { bodiesBucket } = log ?? {}
+  return bodiesBucket === undefined
+    ? FileBodyStore.layer({
+      directory: log?.bodiesDirectory ?? "majordomo-bodies",
+      shard: "day",
+      retention: durationOf(log?.bodiesRetention)
+    }).pipe(Layer.mapError(asConfigurationError), Layer.provide(NodeContext.layer))
+    : Layer.unwrapEffect(Effect.map(
+      loaded(() => import("../../logging/S3BodyStore.ts"), ""),
+      ({ layer }) => layer(bodiesBucket)
+    ))
+}
 
 const logOptions = ({ log }: Options) => ({
   retention: durationOf(log?.retention),
@@ -126,9 +157,9 @@ const sqlite = (filename: string, options: Options): Layer.Layer<Stores, Configu
 
 const connectedTo = (url: string) =>
   Effect.gen(function*() {
-    const PgClient = yield* loaded(() => import("@effect/sql-pg/PgClient"))
+    const Postgres = yield* loaded(() => import("../../logging/internal/sql/postgres.ts"))
     const Reactivity = yield* loaded(() => import("@effect/experimental/Reactivity"))
-    return yield* PgClient.make({
+    return yield* Postgres.make({
       url: Redacted.make(url),
       applicationName: "majordomo",
       connectTimeout: "5 seconds",
@@ -144,7 +175,7 @@ const connectedTo = (url: string) =>
   })
 
 const postgresClient = (url: string): Layer.Layer<SqlClient.SqlClient, ConfigurationError> =>
-  Layer.scoped(SqlClient.SqlClient, connectedTo(url))
+  Layer.scoped(SqlClient.SqlClient, Effect.map(connectedTo(url), ({ sql }) => sql))
 
 /** The database alone, with its tables: for who makes keys. */
 export const layerDatabase = (
@@ -164,24 +195,18 @@ const logging = ({ log }: Options): Layer.Layer<Logging.Logging, ConfigurationEr
     : Logging.layerWriter({ durability: "durable", spool, bodies })
   const stored = bodies === "none"
     ? writer
-    : Layer.provideMerge(
-      writer,
-      Layer.mapError(
-        FileBodyStore.layer({
-          directory: log?.bodiesDirectory ?? "majordomo-bodies",
-          shard: "day",
-          retention: durationOf(log?.bodiesRetention)
-        }),
-        asConfigurationError
-      )
-    )
+    : Layer.provideMerge(writer, bodyStore({ log }))
   return Layer.provide(stored, NodeContext.layer)
 }
 
 export const layer = (
   options: Options
-): Layer.Layer<Logging.Logging | LogReader.LogReader | SqlClient.SqlClient, ConfigurationError> => {
+): Layer.Layer<
+  Logging.Logging | LogReader.LogReader | SqlClient.SqlClient | limitStore.LimitStore,
+  ConfigurationError
+> => {
   const { database: name = defaultFile } = options
   const stores = isPostgres(name) ? postgres(name, options) : sqlite(name, options)
-  return Layer.provideMerge(logging(options), Layer.provideMerge(bookedLog.layer, stores))
+  const limits = Layer.provideMerge(limitStore.layer(options), stores)
+  return Layer.provideMerge(logging(options), Layer.provideMerge(bookedLog.layer, limits))
 }

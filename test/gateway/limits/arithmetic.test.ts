@@ -6,6 +6,7 @@ import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import { type Store, StoreError } from "../../../src/gateway/internal/limits/store.ts"
 import type { Booking } from "../../../src/logging/RequestLog.ts"
 import { runs } from "../../runs.ts"
+import * as redis from "./redis.ts"
 import * as stores from "./stores.ts"
 
 const facts: rules.Facts = {
@@ -229,4 +230,12 @@ describe("a budget is never exceeded by more than what was in flight, and nothin
   it.effect("in memory", () => holds(stores.memory, runs(300, 10_000)))
   it.effect("in SQLite", () => holds(stores.sqlite, runs(20, 500)))
   it.effect("in PostgreSQL", () => holds(stores.postgres, runs(5, 100)), 60_000)
+
+  if (redis.isHere) {
+    it.scopedLive(
+      "in Redis",
+      () => Effect.flatMap(redis.any, ({ url }) => holds(stores.redisAt(url), runs(20, 500))),
+      60_000
+    )
+  }
 })

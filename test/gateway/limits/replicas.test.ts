@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either } from "effect"
+import { Effect, Either, Fiber, TestClock } from "effect"
 import { inject } from "vitest"
 import { Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
 import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
@@ -68,6 +68,29 @@ describe("while the store of limits is away", () => {
       )
       return tried.map((one) => Either.isRight(one) ? "passed" : one.left.reason)
     })
+
+  it.scoped("and says nothing, not even that it ends, the first call waits two seconds and the next ones not at all", () =>
+    Effect.gen(function*() {
+      let isSilent = true
+      const memory = stores.memory({ lifetime: 60_000 })
+      const limiter = yield* Limiter.make([{ name: "slots", concurrent: 3 }], {
+        ...memory,
+        report: (asks, now) => isSilent ? Effect.uninterruptible(Effect.never) : memory.report(asks, now)
+      })
+      const ask = Effect.either(limiter.admit(facts, { tokens: 0n, usd: 0n }, () => {}))
+      const first = yield* Effect.fork(ask)
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(Either.isRight(yield* Fiber.join(first)))
+      assert.isTrue(Either.isRight(yield* ask))
+      // What is told every second finds out that it speaks again.
+      isSilent = false
+      yield* TestClock.adjust("4 seconds")
+      assert.isTrue(Either.isRight(yield* ask))
+      assert.isTrue(Either.isLeft(yield* ask))
+      const other = yield* Limiter.make([{ name: "slots", concurrent: 3 }], memory)
+      const refused = yield* Effect.flip(other.admit(facts, { tokens: 0n, usd: 0n }, () => {}))
+      assert.strictEqual(refused.reason, "spent")
+    }))
 
   it.scoped("a rule counts what this process knows, or refuses, or lets pass, as it says", () =>
     Effect.gen(function*() {

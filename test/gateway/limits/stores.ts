@@ -2,10 +2,11 @@
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { Context, Effect, Layer, Redacted, Scope } from "effect"
 import { join } from "node:path"
 import { inject } from "vitest"
 import * as database from "../../../src/gateway/internal/database.ts"
+import * as redisStore from "../../../src/gateway/internal/limits/redisStore.ts"
 import * as sqlStore from "../../../src/gateway/internal/limits/sqlStore.ts"
 import * as stores from "../../../src/gateway/internal/limits/store.ts"
 import { queryAt } from "../../logging/postgres.ts"
@@ -44,3 +45,13 @@ export const postgres: Effect.Effect<Shared, never, Scope.Scope> = Effect.gen(fu
   url.pathname = `/${name}`
   return yield* over(PgClient.layer({ url: Redacted.make(url.href), maxConnections: 2 }))
 })
+
+/** Over a Redis, apart from what others keep there. */
+export const redisAt = (url: string): Effect.Effect<Shared, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) => {
+    const prefix = `test-${process.pid}-${databases++}`
+    return redisStore.make({ url: Redacted.make(url), prefix, lifetime, time: "caller" }).pipe(
+      Scope.extend(scope),
+      Effect.orDie
+    )
+  })

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { amountToString } from "../../../Cost.ts"
 import type { ConfigurationError } from "../../../LLMError.ts"
+import { BodyStoreError } from "../../../logging/BodyStore.ts"
 import * as CostReport from "../../../logging/CostReport.ts"
 import { dimensionOf } from "../../../logging/internal/dimension.ts"
 import * as Logging from "../../../logging/Logging.ts"
@@ -73,7 +74,7 @@ const guarded = <A, E, R>(
     isOurs(error)
       // Of the two, what E does not have does not come.
       ? error as Extract<E, Ours> | Admin.Unavailable
-      : error instanceof ProviderKeys.ProviderKeyError
+      : error instanceof ProviderKeys.ProviderKeyError || error instanceof BodyStoreError
       ? new Admin.Unavailable({ message: error.message })
       : unavailable())
 

@@ -2,18 +2,17 @@
  * Rows book what they say of budgets when they are written. A process tells what it has spent every second by itself; of one
  * that died before it did, the rows that it left in its spool say so.
  */
-import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RequestLog, RequestLogError } from "../../../logging/RequestLog.ts"
-import * as sqlStore from "./sqlStore.ts"
+import { LimitStore } from "./limitStore.ts"
 
-export const layer: Layer.Layer<RequestLog, never, RequestLog | SqlClient.SqlClient> = Layer.effect(
+export const layer: Layer.Layer<RequestLog, never, LimitStore | RequestLog> = Layer.effect(
   RequestLog,
   Effect.gen(function*() {
     const log = yield* RequestLog
-    const { book } = yield* sqlStore.make()
+    const { book } = yield* LimitStore
     return {
       ...log,
       // Written first, then booked: what fails in between comes again, and neither is done twice.

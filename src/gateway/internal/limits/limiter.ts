@@ -47,6 +47,8 @@ export interface Hooks {
 const every = 1000
 /** Where nobody else is there, old accounts are only forgotten, ms. */
 const forgetEvery = 600_000
+/** A store that did not answer is asked by no call for so long, unless it answers what is told to it every second, ms. */
+const awayFor = 10_000
 /** After the store had too little it is left alone, ms. */
 const pause = 250
 const storeLimit = "2 seconds"
@@ -303,7 +305,7 @@ export class Limiter {
         })),
         now
       )
-      return restore(Effect.timeout(question, storeLimit)).pipe(
+      return restore(Effect.timeout(Effect.disconnect(question), storeLimit)).pipe(
         Effect.flatMap((answers) => {
           this.awayUntil = 0
           told.forEach(({ entry: { account }, needs, report }, at) => {
@@ -315,8 +317,8 @@ export class Limiter {
           return this.alerted(told.map(({ entry }) => entry))
         }),
         Effect.catchAll(() =>
-          Effect.sync(() => {
-            this.awayUntil = now + every
+          Effect.map(Clock.currentTimeMillis, (then) => {
+            this.awayUntil = then + awayFor
           })
         ),
         Effect.ensuring(Effect.sync(() => {
@@ -344,8 +346,9 @@ export class Limiter {
         { length: Math.ceil(open.length / batch) },
         (_, at) => open.slice(at * batch, (at + 1) * batch)
       )
-      return Effect.forEach(batches, (entries) =>
-        this.awayUntil > now ? Effect.void : this.tell(
+      return Effect.forEach(batches, (entries, at) =>
+        // The first one finds out whether it is there again.
+        at > 0 && this.awayUntil > now ? Effect.void : this.tell(
           entries.filter(({ asking }) => asking === undefined).map((entry) => ({
             entry,
             needs: 0n,

@@ -81,6 +81,7 @@ export const make = (
       const found = yield* stored.find(last)
       if (Option.isSome(found)) yield* take(found.value)
     }).pipe(
+      Effect.disconnect,
       Effect.timeout(patience),
       // Away, or not to be read: what there is goes on.
       Effect.catchAllCause((cause) => Effect.logDebug("the settings cannot be looked at", cause))
