@@ -21,7 +21,7 @@ const usageOf = (usage: Usage): JsonObject => ({
   prompt_tokens: usage.inputTokens,
   completion_tokens: usage.outputTokens,
   total_tokens: usage.totalTokens,
-  prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, audio_tokens: 0 },
+  prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, audio_tokens: 0, ...openai.cacheWritten(usage) },
   completion_tokens_details: {
     reasoning_tokens: usage.reasoningTokens,
     audio_tokens: 0,
@@ -124,9 +124,11 @@ const extended = ({ extension }: End): JsonObject => extension === undefined ? {
 
 const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const calls = content.filter((part) => part.type === "tool-call")
-  const text = joined(content, "text")
+  const refused = end.refusal?.text ?? ""
+  // What a filter let through, or says, is content; only the model's own refusal has a field.
+  const text = joined(content, "text") || (isSaid(end) ? "" : refused)
   const reasoning = joined(content, "reasoning")
-  const refusal = isSaid(end) ? end.refusal?.text ?? "" : null
+  const refusal = isSaid(end) ? refused : null
   return {
     ...around(envelope, "chat.completion"),
     choices: [{
@@ -228,10 +230,11 @@ class ChatWriter implements Writer {
     const refusal = end.refusal?.text ?? ""
     // Words that were streamed as text are not said twice.
     const refuses = isSaid(end) && !this.hasText && refusal !== ""
+    const withheld = !isSaid(end) && !this.hasText && refusal !== ""
     const last = { ...(annotations.length === 0 ? {} : { annotations }), ...extension }
     const reports = includeUsage && end.usage !== undefined
     return [
-      ...(refuses ? [this.said({ refusal })] : []),
+      ...(refuses ? [this.said({ refusal })] : withheld ? [this.said({ content: refusal })] : []),
       ...(Object.keys(last).length === 0 ? [] : [this.said(last, false)]),
       {
         data: this.chunk(

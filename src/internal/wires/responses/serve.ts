@@ -11,7 +11,7 @@ import { name as wireName } from "./request.ts"
 
 const usageOf = (usage: Usage): JsonObject => ({
   input_tokens: usage.inputTokens,
-  input_tokens_details: { cached_tokens: usage.cachedInputTokens },
+  input_tokens_details: { cached_tokens: usage.cachedInputTokens, ...openai.cacheWritten(usage) },
   output_tokens: usage.outputTokens,
   output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
   total_tokens: usage.totalTokens
