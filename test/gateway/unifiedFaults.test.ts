@@ -2,11 +2,11 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Cascade } from "effect-majordomo"
+import { Cascade, LLM, LLMError, Majordomo, OpenAIChat, Retry } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
 import { at } from "../testing/wires.ts"
 import { send } from "./running.ts"
-import { type Client, clients, overFake, promise, providers, serve } from "./unifiedClients.ts"
+import { apiKey, type Client, clients, overFake, promise, providers, serve } from "./unifiedClients.ts"
 
 /** A request as it is on the wire, its error, and how an event of a stream says one. */
 const protocols = {
@@ -91,6 +91,100 @@ describe.each(Object.entries(protocols))("a request of %s", (_, protocol) => {
         assert.isFalse(answer.isWhole)
       }))
   })
+})
+
+describe("our own client of a gateway", () => {
+  const failing = Effect.gen(function*() {
+    const fake = yield* FakeProvider.make()
+    const url = yield* serve(
+      Cascade.layer([providers.anthropic(fake.url), providers.openai(fake.url)]).pipe(
+        Layer.provide(NodeHttpClient.layerUndici)
+      )
+    )
+    const layer = Majordomo.layer({ model: "any", apiKey, baseUrl: url, retry: Retry.none }).pipe(
+      Layer.provide(NodeHttpClient.layerUndici),
+      Layer.orDie
+    )
+    return { fake, layer, url }
+  })
+  const places = (error: LLMError.LLMError) =>
+    error.attempts.map((attempt) => [attempt.provider, attempt.model, attempt.error, attempt.status])
+
+  it.scopedLive("gets every try of a call that failed, and who of them said what", () =>
+    Effect.gen(function*() {
+      const { fake, layer } = yield* failing
+      for (
+        const ask of [LLM.generateText({ prompt: "Hello" }), LLM.collect(LLM.streamText({ prompt: "Hello" }))]
+      ) {
+        yield* fake.reset
+        yield* fake.script(FakeProvider.status(529), FakeProvider.status(401))
+        const error = yield* Effect.flip(Effect.provide(ask, layer))
+        assert.deepStrictEqual(places(error), [
+          ["anthropic", "claude-sonnet-4-5", "Overloaded", 529],
+          ["openai", "gpt-4.1", "Authentication", 401]
+        ])
+        assert.strictEqual(LLMError.tagOf(error), "Authentication")
+      }
+    }))
+
+  it.scopedLive("gets what a stream that broke off is known to have taken, and what it cost", () =>
+    Effect.gen(function*() {
+      const { fake, layer } = yield* failing
+      yield* fake.script(FakeProvider.status(529), FakeProvider.inBandError({ afterEvents: 2 }))
+      const error = yield* Effect.flip(Effect.provide(LLM.collect(LLM.streamText({ prompt: "Hello" })), layer))
+      assert.deepStrictEqual(places(error).map(([provider]) => provider), ["anthropic", "openai"])
+      assert.isTrue(error.usagePartial)
+      yield* fake.reset
+      yield* fake.script(FakeProvider.cut({ afterEvents: 2 }))
+      const broken = yield* Effect.flip(Effect.provide(LLM.collect(LLM.streamText({ prompt: "Hello" })), layer))
+      assert.deepStrictEqual(places(broken).map(([provider]) => provider), ["anthropic"])
+      assert.isAbove(broken.usage?.inputTokens ?? 0, 0)
+      assert.isAbove(broken.cost?.total ?? 0, 0)
+    }))
+
+  it.scopedLive("gets the tries behind an answer that is none", () =>
+    Effect.gen(function*() {
+      const { fake, layer } = yield* failing
+      yield* fake.script(FakeProvider.status(529), FakeProvider.truncated("", { reasoning: "It is long." }))
+      const error = yield* Effect.flip(Effect.provide(LLM.generateText({ prompt: "Hello" }), layer))
+      assert.strictEqual(error._tag, "ResponseTruncatedError")
+      assert.deepStrictEqual(places(error).map(([provider]) => provider), ["anthropic", "openai"])
+      assert.strictEqual("reasoning" in error ? error.reasoning : undefined, "It is long.")
+    }))
+
+  it.scopedLive("believes nobody else", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeProvider.make()
+      const lie = { provider: "anthropic", model: "x", attempts: [{ provider: "anthropic", model: "x", seconds: 1 }] }
+      yield* fake.script(FakeProvider.status(400, {
+        body: JSON.stringify({ error: { message: "no", type: "invalid_request_error" }, majordomo: lie })
+      }))
+      const layer = OpenAIChat.layer({ model: "gpt-4.1", apiKey, baseUrl: fake.url })
+      const error = yield* Effect.flip(
+        Effect.provide(
+          LLM.generateText({ prompt: "Hello" }),
+          Layer.orDie(Layer.provide(layer, NodeHttpClient.layerUndici))
+        )
+      )
+      assert.deepStrictEqual(places(error).map(([provider]) => provider), ["openai"])
+    }))
+})
+
+describe.each(Object.entries(protocols))("an error of %s", (_, protocol) => {
+  it.scopedLive("has beside it, under our own name, which request it was and what was tried", () =>
+    Effect.gen(function*() {
+      const { fake, url } = yield* overFake("anthropic")
+      yield* fake.script(...limited())
+      const answer = yield* raw(url, protocol, false)
+      const told = at(JSON.parse(answer.text), "majordomo")
+      assert.strictEqual(at(told, "request_id"), answer.headers["x-majordomo-request-id"])
+      assert.strictEqual(at(told, "attempts", 0, "error"), "RateLimited")
+      assert.strictEqual(at(told, "provider"), "anthropic")
+      yield* fake.reset
+      yield* fake.script(FakeProvider.cut({ afterEvents: 2 }))
+      const stream = yield* raw(url, protocol, true)
+      assert.match(stream.text, /"majordomo":\{"request_id":"[0-9a-f-]+","provider":"anthropic"/)
+    }))
 })
 
 describe.each(Object.entries(clients) as ReadonlyArray<[keyof typeof clients, Client]>)(

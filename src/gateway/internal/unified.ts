@@ -180,7 +180,7 @@ class Conversation {
   }
 
   private problem(error: LLMError): Problem {
-    return { ...problemOf(error), requestId: this.options.exchange.id }
+    return { ...problemOf(error), requestId: this.options.exchange.id, extension: this.extension }
   }
 
   private send(
@@ -222,7 +222,8 @@ class Conversation {
     const { end, options: { exchange } } = this
     return {
       request_id: exchange.id,
-      ...(end === undefined ? {} : gatewayExtension.write(end)),
+      ...(end === undefined ? {}
+        : end.outcome === "success" ? gatewayExtension.write(end) : gatewayExtension.writeFailure(end)),
       ...(isCached(end) ? { cached: true } : {})
     }
   }

@@ -1,7 +1,7 @@
 /** Errors and counts as both wires of OpenAI write them. Source: its reference and recorded traffic, 2026-11. */
 import type { JsonObject } from "../../Prompt.ts"
 import type { Usage } from "../../Usage.ts"
-import type { Problem, ProblemKind } from "./serving.ts"
+import { extended, type Problem, type ProblemKind } from "./serving.ts"
 
 const rows: Readonly<Record<ProblemKind, readonly [status: number, type: string, code: string]>> = {
   invalid: [400, "invalid_request_error", "unsupported_value"],
@@ -27,5 +27,8 @@ export const codeOf = ({ kind }: Problem): string => kind === "invalid" ? "inval
 
 export const error = (problem: Problem): JsonObject => {
   const [, type, code] = rows[problem.kind]
-  return { error: { message: problem.message, type, param: problem.parameter ?? null, code } }
+  return {
+    error: { message: problem.message, type, param: problem.parameter ?? null, code },
+    ...extended(problem)
+  }
 }

@@ -4,6 +4,7 @@ import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
@@ -119,8 +120,6 @@ const joined = (content: ReadonlyArray<AssistantPart>, type: "text" | "reasoning
   for (const part of content) if (part.type === type) text += part.text
   return text
 }
-
-const extended = ({ extension }: End): JsonObject => extension === undefined ? {} : { majordomo: extension }
 
 const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const calls = content.filter((part) => part.type === "tool-call")

@@ -4,6 +4,7 @@ import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
 import { asJsonObject, isObject, parse } from "../../json/values.ts"
 import * as carried from "../carried.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, ProblemKind, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
@@ -118,8 +119,6 @@ const groundingOf = (content: ReadonlyArray<AssistantPart>): JsonObject => {
   }
   return chunks.length === 0 ? {} : { groundingMetadata: { groundingChunks: chunks, groundingSupports: supports } }
 }
-
-const extended = ({ extension }: End): JsonObject => extension === undefined ? {} : { majordomo: extension }
 
 const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const refused = end.refusal?.text ?? ""
@@ -241,7 +240,8 @@ const error = (problem: Problem): JsonObject => {
       message: problem.message,
       status: rows[problem.kind][1],
       ...(details.length === 0 ? {} : { details })
-    }
+    },
+    ...extended(problem)
   }
 }
 

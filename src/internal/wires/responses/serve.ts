@@ -5,6 +5,7 @@ import type { Usage } from "../../../Usage.ts"
 import { asObject } from "../../json/values.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
@@ -66,7 +67,7 @@ const finished = (envelope: Envelope, end: End, output: ReadonlyArray<JsonObject
       ? null
       : { reason: end.finishReason === "length" ? "max_output_tokens" : "content_filter" },
     usage: end.usage === undefined ? null : usageOf(end.usage),
-    ...(end.extension === undefined ? {} : { majordomo: end.extension })
+    ...extended(end)
   })
 }
 
@@ -379,7 +380,7 @@ class ResponsesWriter implements Writer {
     return [
       this.frame("error", { code, message, param: problem.parameter ?? null }),
       this.frame("response.failed", {
-        response: response(this.envelope, "failed", this.whole, { error: { code, message } })
+        response: response(this.envelope, "failed", this.whole, { error: { code, message }, ...extended(problem) })
       })
     ]
   }
