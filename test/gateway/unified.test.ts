@@ -157,6 +157,62 @@ describe("Gateway.serve", () => {
       assert.deepStrictEqual(JSON.parse(listed), ["Paris"])
     }))
 
+  it.scopedLive("a value is streamed as it was asked for: without nulls for what is absent, and nothing around it", () =>
+    Effect.gen(function*() {
+      const fake = yield* FakeProvider.make()
+      const url = yield* serve(providers.chat(fake.url).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+      const format = {
+        name: "place",
+        schema: {
+          type: "object",
+          properties: { city: { type: "string" }, note: { type: "string" }, height: { type: ["number", "null"] } },
+          required: ["city"]
+        }
+      }
+      const byChat = () =>
+        openai(url).chat.completions.stream({
+          model: "any",
+          messages: [user],
+          response_format: { type: "json_schema", json_schema: format }
+        }).finalContent()
+      const byResponses = async () => {
+        const stream = openai(url).responses.stream({
+          model: "any",
+          input: "Hello",
+          text: { format: { type: "json_schema", ...format } }
+        })
+        let text = ""
+        let done: string | undefined
+        for await (const event of stream) {
+          if (event.type === "response.output_text.delta") text += event.delta
+          if (event.type === "response.output_text.done") done = event.text
+        }
+        assert.strictEqual(text, done)
+        assert.strictEqual((await stream.finalResponse()).output_text, text)
+        return text
+      }
+      const value = JSON.stringify({ city: "Paris", note: null, height: null })
+      for (const written of [value, `\`\`\`json\n${value}\n\`\`\``, `Here it is: ${value}`, `${value}\nThat is all.`]) {
+        for (const ask of [byChat, byResponses]) {
+          yield* fake.script(FakeProvider.text(written))
+          assert.deepStrictEqual(JSON.parse((yield* promise(ask)) ?? ""), { city: "Paris", height: null }, written)
+        }
+      }
+      yield* fake.script(FakeProvider.truncated("{\"city\": \"Pa"))
+      const cut = yield* promise(async () => {
+        const stream = await openai(url).chat.completions.create({
+          model: "any",
+          messages: [user],
+          stream: true,
+          response_format: { type: "json_schema", json_schema: format }
+        })
+        let text = ""
+        for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ""
+        return text
+      })
+      assert.strictEqual(cut, "{\"city\": \"Pa")
+    }))
+
   it.scopedLive("our own library is a client, too", () =>
     Effect.gen(function*() {
       const { url } = yield* overFake("anthropic")
