@@ -136,13 +136,19 @@ const tokenLength = 4
 
 /**
  * The cheapest for the call, by the price list: its prompt's length, and `maxTokens` or `outputTokens` (default 500)
- * for the answer. Members without a price come last.
+ * for the answer. Members without a price come last. `prices` says of providers by their name whose list is theirs, where
+ * it is not their own.
  *
  * @since 0.1.0
  * @category strategies
  */
-export const cheapest = (options?: { readonly outputTokens?: number | undefined }): Strategy => (candidates) =>
+export const cheapest = (options?: {
+  readonly outputTokens?: number | undefined
+  readonly prices?: Readonly<Record<string, string>> | undefined
+}): Strategy =>
+(candidates) =>
   Effect.succeed((request) => {
+    const listOf = (provider: string) => options?.prices?.[provider] ?? provider
     const usage = {
       inputTokens: Math.ceil((withoutMedia(request.prompt).length + (request.system?.length ?? 0)) / tokenLength),
       outputTokens: request.maxTokens ?? options?.outputTokens ?? 500
@@ -151,7 +157,7 @@ export const cheapest = (options?: { readonly outputTokens?: number | undefined 
       Effect.forEach(
         candidates,
         (candidate) =>
-          Effect.map(Pricing.quote(candidate.provider, candidate.model, usage), (cost) => ({
+          Effect.map(Pricing.quote(listOf(candidate.provider), candidate.model, usage), (cost) => ({
             candidate,
             price: Option.match(cost, { onNone: () => Infinity, onSome: ({ total }) => total })
           }))

@@ -42,15 +42,15 @@ export const layerOf = (item: Case, baseUrl: string): ProviderLayer | undefined 
   }
 }
 
-interface Answer {
+export interface Answer {
   readonly response: Response.Response<unknown>
   readonly parts: ReadonlyArray<Response.StreamPart<unknown>>
 }
 
-const run = (item: Case, output: Output.Output<unknown>) =>
+export const run = (item: Case, output: Output.Output<unknown>, prompt = "conformance") =>
   Effect.gen(function*() {
     const llm = yield* LLM.LLM
-    const request = { prompt: "conformance", output }
+    const request = { prompt, output }
     if (!item.stream) return { response: yield* llm.generate(request), parts: [] } satisfies Answer
     const parts = Array.from(yield* Stream.runCollect(llm.stream(request)))
     const response = yield* LLM.collect(Stream.fromIterable(parts))
@@ -123,9 +123,9 @@ const compareAnswer = (item: Case, { parts, response }: Answer, problems: Array<
   }
 }
 
-type Differ = (what: string, actual: unknown, expected: unknown) => void
+export type Differ = (what: string, actual: unknown, expected: unknown) => void
 
-const compareParts = (
+export const compareParts = (
   response: Response.Response<unknown>,
   parts: ReadonlyArray<Response.StreamPart<unknown>>,
   differ: Differ
@@ -142,7 +142,7 @@ const compareParts = (
   differ("place of Finish", parts.findIndex((part) => part._tag === "Finish"), parts.length - 1)
 }
 
-const compareUsage = (item: Case, response: Response.Response<unknown>, differ: Differ) => {
+export const compareUsage = (item: Case, response: Response.Response<unknown>, differ: Differ) => {
   const reported = item.expect.usage
   if (reported === null) {
     differ("usage warning", response.warnings.some((warning) => warning.code === "usage-missing"), true)
@@ -277,7 +277,7 @@ const kindOf = (error: NonNullable<Expectation["error"]>): ReadonlyArray<string>
 // ── structured answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The schema of the recorded request, where it asked for a structured answer and got one. */
-const schemaOf = (item: Case): Prompt.JsonObject | undefined => {
+export const schemaOf = (item: Case): Prompt.JsonObject | undefined => {
   if (!item.kind.startsWith("structured") || item.request.body == null || item.expect.text === null) return undefined
   const body = object(item.request.body)
   const format = object(object(body["text"])["format"])
@@ -296,7 +296,7 @@ const schemaOf = (item: Case): Prompt.JsonObject | undefined => {
 const object = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {}
 
-const compareStructured = (
+export const compareStructured = (
   item: Case,
   result: Either.Either<Answer, { readonly message: string }>,
   problems: Array<string>
@@ -323,7 +323,7 @@ const compareStructured = (
   }
 }
 
-const show = (value: unknown): string => {
+export const show = (value: unknown): string => {
   const text = JSON.stringify(value, (_, field: unknown) => typeof field === "bigint" ? String(field) : field) ?? "none"
   return text.length > 300 ? `${text.slice(0, 300)}…` : text
 }

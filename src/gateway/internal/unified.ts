@@ -9,7 +9,6 @@ import type { ServerResponse } from "node:http"
 import * as Cost from "../../Cost.ts"
 import * as onEnd from "../../internal/call/onEnd.ts"
 import { parse } from "../../internal/json/values.ts"
-import { isPlainObject } from "../../internal/schema/codec.ts"
 import * as gatewayExtension from "../../internal/wires/gatewayExtension.ts"
 import {
   answerOfError,
@@ -28,11 +27,12 @@ import * as LLM from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Logging from "../../logging/Logging.ts"
 import type { JsonObject } from "../../Prompt.ts"
-import type { ContentPart, Response, StreamPart } from "../../Response.ts"
+import type { Response, StreamPart } from "../../Response.ts"
 import type { Unified } from "./admit.ts"
 import type { Exchange } from "./record.ts"
 import type { Refusal } from "./refusal.ts"
 import { served } from "./served.ts"
+import { Shown } from "./shown.ts"
 
 /** What is known when the answer ends: the row is made of it. */
 export interface Served {
@@ -84,6 +84,7 @@ class Conversation {
   private readonly asked: Asked
   private readonly envelope: Envelope
   private readonly writer: Writer
+  private readonly shown: Shown
   private end: CallEnd | undefined
   private bytesOut = 0
   private firstByteAt: number | undefined
@@ -103,6 +104,7 @@ class Conversation {
       includeUsage: asked.includeUsage
     }
     this.writer = serve.writer(this.envelope)
+    this.shown = new Shown(asked.request)
   }
 
   get run(): Effect.Effect<void> {
@@ -180,7 +182,7 @@ class Conversation {
   }
 
   private problem(error: LLMError): Problem {
-    return { ...problemOf(error), requestId: this.options.exchange.id }
+    return { ...problemOf(error), requestId: this.options.exchange.id, extension: this.extension }
   }
 
   private send(
@@ -222,7 +224,8 @@ class Conversation {
     const { end, options: { exchange } } = this
     return {
       request_id: exchange.id,
-      ...(end === undefined ? {} : gatewayExtension.write(end)),
+      ...(end === undefined ? {}
+        : end.outcome === "success" ? gatewayExtension.write(end) : gatewayExtension.writeFailure(end)),
       ...(isCached(end) ? { cached: true } : {})
     }
   }
@@ -243,10 +246,12 @@ class Conversation {
     let response: Response<string> | undefined
     for (const part of chunk) {
       if (part._tag === "Finish") response = part.response
-      else if (part._tag !== "Seam" && !(this.waits && isOfText(part))) frames.push(...this.writer.part(part))
+      else if (part._tag !== "Seam") {
+        for (const shown of this.shown.parts(part)) frames.push(...this.writer.part(shown))
+      }
     }
     if (response === undefined) return this.write(frames)
-    if (this.waits && response.content !== "") frames.push(...this.value(response))
+    if (this.shown.isHeld) frames.push(...this.held(response.content, response.message.content.length))
     const end = endOf(response, {
       ...this.extension,
       ...(response.warnings.length === 0 ? {} : { warnings: response.warnings.map(({ message }) => message) })
@@ -254,21 +259,11 @@ class Conversation {
     return this.finish(frames, end)
   }
 
-  /**
-   * A value that is no object is asked for inside of one, which the client has not asked for: it goes out when it is
-   * whole.
-   */
-  private get waits(): boolean {
-    const { format } = this.asked.request.output
-    return format.type === "schema" && !isPlainObject(format.schema)
-  }
-
-  private value({ content, message }: Response<string>): Frames {
-    // Behind the places of all other parts.
-    const index = message.content.length
-    return [
-      ...this.writer.part({ _tag: "TextDelta", index, delta: content }),
-      ...this.writer.part({ _tag: "BlockEnd", index, part: { type: "text", text: content } })
+  /** A text that was not shown while it came, behind the places of all other parts. */
+  private held(text: string, index: number): Frames {
+    return text === "" ? [] : [
+      ...this.writer.part({ _tag: "TextDelta", index, delta: text }),
+      ...this.writer.part({ _tag: "BlockEnd", index, part: { type: "text", text } })
     ]
   }
 
@@ -285,8 +280,13 @@ class Conversation {
   private brokeOff(error: LLMError): Effect.Effect<void> {
     const asAnswer = answerOfError(error)
     if (asAnswer !== undefined) {
-      // Text of it went out as it came.
-      return this.finish([], { ...asAnswer.end, extension: this.extension })
+      // What was not held back went out as it came.
+      const text = this.shown.isHeld && "text" in error ? error.text : ""
+      return Effect.suspend(() => {
+        this.open()
+        const frames = asAnswer.end.refusal === undefined ? this.held(text, Number.MAX_SAFE_INTEGER) : []
+        return this.finish(frames, { ...asAnswer.end, extension: this.extension })
+      })
     }
     const { response } = this.options
     if (!response.headersSent) return this.failed(error)
@@ -368,9 +368,6 @@ const contentOf = (content: ReadonlyArray<JsonPart> | string): ReadonlyArray<Jso
   typeof content === "string" ? [{ type: "text", text: content }] : content
 
 type JsonPart = Parameters<Serve["whole"]>[1]["content"][number]
-
-const isOfText = (part: ContentPart): boolean =>
-  part._tag === "TextDelta" || (part._tag === "BlockEnd" && part.part.type === "text")
 
 const placeHeaders = (provider: string, model: string): Readonly<Record<string, string>> => ({
   "x-majordomo-provider": plain(provider),

@@ -24,6 +24,8 @@ export interface Upstream {
   /** Name of the provider whose list prices apply. */
   readonly prices: string | undefined
   readonly family: Family
+  /** What the operator says that a provider of their own speaks. */
+  readonly wire: ProviderOptions["wire"]
   /** `https://api.openai.com`: scheme, host and port, and nothing that a request could change. */
   readonly origin: string
   /** What stands before a path that the client gives without it, or under `/v1`. */
@@ -212,6 +214,7 @@ const upstreamOf = (
       provider: one.provider,
       prices: options.prices ?? one.prices,
       family: one.family,
+      wire: undefined,
       origin: base.url.origin,
       prefix: path === "" ? one.prefix : isSecond(name, one) ? path + one.prefix : path,
       native: path === "" ? one.native : [],
@@ -261,6 +264,7 @@ const customOf = (
       provider: name,
       prices: options.prices,
       family,
+      wire,
       origin: base.url.origin,
       prefix: base.url.pathname === "/" ? "" : base.url.pathname,
       native: [],

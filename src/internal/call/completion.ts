@@ -23,6 +23,19 @@ export interface ErrorFacts {
   readonly status?: number | undefined
   /** The provider's word for a safety block, when it is one. */
   readonly filter?: string | undefined
+  /** What a gateway says of the tries behind it. */
+  readonly gateway?: Gateway | undefined
+}
+
+/** What a gateway says of the tries behind it. */
+export interface Gateway {
+  readonly provider: string
+  readonly model: string
+  readonly attempts: ReadonlyArray<Attempt>
+  readonly cost: Option.Option<Cost>
+  /** Of a call that failed; an answer says it itself. */
+  readonly usage?: Usage | undefined
+  readonly usagePartial?: boolean | undefined
 }
 
 /** Token counts of which some may be missing; `undefined` is not reported. */
@@ -90,9 +103,7 @@ export class Completion {
   /** USD, when the provider says what it charges. */
   providerCost: ProviderCost | undefined = undefined
   /** Where a gateway says that the answer came from, and through which tries. */
-  gateway:
-    | { readonly provider: string; readonly model: string; readonly attempts: ReadonlyArray<Attempt> }
-    | undefined = undefined
+  gateway: Gateway | undefined = undefined
   /** What the answer cost, where that is known without a price list; none when it has no price. */
   cost: Option.Option<Cost> | undefined = undefined
   serviceTier: string | undefined = undefined

@@ -19,6 +19,7 @@ import type { HttpFailure } from "../http/failure.ts"
 import * as headers from "../http/headers.ts"
 import { formsOf, isSecretHeader, scrub, wordsOf } from "../http/secrets.ts"
 import { type Loose, merge } from "../json/values.ts"
+import * as providerNames from "../models/providerNames.ts"
 import { codec } from "../schema/codec.ts"
 import type { Codec } from "../schema/codec.ts"
 import { type Dialect, plain } from "../schema/dialect.ts"
@@ -395,9 +396,12 @@ export const failed = (
   facts: ErrorFacts,
   body: string | undefined,
   partial?: string | undefined
-): LLMError.LLMError =>
-  errors.toLLMError({
-    provider: session.provider,
+): LLMError.LLMError => {
+  const { ledger: { running }, provider } = session
+  // Nobody else is believed.
+  if (running !== undefined && provider === providerNames.gateway) running.gateway = facts.gateway
+  return errors.toLLMError({
+    provider,
     model: session.model,
     status: answer.status,
     headers: answer.headers,
@@ -407,6 +411,7 @@ export const failed = (
     now: session.clock.unsafeCurrentTimeMillis(),
     scrub: session.scrub
   })
+}
 
 export const malformed = (
   session: Session,

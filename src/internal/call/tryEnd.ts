@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as LLMError from "../../LLMError.ts"
 import type { Attempt } from "../../Response.ts"
-import type { Completion } from "./completion.ts"
+import type { Completion, Gateway } from "./completion.ts"
 import type { Ledger } from "./ledger.ts"
 import { priceOf } from "./price.ts"
 import type { Session } from "./session.ts"
@@ -22,6 +22,8 @@ export interface Running {
   accepted: boolean
   /** What has come of its answer. */
   completion: Completion | undefined
+  /** What a gateway says of the tries behind a failure of its own. */
+  gateway: Gateway | undefined
 }
 
 export const begin = (session: Session): Running => {
@@ -30,7 +32,8 @@ export const begin = (session: Session): Running => {
     startedAt: session.clock.unsafeCurrentTimeNanos(),
     sent: true,
     accepted: false,
-    completion: undefined
+    completion: undefined,
+    gateway: undefined
   }
   session.ledger.running = running
   return running
@@ -41,10 +44,17 @@ export const failed = (ledger: Ledger, error: LLMError.LLMError): Effect.Effect<
   const { running } = ledger
   if (running === undefined) return Effect.void
   ledger.running = undefined
-  ledger.attempts.push(attemptOf(running, LLMError.tagOf(error), error))
+  const told = running.gateway ?? running.completion?.gateway
+  // Those of a gateway are what this one was made of.
+  if (told !== undefined && told.attempts.length > 0) ledger.attempts.push(...told.attempts)
+  else ledger.attempts.push(attemptOf(running, LLMError.tagOf(error), error))
   // What was read to its end says itself what it cost.
   if (error.usage !== undefined) {
     return Effect.sync(() => ledger.add(error))
+  }
+  if (told !== undefined) {
+    const { cost, usage, usagePartial } = told
+    return Effect.sync(() => ledger.add({ usage, cost: Option.getOrUndefined(cost), usagePartial }))
   }
   return mayBeBilled(running, error) ? charge(running, ledger) : Effect.void
 }

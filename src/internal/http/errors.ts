@@ -14,7 +14,8 @@ const requestIdHeaders = [
   "mistral-correlation-id",
   "apim-request-id",
   "x-goog-request-id",
-  "cf-ray"
+  "cf-ray",
+  "x-majordomo-request-id"
 ]
 
 export const requestIdOf = (headers: HeaderMap): string | undefined => {

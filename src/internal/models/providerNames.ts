@@ -1,6 +1,9 @@
 /** Names of providers: fields under them are for that provider alone. */
 import { hosts } from "../hosts/rows.ts"
 
+/** A gateway that decides itself where a model is served: what it says of that is believed. */
+export const gateway: string = hosts.majordomo.name
+
 const names = new Set([
   ...Object.keys(hosts),
   "openai",

@@ -28,7 +28,7 @@ export const restore = (root: JsonObject, node: JsonObject, value: JsonValue): J
 }
 
 /** The schema of a property, and whether it is one that has a name in the schema. */
-const propertyOf = (
+export const propertyOf = (
   schema: JsonObject,
   name: string
 ): { readonly named: boolean; readonly schema: JsonValue | undefined } => {
@@ -135,7 +135,8 @@ export const restoreGrowing = (root: JsonObject, node: JsonObject, value: JsonVa
 const unionOf = (nodes: ReadonlyArray<JsonValue>): JsonObject =>
   nodes.length === 1 ? asJsonObject(nodes[0]) : nodes.length === 0 ? {} : { anyOf: nodes }
 
-const flatMembers = (root: JsonObject, node: JsonObject): ReadonlyArray<JsonObject> => {
+/** All that a value of this schema may be. */
+export const flatMembers = (root: JsonObject, node: JsonObject): ReadonlyArray<JsonObject> => {
   const schema = resolve(root, node)
   const members = membersOf(schema)
   return members.length === 0 ? [schema] : members.flatMap((member) => flatMembers(root, asJsonObject(member)))

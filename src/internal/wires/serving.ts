@@ -104,6 +104,8 @@ export interface Problem {
   /** Where the body repeats it. Default: that of its kind. */
   readonly status?: number | undefined
   readonly requestId?: string | undefined
+  /** What the client's protocol has no place for, under `majordomo`. */
+  readonly extension?: JsonObject | undefined
 }
 
 export interface Serve {
@@ -115,6 +117,10 @@ export interface Serve {
   /** What a client that waits is sent, so that it and everything between knows that somebody is there. */
   readonly ping: string | undefined
 }
+
+/** Our own field beside those of the protocol. */
+export const extended = ({ extension }: { readonly extension?: JsonObject | undefined }): JsonObject =>
+  extension === undefined ? {} : { majordomo: extension }
 
 // ── from our contract ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -24,6 +24,8 @@ export interface Options extends LLM.Settings {
   readonly apiKeyAlias?: string | undefined
   /** Where to send instead of the provider's own address, and nowhere else. */
   readonly baseUrl?: string | undefined
+  /** Name of the provider whose list prices apply, for another host of its models. Default: the provider itself. */
+  readonly prices?: string | undefined
 }
 
 /** Every option may come from the configuration. */
@@ -77,7 +79,7 @@ export const make = <S>(
         url: (stream) => endpoint.join(base.url, preset.path(options.model, stream)),
         auth,
         key: yield* keyFacts(key, options.apiKeyAlias),
-        prices: preset.prices,
+        prices: options.prices ?? preset.prices,
         headers: preset.headers ?? {},
         gatewayHeaders: preset.gatewayHeaders
       },

@@ -56,7 +56,7 @@ const usage = {
   inputTokens: 20,
   outputTokens: 9,
   cachedInputTokens: 4,
-  cacheCreationTokens: 0,
+  cacheCreationTokens: 3,
   reasoningTokens: 2,
   totalTokens: 29
 }
@@ -202,12 +202,13 @@ const meaning = (response: Response.Response<unknown>) => ({
   usage: response.usage
 })
 
-const meant = (content: ReadonlyArray<Prompt.AssistantPart>) => ({
+const meant = (wire: string, content: ReadonlyArray<Prompt.AssistantPart>) => ({
   text: said(content, "text"),
   reasoning: said(content, "reasoning"),
   calls: content.flatMap((part) => part.type === "tool-call" ? [{ name: part.name, value: part.arguments }] : []),
   finish: endOf(content).finishReason,
-  usage
+  // Google's wire does not say what was written to a cache.
+  usage: wire === "generate-content" ? { ...usage, cacheCreationTokens: 0 } : usage
 })
 
 const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 6 })
@@ -217,7 +218,7 @@ const run = <A, E>(effect: Effect.Effect<A, E, LLM.LLM>, wire: Wire, answer: () 
 const right = (asked: Either.Either<Asked, { readonly message: string }>): Asked =>
   Either.getOrThrowWith(asked, ({ message }) => new Error(message))
 
-describe.each(Object.entries(wires))("serve of %s", (_, wire) => {
+describe.each(Object.entries(wires))("serve of %s", (name, wire) => {
   it("writes events that its own reader understands, however they are cut", () =>
     fc.assert(
       fc.asyncProperty(simple, sizes, sizes, async (content, pieces, chunks) => {
@@ -225,7 +226,7 @@ describe.each(Object.entries(wires))("serve of %s", (_, wire) => {
         const response = await Effect.runPromise(
           run(LLM.collect(LLM.streamText({ prompt: "Hi" })), wire, () => chunked(bytes, chunks.map((n) => n * 7)))
         )
-        assert.deepStrictEqual(meaning(response), meant(content))
+        assert.deepStrictEqual(meaning(response), meant(name, content))
       }),
       { numRuns: 60 }
     ))
@@ -237,10 +238,29 @@ describe.each(Object.entries(wires))("serve of %s", (_, wire) => {
         const response = await Effect.runPromise(
           run(LLM.generateText({ prompt: "Hi" }), wire, () => jsonResponse(body))
         )
-        assert.deepStrictEqual(meaning(response), meant(content))
+        assert.deepStrictEqual(meaning(response), meant(name, content))
       }),
       { numRuns: 60 }
     ))
+
+  it.each(["refusal", "guardrail"])(
+    "says what was said in the place of an answer: %s",
+    (category) =>
+      Effect.runPromise(Effect.gen(function*() {
+        const end: End = { finishReason: "content-filter", usage, refusal: { category, text: "Not that." } }
+        const body = wire.serve.whole(envelope, { content: [], end })
+        const writer = wire.serve.writer(envelope)
+        const bytes = sse([...writer.start(), ...writer.end(end)])
+        const whole = yield* Effect.flip(run(LLM.generateText({ prompt: "Hi" }), wire, () => jsonResponse(body)))
+        const streamed = yield* Effect.flip(
+          run(LLM.collect(LLM.streamText({ prompt: "Hi" })), wire, () => chunked(bytes, [50]))
+        )
+        for (const error of [whole, streamed]) {
+          assert.strictEqual(error._tag, "ContentFilteredError")
+          assert.strictEqual("text" in error ? error.text : undefined, "Not that.")
+        }
+      }))
+  )
 
   it("gets an answer back on the next turn with all that any provider needs to see again", () =>
     fc.assert(

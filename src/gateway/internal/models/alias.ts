@@ -17,8 +17,19 @@ export const Time = Schema.String.pipe(
 const Breaker = Schema.Struct({
   failures: Schema.optional(Schema.Int.pipe(Schema.positive())).annotations(said("In a row that open it. Default 5.")),
   window: Schema.optional(Time).annotations(said("They count only within this time. Default 1 minute.")),
-  cooldown: Schema.optional(Time).annotations(said("Until a probe is let through. Default 30 seconds."))
+  cooldown: Schema.optional(Time).annotations(said("Until a probe is let through. Default 30 seconds.")),
+  halfOpen: Schema.optional(Schema.Int.pipe(Schema.positive())).annotations(said("Probes at once. Default 1."))
 })
+
+const HedgeAfter = Schema.Union(
+  Time,
+  Schema.Struct({
+    percentile: Schema.Number.pipe(Schema.greaterThan(0), Schema.lessThan(100)).annotations(
+      said("Of the times to the first content of that model's last 128 answers.")
+    ),
+    initially: Time.annotations(said("Until there are 20 of them."))
+  })
+)
 
 const Strategy = Schema.Union(
   Schema.Literal("roundRobin", "leastLatency", "cheapest"),
@@ -68,8 +79,11 @@ const Cache = Schema.Struct({
 
 const common = {
   breaker: Schema.optional(Breaker).annotations(said("Skips a model that keeps failing. Default: none.")),
-  hedgeAfter: Schema.optional(Time).annotations(
+  hedgeAfter: Schema.optional(HedgeAfter).annotations(
     said("Without content for so long, the next model is asked too; the first content wins. Default: never.")
+  ),
+  memberRetries: Schema.optional(Schema.Literal("last", "each")).annotations(
+    said("Who is tried again: the model after which no other waits (default), or each before the next one is asked.")
   ),
   midStream: Schema.optional(Schema.Literal("fail", "continue")).annotations(
     said("A stream of text that breaks off is an error (default), or is gone on with by the next model.")
@@ -115,23 +129,33 @@ const timeOf = (text: string | undefined, otherwise: string): Duration.Duration 
 /** How several models stand in for each other. */
 export const cascadeOptionsOf = (alias: Alias): Cascade.Options => {
   const details = detailsOf(alias)
-  const { breaker, hedgeAfter, midStream } = details ?? {}
+  const { breaker, hedgeAfter, memberRetries, midStream } = details ?? {}
   return {
     midStream,
-    hedge: hedgeAfter === undefined ? undefined : { after: timeOf(hedgeAfter, "0 millis") },
+    memberRetries,
+    hedge: hedgeAfter === undefined ? undefined : {
+      after: typeof hedgeAfter === "string"
+        ? timeOf(hedgeAfter, "0 millis")
+        : { percentile: hedgeAfter.percentile, initially: timeOf(hedgeAfter.initially, "0 millis") }
+    },
     breaker: breaker === undefined ? undefined : {
       failures: breaker.failures ?? 5,
       window: timeOf(breaker.window, "1 minute"),
-      cooldown: timeOf(breaker.cooldown, "30 seconds")
+      cooldown: timeOf(breaker.cooldown, "30 seconds"),
+      halfOpen: breaker.halfOpen
     }
   }
 }
 
 /**
  * Who of them is asked first; undefined: the first that is named. `isThere` says by their place which are asked at all:
- * some may lack a key.
+ * some may lack a key. `prices` are names of price lists by those of providers.
  */
-export const strategyOf = (alias: Alias, isThere: (place: number) => boolean): Balance.Strategy | undefined => {
+export const strategyOf = (
+  alias: Alias,
+  isThere: (place: number) => boolean,
+  prices: Readonly<Record<string, string>>
+): Balance.Strategy | undefined => {
   if (typeof alias === "string" || !("balance" in alias)) return undefined
   const { strategy = "roundRobin" } = alias
   if (typeof strategy !== "string") {
@@ -145,7 +169,7 @@ export const strategyOf = (alias: Alias, isThere: (place: number) => boolean): B
     case "leastLatency":
       return Balance.leastLatency()
     case "cheapest":
-      return Balance.cheapest()
+      return Balance.cheapest({ prices })
   }
 }
 

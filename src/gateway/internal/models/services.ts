@@ -19,8 +19,10 @@ import { LLM, type Service } from "../../../LLM.ts"
 import type { ConfigurationError } from "../../../LLMError.ts"
 import * as Models from "../../../Models.ts"
 import * as Anthropic from "../../../providers/Anthropic.ts"
+import * as Bedrock from "../../../providers/Bedrock.ts"
 import * as Cohere from "../../../providers/Cohere.ts"
 import * as Gemini from "../../../providers/Gemini.ts"
+import * as OpenAI from "../../../providers/OpenAI.ts"
 import * as OpenAICompatible from "../../../providers/OpenAICompatible.ts"
 import * as SqlPersistence from "../../../SqlPersistence.ts"
 import type { DispatcherOf, Limits } from "../dispatchers.ts"
@@ -158,7 +160,12 @@ const layerOf = (
   const layers = [providerLayer(first), ...others.map(providerLayer)] as const
   const options = aliases.cascadeOptionsOf(alias)
   const places = new Set([first, ...others].map(({ place }) => place))
-  const strategy = aliases.strategyOf(alias, (place) => places.has(place))
+  const prices = Object.fromEntries(
+    [first, ...others].flatMap(({ upstream }) =>
+      upstream.prices === undefined ? [] : [[upstream.provider, upstream.prices]]
+    )
+  )
+  const strategy = aliases.strategyOf(alias, (place) => places.has(place), prices)
   return strategy === undefined ? Cascade.layer(layers, options) : Balance.layer(layers, { ...options, strategy })
 }
 
@@ -194,7 +201,16 @@ const layerOfProvider = (
     timeouts
   }
   if (!isOwn(upstream)) return Models.layer(upstream.name, model, options)
-  const given = { model, apiKey: options.apiKey, baseUrl: upstream.origin + upstream.prefix, timeouts }
+  const { prices, provider } = upstream
+  const given = {
+    model,
+    apiKey: options.apiKey,
+    baseUrl: upstream.origin + upstream.prefix,
+    timeouts,
+    provider,
+    prices
+  }
+  if (upstream.wire === "openai-responses") return OpenAI.layer(given)
   switch (upstream.family) {
     case "anthropic":
       return Anthropic.layer(given)
@@ -203,9 +219,9 @@ const layerOfProvider = (
     case "cohere":
       return Cohere.layer(given)
     case "bedrock":
-      return Models.layer("bedrock", model, options)
+      return Bedrock.layer({ ...given, region: upstream.region })
     case "openai":
-      return OpenAICompatible.layer({ ...given, provider: upstream.provider, prices: upstream.prices })
+      return OpenAICompatible.layer(given)
   }
 }
 

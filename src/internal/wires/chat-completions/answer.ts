@@ -4,7 +4,7 @@
  */
 import type { JsonObject } from "../../../Prompt.ts"
 import type { FinishReason } from "../../../Response.ts"
-import type { Completion, RawUsage } from "../../call/completion.ts"
+import type { Completion, ErrorFacts, RawUsage } from "../../call/completion.ts"
 import type { Call, Wire } from "../../call/driver.ts"
 import { readErrorBody } from "../../http/errors.ts"
 import type { WireEvent } from "../../http/framing.ts"
@@ -19,6 +19,7 @@ import {
   isObject,
   type Loose
 } from "../../json/values.ts"
+import * as providerNames from "../../models/providerNames.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { citationOf, Citations } from "../citation.ts"
 import { objectOf } from "../events.ts"
@@ -43,8 +44,14 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body) =>
-    isObject(body) && Array.isArray(body["choices"]) && !isObject(body["error"]) ? undefined : readErrorBody(body)
+    isObject(body) && Array.isArray(body["choices"]) && !isObject(body["error"]) ? undefined : readError(body)
 })
+
+const readError = (body: unknown): ErrorFacts | undefined => {
+  const facts = readErrorBody(body)
+  const gateway = gatewayExtension.read(asObject(body)["majordomo"])
+  return facts === undefined || gateway === undefined ? facts : { ...facts, gateway }
+}
 
 const read = (body: Loose, completion: Completion, call: Call): void => {
   readEnvelope(body, completion, call)
@@ -86,7 +93,7 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
     if (completion.rawFinishReason !== undefined) toolCalls.flush(state, completion)
   }
   if (isObject(chunk["error"]) || typeof chunk["error"] === "string" || event.event === "error") {
-    completion.failure = readErrorBody(chunk) ?? { message: "the provider sent an error event" }
+    completion.failure = readError(chunk) ?? { message: "the provider sent an error event" }
   }
 }
 
@@ -105,10 +112,10 @@ const readEnvelope = (body: Loose, completion: Completion, call: Call): void => 
   }
   const cost = asNumber(asObject(body["cost"])["usd"])
   if (cost !== undefined) completion.providerCost = { total: cost }
-  if (call.provider === gatewayName && body["majordomo"] !== undefined) readGateway(body["majordomo"], completion)
+  if (call.provider === providerNames.gateway && body["majordomo"] !== undefined) {
+    readGateway(body["majordomo"], completion)
+  }
 }
-
-const gatewayName = "majordomo"
 
 const readGateway = (extension: unknown, completion: Completion): void => {
   const told = gatewayExtension.read(extension)

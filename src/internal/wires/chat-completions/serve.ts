@@ -4,6 +4,7 @@ import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
@@ -21,7 +22,7 @@ const usageOf = (usage: Usage): JsonObject => ({
   prompt_tokens: usage.inputTokens,
   completion_tokens: usage.outputTokens,
   total_tokens: usage.totalTokens,
-  prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, audio_tokens: 0 },
+  prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, audio_tokens: 0, ...openai.cacheWritten(usage) },
   completion_tokens_details: {
     reasoning_tokens: usage.reasoningTokens,
     audio_tokens: 0,
@@ -120,13 +121,13 @@ const joined = (content: ReadonlyArray<AssistantPart>, type: "text" | "reasoning
   return text
 }
 
-const extended = ({ extension }: End): JsonObject => extension === undefined ? {} : { majordomo: extension }
-
 const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const calls = content.filter((part) => part.type === "tool-call")
-  const text = joined(content, "text")
+  const refused = end.refusal?.text ?? ""
+  // What a filter let through, or says, is content; only the model's own refusal has a field.
+  const text = joined(content, "text") || (isSaid(end) ? "" : refused)
   const reasoning = joined(content, "reasoning")
-  const refusal = isSaid(end) ? end.refusal?.text ?? "" : null
+  const refusal = isSaid(end) ? refused : null
   return {
     ...around(envelope, "chat.completion"),
     choices: [{
@@ -228,10 +229,11 @@ class ChatWriter implements Writer {
     const refusal = end.refusal?.text ?? ""
     // Words that were streamed as text are not said twice.
     const refuses = isSaid(end) && !this.hasText && refusal !== ""
+    const withheld = !isSaid(end) && !this.hasText && refusal !== ""
     const last = { ...(annotations.length === 0 ? {} : { annotations }), ...extension }
     const reports = includeUsage && end.usage !== undefined
     return [
-      ...(refuses ? [this.said({ refusal })] : []),
+      ...(refuses ? [this.said({ refusal })] : withheld ? [this.said({ content: refusal })] : []),
       ...(Object.keys(last).length === 0 ? [] : [this.said(last, false)]),
       {
         data: this.chunk(

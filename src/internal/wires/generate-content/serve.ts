@@ -4,6 +4,7 @@ import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
 import { asJsonObject, isObject, parse } from "../../json/values.ts"
 import * as carried from "../carried.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, ProblemKind, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
@@ -119,10 +120,9 @@ const groundingOf = (content: ReadonlyArray<AssistantPart>): JsonObject => {
   return chunks.length === 0 ? {} : { groundingMetadata: { groundingChunks: chunks, groundingSupports: supports } }
 }
 
-const extended = ({ extension }: End): JsonObject => extension === undefined ? {} : { majordomo: extension }
-
 const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
-  const parts = content.flatMap((part) => partOf(part) ?? [])
+  const refused = end.refusal?.text ?? ""
+  const parts = [...content.flatMap((part) => partOf(part) ?? []), ...(refused === "" ? [] : [{ text: refused }])]
   return {
     candidates: [{
       ...(parts.length === 0 ? {} : { content: { parts, role: "model" } }),
@@ -141,6 +141,7 @@ class GenerateContentWriter implements Writer {
   /** Blocks of which something was written. */
   private readonly written = new Set<number>()
   private hasCalls = false
+  private hasText = false
 
   constructor(envelope: Envelope) {
     this.envelope = envelope
@@ -163,6 +164,7 @@ class GenerateContentWriter implements Writer {
   part(part: ContentPart): Frames {
     switch (part._tag) {
       case "TextDelta":
+        this.hasText = true
         this.written.add(part.index)
         return [this.chunk({ text: part.delta }, true)]
       case "ReasoningDelta":
@@ -194,7 +196,11 @@ class GenerateContentWriter implements Writer {
   }
 
   end(end: End): Frames {
-    const last = end.refusal === undefined ? { content: { parts: [{ text: "" }], role: "model" } } : {}
+    // Words that were streamed as text are not said twice.
+    const refused = this.hasText ? "" : end.refusal?.text ?? ""
+    const last = end.refusal === undefined || refused !== ""
+      ? { content: { parts: [{ text: refused }], role: "model" } }
+      : {}
     return [{
       data: {
         candidates: [{ ...last, ...ending(end, this.hasCalls), ...groundingOf(this.content), index: 0 }],
@@ -234,7 +240,8 @@ const error = (problem: Problem): JsonObject => {
       message: problem.message,
       status: rows[problem.kind][1],
       ...(details.length === 0 ? {} : { details })
-    }
+    },
+    ...extended(problem)
   }
 }
 

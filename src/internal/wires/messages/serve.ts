@@ -4,6 +4,7 @@ import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
 import { asJsonObject, isObject, parse } from "../../json/values.ts"
 import * as carried from "../carried.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, ProblemKind, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
@@ -107,8 +108,6 @@ const blockOf = (part: AssistantPart): JsonObject | undefined => {
       return part.wire.startsWith(`${wireName}:`) ? part.value : undefined
   }
 }
-
-const extended = ({ extension }: End): JsonObject => extension === undefined ? {} : { majordomo: extension }
 
 const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const refused = end.refusal?.text ?? ""
@@ -296,7 +295,8 @@ const rows: Readonly<Record<ProblemKind, readonly [status: number, type: string]
 const error = (problem: Problem): JsonObject => ({
   type: "error",
   error: { type: rows[problem.kind][1], message: problem.message },
-  ...(problem.requestId === undefined ? {} : { request_id: problem.requestId })
+  ...(problem.requestId === undefined ? {} : { request_id: problem.requestId }),
+  ...extended(problem)
 })
 
 export const serve: Serve = {

@@ -5,13 +5,14 @@ import type { Usage } from "../../../Usage.ts"
 import { asObject } from "../../json/values.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
+import { extended } from "../serving.ts"
 import type { Answer, End, Envelope, Frame, Frames, Problem, Serve, Writer } from "../serving.ts"
 import { read } from "./asked.ts"
 import { name as wireName } from "./request.ts"
 
 const usageOf = (usage: Usage): JsonObject => ({
   input_tokens: usage.inputTokens,
-  input_tokens_details: { cached_tokens: usage.cachedInputTokens },
+  input_tokens_details: { cached_tokens: usage.cachedInputTokens, ...openai.cacheWritten(usage) },
   output_tokens: usage.outputTokens,
   output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
   total_tokens: usage.totalTokens
@@ -66,7 +67,7 @@ const finished = (envelope: Envelope, end: End, output: ReadonlyArray<JsonObject
       ? null
       : { reason: end.finishReason === "length" ? "max_output_tokens" : "content_filter" },
     usage: end.usage === undefined ? null : usageOf(end.usage),
-    ...(end.extension === undefined ? {} : { majordomo: end.extension })
+    ...extended(end)
   })
 }
 
@@ -379,7 +380,7 @@ class ResponsesWriter implements Writer {
     return [
       this.frame("error", { code, message, param: problem.parameter ?? null }),
       this.frame("response.failed", {
-        response: response(this.envelope, "failed", this.whole, { error: { code, message } })
+        response: response(this.envelope, "failed", this.whole, { error: { code, message }, ...extended(problem) })
       })
     ]
   }
