@@ -24,6 +24,14 @@ const incomplete: ReadonlySet<string> = new Set(["cost-incomplete", "usage-missi
 /** Told the end; `scrub` takes the secrets of the call out of a text. */
 export type Told = (end: CallEnd, scrub: (text: string) => string) => Effect.Effect<void>
 
+type Measured = "duration" | "timeToFirstToken"
+type Rare = "response" | "error" | "defect" | "partialText"
+
+/** What ends differ in; a time that is not given is the watch's own. */
+type Facts =
+  & Omit<CallEnd, "requestId" | "streamed" | "startedAt" | "labels" | "request" | Measured | Rare>
+  & Partial<Pick<CallEnd, Measured | Rare>>
+
 /** One call: what is known of it, and its end, once. */
 class Watch {
   readonly account: Account
@@ -101,8 +109,7 @@ class Watch {
       return this.withoutAnswer("error", kindOf(defect))
     }
     const requestId = this.account.idOf(error, this.startedAt)
-    return this.tell({
-      ...this.common(requestId),
+    return this.tell(this.end(requestId, {
       outcome: "error",
       provider: error.provider,
       model: error.model,
@@ -113,7 +120,7 @@ class Watch {
       attempts: error.attempts,
       error: Option.some(error),
       key: this.account.find(requestId)?.key
-    })
+    }))
   }
 
   /** Nobody was told what it came to: it is added up here. */
@@ -121,8 +128,7 @@ class Watch {
     return Effect.flatMap(this.account.soFar, (ledger) => {
       const { current } = this.account
       const { cost, usage = Usage.empty } = ledger.billed
-      return this.tell({
-        ...this.common(this.account.idOf(undefined, this.startedAt)),
+      return this.tell(this.end(this.account.idOf(undefined, this.startedAt), {
         outcome,
         provider: current?.provider ?? this.llm.provider,
         model: current?.ledger.running?.completion?.model ?? current?.model ?? this.llm.model,
@@ -134,13 +140,12 @@ class Watch {
         defect: Option.fromNullable(defect),
         partialText: Option.fromNullable(current?.ledger.running?.completion?.visibleText),
         key: current?.key
-      })
+      }))
     })
   }
 
   private ofResponse(response: Response<unknown>, outcome: CallEnd["outcome"]): CallEnd {
-    return {
-      ...this.common(response.requestId),
+    return this.end(response.requestId, {
       outcome,
       provider: response.provider,
       model: response.model,
@@ -153,26 +158,38 @@ class Watch {
       attempts: response.attempts,
       response: Option.some(response),
       key: this.account.find(response.requestId)?.key
+    })
+  }
+
+  /** Every call that ends comes here: one literal, no spreading. */
+  private end(requestId: string, facts: Facts): CallEnd {
+    return {
+      requestId,
+      outcome: facts.outcome,
+      provider: facts.provider,
+      model: facts.model,
+      requestedModel: facts.requestedModel,
+      streamed: this.streamed,
+      startedAt: this.startedAt,
+      duration: facts.duration ?? this.since(this.clock.unsafeCurrentTimeNanos()),
+      timeToFirstToken: facts.timeToFirstToken ??
+        (this.firstPartAt === undefined ? Option.none() : Option.some(this.since(this.firstPartAt))),
+      usage: facts.usage,
+      cost: facts.cost,
+      usagePartial: facts.usagePartial,
+      attempts: facts.attempts,
+      labels: labelsOf(this.scoped, this.request.metadata),
+      request: this.request,
+      response: facts.response ?? Option.none(),
+      error: facts.error ?? Option.none(),
+      defect: facts.defect ?? Option.none(),
+      partialText: facts.partialText ?? Option.none(),
+      key: facts.key
     }
   }
 
-  private common(requestId: string) {
-    const now = this.clock.unsafeCurrentTimeNanos()
-    return {
-      requestId,
-      streamed: this.streamed,
-      startedAt: this.startedAt,
-      duration: Duration.nanos(now - this.startedNanos),
-      timeToFirstToken: this.firstPartAt === undefined
-        ? Option.none()
-        : Option.some(Duration.nanos(this.firstPartAt - this.startedNanos)),
-      labels: labelsOf(this.scoped, this.request.metadata),
-      request: this.request,
-      response: Option.none(),
-      error: Option.none(),
-      defect: Option.none(),
-      partialText: Option.none()
-    }
+  private since(nanos: bigint): Duration.Duration {
+    return Duration.nanos(nanos - this.startedNanos)
   }
 
   private tell(end: CallEnd): Effect.Effect<void> {
