@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { credentials } from "../../providers/Bedrock.ts"
 import { load, type Sign } from "../../providers/internal/signing.ts"
-import type { SignNow } from "./admit.ts"
+import type { SignNow } from "./admission/admission.ts"
 import type { Upstream } from "./upstreams.ts"
 
 /** Undefined: there are no keys in the environment, and nothing is signed. */

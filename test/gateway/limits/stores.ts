@@ -28,7 +28,7 @@ const over = (client: Layer.Layer<SqlClient.SqlClient, unknown>): Effect.Effect<
     const context = yield* Layer.build(client)
     const sql = Context.get(context, SqlClient.SqlClient)
     yield* Effect.provideService(database.migrate, SqlClient.SqlClient, sql)
-    return Effect.provideService(sqlStore.make({ lifetime }), SqlClient.SqlClient, sql)
+    return Effect.provideService(sqlStore.make({ lifetime, time: "caller" }), SqlClient.SqlClient, sql)
   }).pipe(Effect.orDie)
 
 export const sqlite: Effect.Effect<Shared, never, Scope.Scope> = Effect.flatMap(

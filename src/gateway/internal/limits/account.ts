@@ -2,8 +2,29 @@
  * One limit of one caller in one window, as a process sees it: what it was granted, what running calls hold of that, what
  * they took. Pure arithmetic over whole numbers; who holds must settle.
  */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { Report } from "./ledger.ts"
 import type { Window } from "./window.ts"
+
+/**
+ * A time by two clocks, ms: that of the wall, by which windows begin and grants end that others read, and one that goes on
+ * whatever is done to that, by which one waits.
+ */
+export interface Instant {
+  readonly wall: number
+  readonly steady: number
+}
+
+export const instantOf = (clock: Clock.Clock): Instant => ({
+  wall: clock.unsafeCurrentTimeMillis(),
+  steady: Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+})
+
+export const instant: Effect.Effect<Instant> = Effect.clockWith((clock) => Effect.succeed(instantOf(clock)))
+
+/** So many ms later. */
+export const after = ({ steady, wall }: Instant, ms: number): Instant => ({ wall: wall + ms, steady: steady + ms })
 
 export class Account {
   readonly name: string
@@ -16,15 +37,16 @@ export class Account {
   /** What has been said to the store, and what is granted beyond it. */
   private told = 0n
   private granted = 0n
-  private until = 0
+  /** Of the grant: it ends when either clock says so. */
+  private until: Instant = { wall: 0, steady: 0 }
   /** Spent by all, when the store last said. */
   private known = 0n
   /** What the store has confirmed. */
   private heard = 0n
-  /** There was too little for a call of this size: before this time the store is not asked again for one like it, ms. */
+  /** There was too little for a call of this size: before this steady time the store is not asked again for one like it. */
   private pausedUntil = 0
   private pausedFrom = 0n
-  /** The last call, ms. */
+  /** The last call, by the steady clock. */
   usedAt = 0
   /** Thresholds that have been told, of those of its rule. */
   alerted = 0
@@ -55,12 +77,13 @@ export class Account {
   }
 
   /** What is left of the grant. */
-  private free(now: number): bigint {
-    return now < this.until ? this.granted - (this.spent - this.told) - this.held : 0n
+  private free({ steady, wall }: Instant): bigint {
+    return wall < this.until.wall && steady < this.until.steady ? this.granted - (this.spent - this.told) - this.held
+      : 0n
   }
 
   /** Whether a call of this size may begin without a question. A call of no known size needs that something is left. */
-  fits(amount: bigint, now: number): boolean {
+  fits(amount: bigint, now: Instant): boolean {
     const free = this.free(now)
     return amount > 0n ? amount <= free : free > 0n
   }
@@ -75,8 +98,8 @@ export class Account {
     return amount > this.limit
   }
 
-  isPaused(amount: bigint, now: number): boolean {
-    return now < this.pausedUntil && amount >= this.pausedFrom
+  isPaused(amount: bigint, { steady }: Instant): boolean {
+    return steady < this.pausedUntil && amount >= this.pausedFrom
   }
 
   pause(amount: bigint, until: number): void {
@@ -84,9 +107,9 @@ export class Account {
     this.pausedUntil = until
   }
 
-  hold(amount: bigint, now: number): void {
+  hold(amount: bigint, { steady }: Instant): void {
     this.held += amount
-    this.usedAt = now
+    this.usedAt = steady
   }
 
   settle(held: bigint, took: bigint): void {
@@ -98,7 +121,7 @@ export class Account {
    * What to say to the store for a call that needs so much. From now on the process hands out no more than it says it
    * keeps: whether the store hears it or not, nobody else is granted that.
    */
-  report(needs: bigint, isIdle: boolean, now: number): Report {
+  report(needs: bigint, isIdle: boolean, now: Instant): Report {
     const free = this.free(now)
     const kept = isIdle || free < 0n ? 0n : free
     this.known = this.used
@@ -108,7 +131,7 @@ export class Account {
   }
 
   /** What the store said to a report. */
-  learn(report: Report, answer: { readonly used: bigint; readonly granted: bigint }, until: number): void {
+  learn(report: Report, answer: { readonly used: bigint; readonly granted: bigint }, until: Instant): void {
     this.known = answer.used
     this.granted = answer.granted
     this.until = until

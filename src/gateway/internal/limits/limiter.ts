@@ -10,7 +10,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { uuidv7 } from "../../../internal/call/uuid.ts"
-import { Account } from "./account.ts"
+import { Account, after, type Instant, instant, instantOf } from "./account.ts"
 import {
   bookingsOf,
   type Charge,
@@ -58,7 +58,9 @@ const batch = 100
 export class Limiter {
   private compiled: ReadonlyArray<Compiled>
   private readonly current = new Map<string, Entry>()
-  private readonly all = new Set<Entry>()
+  /** By account and window: a clock that goes back comes to the same ones again. */
+  private readonly all = new Map<string, Entry>()
+  /** By the steady clock. */
   private awayUntil = 0
   private serial = 0
   private readonly store: Store
@@ -121,7 +123,8 @@ export class Limiter {
 
   /** `onHeld` gets the lease in the step in which it comes to be: an interruption behind it loses nothing. */
   admit(facts: Facts, estimate: Estimate, onHeld: (lease: Lease) => void): Effect.Effect<Lease | undefined, Refused> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.clockWith((clock) => {
+      const now = instantOf(clock)
       const charges = this.chargesOf(facts, estimate, now)
       return charges.length === 0 ? Effect.succeed(undefined) : this.attempt(charges, onHeld, now, 0)
     })
@@ -130,19 +133,19 @@ export class Limiter {
   private attempt(
     charges: ReadonlyArray<Charge>,
     onHeld: (lease: Lease) => void,
-    now: number,
+    now: Instant,
     tries: number
   ): Effect.Effect<Lease, Refused> {
     const short = charges.filter(({ amount, entry }) => !entry.account.fits(amount, now))
     const asked = tries >= 5 ? [] :
       short.filter(({ amount, entry: { account }, isExempt }) =>
-        !isExempt && !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now
+        !isExempt && !account.neverFits(amount) && !account.isPaused(amount, now) && this.awayUntil <= now.steady
       )
     if (asked.length === 0) return this.decide(charges, short, onHeld, now)
     return Effect.flatMap(
       Effect.zipRight(
         Effect.forEach(asked, (charge) => this.ask(charge, now), { discard: true }),
-        Clock.currentTimeMillis
+        instant
       ),
       (later) => this.attempt(charges, onHeld, later, tries + 1)
     )
@@ -152,9 +155,9 @@ export class Limiter {
     charges: ReadonlyArray<Charge>,
     short: ReadonlyArray<Charge>,
     onHeld: (lease: Lease) => void,
-    now: number
+    now: Instant
   ): Effect.Effect<Lease, Refused> {
-    const isAway = this.awayUntil > now
+    const isAway = this.awayUntil > now.steady
     const shadowed = new Set<string>()
     for (const { amount, entry: { account, limit: { dimension, rule } }, isExempt } of short) {
       if (isExempt) continue
@@ -173,16 +176,16 @@ export class Limiter {
           limit: account.limit,
           remaining: account.remaining,
           window: account.window,
-          at: now,
-          retryAfter: dimension === "concurrent" ? every : account.window.ends - now,
+          at: now.wall,
+          retryAfter: dimension === "concurrent" ? every : account.window.ends - now.wall,
           degrade: dimension === "usd" ? rule.degrade : undefined,
-          nearest: nearestOf(charges, now)
+          nearest: nearestOf(charges, now.wall)
         })
       }
       shadowed.add(rule.name)
     }
     for (const { amount, entry } of charges) entry.account.hold(amount, now)
-    const lease = this.leaseOf(charges, [...shadowed], now)
+    const lease = this.leaseOf(charges, [...shadowed], now.wall)
     onHeld(lease)
     return Effect.succeed(lease)
   }
@@ -195,7 +198,7 @@ export class Limiter {
       budgets: budgetsOf(charges),
       shadowed,
       settle: (real) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        Effect.flatMap(instant, (now) => {
           if (isSettled) return Effect.succeed([])
           isSettled = true
           for (const charge of charges) this.settle(charge, real, now)
@@ -207,10 +210,10 @@ export class Limiter {
     }
   }
 
-  private settle({ amount, entry }: Charge, real: Real | undefined, now: number): void {
+  private settle({ amount, entry }: Charge, real: Real | undefined, now: Instant): void {
     const { account, limit, scope } = entry
     const took = real === undefined ? 0n : tookOf(limit.dimension, amount, real)
-    if (limit.dimension === "tokens" && took > amount && now >= account.window.ends) {
+    if (limit.dimension === "tokens" && took > amount && now.wall >= account.window.ends) {
       // A rate is about when tokens flow: what nobody foresaw counts in the minute in which it is known.
       account.settle(amount, amount)
       const current = this.current.get(account.name)?.limit ?? limit
@@ -239,7 +242,7 @@ export class Limiter {
 
   // ── accounts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private chargesOf(facts: Facts, estimate: Estimate, now: number): ReadonlyArray<Charge> {
+  private chargesOf(facts: Facts, estimate: Estimate, now: Instant): ReadonlyArray<Charge> {
     const charges: Array<Charge> = []
     for (const { limits, scopeOf } of this.about(facts)) {
       const scope = scopeOf(facts)
@@ -255,40 +258,41 @@ export class Limiter {
     return charges
   }
 
-  private entryOf(limit: Limit, scope: string, now: number): Entry {
+  private entryOf(limit: Limit, scope: string, now: Instant): Entry {
     const name = limit.prefix + scope
     const known = this.current.get(name)
-    if (known !== undefined && isOpenAt(known, limit, now)) {
-      if (known.limit !== limit) {
-        known.limit = limit
-        if (known.account.limit !== limit.amount) known.account.change(limit.amount)
-      }
-      return known
+    if (known !== undefined && isOpenAt(known, limit, now.wall)) return under(limit, known)
+    const window = limit.windowAt(now.wall)
+    const id = idOf(name, window)
+    const before = this.all.get(id)
+    if (before !== undefined) {
+      this.current.set(name, before)
+      return under(limit, before)
     }
     const entry: Entry = {
-      account: new Account(name, limit.amount, limit.windowAt(now)),
+      account: new Account(name, limit.amount, window),
       limit,
       scope,
       holder: `${this.replica}/${(this.serial++).toString(36)}`,
       asking: undefined
     }
-    entry.account.usedAt = now
+    entry.account.usedAt = now.steady
     this.current.set(name, entry)
-    this.all.add(entry)
+    this.all.set(id, entry)
     return entry
   }
 
   // ── the store ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** One question about an account at a time: who comes meanwhile waits for its answer. */
-  private ask({ amount, entry }: Charge, now: number): Effect.Effect<void> {
+  private ask({ amount, entry }: Charge, now: Instant): Effect.Effect<void> {
     if (entry.asking !== undefined) return Deferred.await(entry.asking)
     return this.tell([{ entry, needs: amount > 0n ? amount : 1n, isIdle: false }], now)
   }
 
   private tell(
     asks: ReadonlyArray<{ readonly entry: Entry; readonly needs: bigint; readonly isIdle: boolean }>,
-    now: number
+    now: Instant
   ): Effect.Effect<void> {
     return Effect.uninterruptibleMask((restore) => {
       const done = Deferred.unsafeMake<void>(FiberId.none)
@@ -303,7 +307,7 @@ export class Limiter {
           holder,
           report
         })),
-        now
+        now.wall
       )
       return restore(Effect.timeout(Effect.disconnect(question), storeLimit)).pipe(
         Effect.flatMap((answers) => {
@@ -311,14 +315,14 @@ export class Limiter {
           told.forEach(({ entry: { account }, needs, report }, at) => {
             const answer = answers[at]
             if (answer === undefined) return
-            account.learn(report, answer, now + this.store.lifetime)
-            if (report.wants > 0n && answer.granted === report.keeps) account.pause(needs, now + pause)
+            account.learn(report, answer, after(now, this.store.lifetime))
+            if (report.wants > 0n && answer.granted === report.keeps) account.pause(needs, now.steady + pause)
           })
           return this.alerted(told.map(({ entry }) => entry))
         }),
         Effect.catchAll(() =>
-          Effect.map(Clock.currentTimeMillis, (then) => {
-            this.awayUntil = then + awayFor
+          Effect.map(instant, ({ steady }) => {
+            this.awayUntil = steady + awayFor
           })
         ),
         Effect.ensuring(Effect.sync(() => {
@@ -331,14 +335,14 @@ export class Limiter {
 
   /** Tells the store what calls took, renews what is needed, gives back what is not. */
   readonly synchronize = (isLast = false): Effect.Effect<void> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    Effect.flatMap(instant, (now) => {
       const open: Array<Entry> = []
-      for (const entry of this.all) {
+      for (const [id, entry] of this.all) {
         const { account } = entry
         if (entry.asking !== undefined) continue
         if (account.isOpen) open.push(entry)
-        else if (now >= account.window.ends || now - account.usedAt > forgetAfter) {
-          this.all.delete(entry)
+        else if (now.wall >= account.window.ends || now.steady - account.usedAt > forgetAfter) {
+          this.all.delete(id)
           if (this.current.get(account.name) === entry) this.current.delete(account.name)
         }
       }
@@ -348,11 +352,11 @@ export class Limiter {
       )
       return Effect.forEach(batches, (entries, at) =>
         // The first one finds out whether it is there again.
-        at > 0 && this.awayUntil > now ? Effect.void : this.tell(
+        at > 0 && this.awayUntil > now.steady ? Effect.void : this.tell(
           entries.filter(({ asking }) => asking === undefined).map((entry) => ({
             entry,
             needs: 0n,
-            isIdle: isLast || now >= entry.account.window.ends || now - entry.account.usedAt >= every
+            isIdle: isLast || now.wall >= entry.account.window.ends || now.steady - entry.account.usedAt >= every
           })),
           now
         ), { discard: true })
@@ -379,6 +383,16 @@ export class Limiter {
           }))
         })
     )
+}
+
+const idOf = (name: string, { ends, starts }: Window): string => `${name}\0${starts}\0${ends}`
+
+/** An entry, under the limit as it stands now. */
+const under = (limit: Limit, entry: Entry): Entry => {
+  if (entry.limit === limit) return entry
+  entry.limit = limit
+  if (entry.account.limit !== limit.amount) entry.account.change(limit.amount)
+  return entry
 }
 
 /** The same window, of the limit as it stands now. */

@@ -35,12 +35,13 @@ for at = 1, #KEYS, 2 do
 end
 return found`
 
-const perPair = 12
+const perPair = 13
 
 /**
  * Keys: the index, the ends, then pairs. Arguments: the time, then of each pair the version that was read, the next one, the
  * name in the index, used, ends, ms until the window is forgotten ('' for never), when that is, told ('' for nothing), ms until
- * that is forgotten, the field of the grant, the grant ('' for none), grants that have ended, in a list of JSON.
+ * that is forgotten, the field of the grant, the grant ('' for none); in lists of JSON the fields of grants that have ended, and
+ * the fields and values of those that end sooner than they say.
  */
 const writeScript = `
 local written = {}
@@ -59,6 +60,7 @@ for pair = 1, (#KEYS - 2) / 2 do
       redis.call('HSET', window, ARGV[a + 9], lease)
     end
     for _, field in ipairs(cjson.decode(ARGV[a + 11])) do redis.call('HDEL', window, field) end
+    for _, grant in ipairs(cjson.decode(ARGV[a + 12])) do redis.call('HSET', window, grant[1], grant[2]) end
     if ttl == '' then
       redis.call('PERSIST', window)
     else
@@ -195,11 +197,17 @@ export const make = (options: Options): Effect.Effect<Store, ConfigurationError,
       at: number
     ) => {
       const over: Array<string> = []
+      const shortened: Array<readonly [field: string, value: string]> = []
       let granted = 0n
       for (const [name, grant] of grants) {
         if (name === holder) continue
-        if (grant.until > at) granted += grant.granted
-        else over.push(`${grantField}${name}`)
+        if (grant.until <= at) {
+          over.push(`${grantField}${name}`)
+          continue
+        }
+        granted += grant.granted
+        // Who gave it this end has a clock that has been put back since; it is renewed, or ends now as others do.
+        if (grant.until > at + lives) shortened.push([`${grantField}${name}`, `${grant.granted} ${at + lives}`])
       }
       const known = grants.get(holder)
       const own = known === undefined && told === undefined
@@ -223,7 +231,8 @@ export const make = (options: Options): Effect.Effect<Store, ConfigurationError,
           Math.min(remembered, ttl ?? remembered),
           `${grantField}${holder}`,
           entry.granted === 0n ? "" : `${entry.granted} ${until}`,
-          JSON.stringify(over)
+          JSON.stringify(over),
+          JSON.stringify(shortened)
         ]
       }
     }

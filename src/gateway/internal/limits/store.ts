@@ -48,6 +48,12 @@ const hour = 3_600_000
 /** What was told by one who is no more is remembered for so long: a row may still say it again, ms. */
 export const remembered = 30 * 24 * hour
 
+/**
+ * How long a window is kept when it is over: calls that began in it are still booked. One that is long outlives a clock that
+ * has gone ahead by a day, ms.
+ */
+export const restOf = ({ ends, starts }: Window): number => ends - starts > 60_000 ? 48 * hour : hour
+
 /** Of each replica the last sum of each account that is still kept, in one order. */
 export const lastOf = (bookings: ReadonlyArray<Booking>, now: number): ReadonlyArray<Booking> => {
   const last = new Map<string, Booking>()
@@ -81,11 +87,11 @@ export class Ledgers {
     if (now - this.sweptAt < 60_000) return
     this.sweptAt = now
     for (const [account, byStart] of this.windows) {
-      for (const [start, { ends, leases, used }] of byStart) {
+      for (const [starts, { ends, leases, used }] of byStart) {
         for (const [holder, { at, granted }] of leases) {
           if (granted === 0n && at + remembered < now) leases.delete(holder)
         }
-        if (ends + hour < now || (used === 0n && leases.size === 0)) byStart.delete(start)
+        if (ends + restOf({ starts, ends }) < now || (used === 0n && leases.size === 0)) byStart.delete(starts)
       }
       if (byStart.size === 0) this.windows.delete(account)
     }
@@ -111,7 +117,10 @@ export const memory = (
           const kept = ledgers.at(account, window)
           let granted = 0n
           for (const [name, lease] of kept.leases) {
-            if (name !== holder && lease.until > now) granted += lease.granted
+            if (name === holder || lease.until <= now) continue
+            granted += lease.granted
+            // Who gave it this end has a clock that has been put back since; it is renewed, or ends now as others do.
+            if (lease.until > now + lifetime) kept.leases.set(name, { ...lease, until: now + lifetime })
           }
           const entry = settle({ used: kept.used, granted, own: kept.leases.get(holder) }, report, share)
           kept.used = entry.used
