@@ -9,3 +9,9 @@ export const joined = (pieces: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffe
   }
   return all
 }
+
+/** The same without a copy where there is one. */
+export const asOne = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const [first] = pieces
+  return first !== undefined && pieces.length === 1 ? first : joined(pieces)
+}

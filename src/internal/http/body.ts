@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { joined } from "../bytes/joined.ts"
+import { asOne } from "../bytes/joined.ts"
 import { decoded } from "./contentEncoding.ts"
 import type { HttpFailure } from "./failure.ts"
 
@@ -55,9 +55,8 @@ export class Body {
     this.pieces = []
     this.held = 0
     this.emptied()
-    const [first] = pieces
     // One piece is decoded in a fraction of the time that many small ones take.
-    return first !== undefined && pieces.length === 1 ? first : joined(pieces)
+    return asOne(pieces)
   }
 
   /** Throws away what has come; whether that was the end. */

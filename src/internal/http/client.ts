@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { joined } from "../bytes/joined.ts"
+import { asOne } from "../bytes/joined.ts"
 import { confined } from "../call/runtime.ts"
 import { type Body, End, open, type ReadError } from "./body.ts"
 import { HttpFailure } from "./failure.ts"
@@ -213,7 +213,7 @@ class Text {
   }
 
   get soFar(): string {
-    return utf8.decode(joined(this.pieces))
+    return utf8.decode(asOne(this.pieces))
   }
 
   readonly read: Effect.Effect<string, HttpFailure> = Effect.suspend(() => {

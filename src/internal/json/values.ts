@@ -56,24 +56,47 @@ export const define = <A>(target: { [key: string]: A }, key: string, value: A): 
   } else target[key] = value
 }
 
+/** Each item as `f` gives it: the same list where nothing changes. */
+export const mapItems = (
+  list: ReadonlyArray<JsonValue>,
+  f: (item: JsonValue, at: number) => JsonValue
+): ReadonlyArray<JsonValue> => {
+  const items = list.map(f)
+  return items.every((item, at) => item === list[at]) ? list : items
+}
+
+/** Each field as `f` gives it, without those that it gives as undefined: the same object where nothing changes. */
+export const mapFields = (
+  object: JsonObject,
+  f: (field: JsonValue, name: string) => JsonValue | undefined
+): JsonObject => {
+  const names = Object.keys(object)
+  let changed: { [name: string]: JsonValue } | undefined
+  let at = 0
+  for (const name of names) {
+    const field = object[name] ?? null
+    const made = f(field, name)
+    if (changed === undefined && made !== field) {
+      changed = {}
+      for (const before of names.slice(0, at)) define(changed, before, object[before] ?? null)
+    }
+    if (changed !== undefined && made !== undefined) define(changed, name, made)
+    at++
+  }
+  return changed ?? object
+}
+
 /**
  * The value without fields named `__proto__`, for readers that assign: decoders of `Schema.Record` do. The same value where
  * there are none.
  */
 export const withoutPrototypes = (value: JsonValue): JsonValue => {
-  if (Array.isArray(value)) {
-    const items = value.map(withoutPrototypes)
-    return items.every((item, i) => item === value[i]) ? value : items
-  }
-  if (!isObject(value)) return value
-  const entries = Object.entries(asJsonObject(value))
-  const kept = entries.flatMap(([name, field]) =>
-    name === "__proto__" ? [] : [[name, withoutPrototypes(field)] as const]
-  )
-  return kept.length === entries.length && kept.every(([, field], i) => field === entries[i]?.[1])
-    ? value
-    : Object.fromEntries(kept)
+  if (Array.isArray(value)) return mapItems(value, withoutPrototypes)
+  return isObject(value) ? mapFields(asJsonObject(value), withoutPrototype) : value
 }
+
+const withoutPrototype = (field: JsonValue, name: string): JsonValue | undefined =>
+  name === "__proto__" ? undefined : withoutPrototypes(field)
 
 /** Whether JSON can say the value, and readers follow it: what goes round in a circle never ends. */
 export const isJson = (value: unknown, depth = 0): value is JsonValue => {

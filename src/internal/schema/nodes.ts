@@ -4,7 +4,9 @@ import { asJsonObject, isObject } from "../json/values.ts"
 
 export const isJsonObject = (value: JsonValue | undefined): value is JsonObject => isObject(value)
 
-export const asList = (value: JsonValue | undefined): ReadonlyArray<JsonValue> => Array.isArray(value) ? value : []
+const nothing: ReadonlyArray<JsonValue> = []
+
+export const asList = (value: JsonValue | undefined): ReadonlyArray<JsonValue> => Array.isArray(value) ? value : nothing
 
 export const isType = (type: JsonValue | undefined, name: string): boolean =>
   type === name || (Array.isArray(type) && type.includes(name))
@@ -13,10 +15,8 @@ export const typeOf = (value: JsonValue): string =>
   value === null ? "null" : Array.isArray(value) ? "array" : typeof value
 
 /** The members of a union: `anyOf` and `oneOf`. */
-export const membersOf = (schema: JsonObject): ReadonlyArray<JsonValue> => [
-  ...asList(schema["anyOf"]),
-  ...asList(schema["oneOf"])
-]
+export const membersOf = ({ anyOf, oneOf }: JsonObject): ReadonlyArray<JsonValue> =>
+  oneOf === undefined ? asList(anyOf) : [...asList(anyOf), ...asList(oneOf)]
 
 /** Leading items and the rest of an array schema, in draft 7's and 2020-12's way of saying it. */
 export const itemsOf = (
@@ -64,9 +64,9 @@ export const resolve = (root: JsonObject, schema: JsonObject, within: ReadonlyAr
 
 /** `allOf` merged into the schema beside it, so that no dialect needs to know it. */
 const flatten = (root: JsonObject, schema: JsonObject, within: ReadonlyArray<string>): JsonObject => {
+  if (!Array.isArray(schema["allOf"])) return schema
   const { allOf, ...rest } = schema
-  if (!Array.isArray(allOf)) return schema
-  return allOf.reduce<JsonObject>((merged, member) => {
+  return asList(allOf).reduce<JsonObject>((merged, member) => {
     const part = resolve(root, asJsonObject(member), within)
     const properties = { ...asJsonObject(part["properties"]), ...asJsonObject(merged["properties"]) }
     const required = [...new Set([...asList(merged["required"]), ...asList(part["required"])])]

@@ -1,8 +1,9 @@
 /** From what a closed dialect makes a model answer to what the user's schema expects: nulls for absent fields go. */
 import type { JsonObject, JsonValue } from "../../Prompt.ts"
-import { asJsonObject } from "../json/values.ts"
+import { asJsonObject, mapFields, mapItems } from "../json/values.ts"
 import { allowsNull, asList, isJsonObject, isType, itemsOf, membersOf, resolve, typeOf } from "./nodes.ts"
 
+/** The same value where nothing has to go. */
 export const restore = (root: JsonObject, node: JsonObject, value: JsonValue): JsonValue => {
   if (value === null || typeof value !== "object") return value
   const schema = resolve(root, node)
@@ -14,17 +15,14 @@ export const restore = (root: JsonObject, node: JsonObject, value: JsonValue): J
   }
   if (Array.isArray(value)) {
     const { prefix = [], rest } = itemsOf(schema)
-    return value.map((item, i) => restore(root, asJsonObject(prefix[i] ?? rest), item))
+    return mapItems(value, (item, at) => restore(root, asJsonObject(prefix[at] ?? rest), item))
   }
-  const required = asList(schema["required"])
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([name, field]) => {
-      const { named, schema: property } = propertyOf(schema, name)
-      if (!isJsonObject(property)) return [[name, field]]
-      if (field === null && named && !required.includes(name) && !allowsNull(root, property)) return []
-      return [[name, restore(root, property, field)]]
-    })
-  )
+  return mapFields(asJsonObject(value), (field, name) => {
+    const { named, schema: property } = propertyOf(schema, name)
+    if (!isJsonObject(property)) return field
+    if (field !== null) return restore(root, property, field)
+    return named && !asList(schema["required"]).includes(name) && !allowsNull(root, property) ? undefined : null
+  })
 }
 
 /** The schema of a property, and whether it is one that has a name in the schema. */
