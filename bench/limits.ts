@@ -1,6 +1,6 @@
 /**
  * What limits cost a call: estimate, price, admission under three rules, settlement. Processor time in memory and with slices
- * from PostgreSQL, which is asked when one is used up and told every second.
+ * from PostgreSQL, and from Redis where `redis-server` is installed, which are asked when one is used up and told every second.
  *
  *   npm run bench -- --only limits
  */
@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import type { Limiter } from "../src/gateway/internal/limits/limiter.ts"
 import type { Rule } from "../src/gateway/internal/limits/rule.ts"
 import type { Store } from "../src/gateway/internal/limits/store.ts"
+import * as redis from "../test/gateway/limits/redis.ts"
 import * as postgres from "../test/logging/postgres.ts"
 
 /** What the package has, as it is built: no part of it that a test's loader would slow down. */
@@ -24,6 +25,9 @@ const limiters: typeof import("../src/gateway/internal/limits/limiter.ts") = awa
   "gateway/internal/limits/limiter"
 )
 const money: typeof import("../src/gateway/internal/limits/money.ts") = await built("gateway/internal/limits/money")
+const redisStore: typeof import("../src/gateway/internal/limits/redisStore.ts") = await built(
+  "gateway/internal/limits/redisStore"
+)
 const sqlStore: typeof import("../src/gateway/internal/limits/sqlStore.ts") = await built(
   "gateway/internal/limits/sqlStore"
 )
@@ -91,11 +95,11 @@ const round = (limiter: Limiter, pricing: Pricings.Service) =>
     return (system + user) / calls
   })
 
-/** In turns, so that both run as warm as the other. */
-const measured = (memory: Store, shared: Store) =>
+/** In turns, so that each runs as warm as the others. */
+const measured = (stores: ReadonlyArray<Store>) =>
   Effect.gen(function*() {
     const pricing = yield* Pricing.Pricing
-    const limited = [yield* limiters.Limiter.make(rules, memory), yield* limiters.Limiter.make(rules, shared)]
+    const limited = yield* Effect.forEach(stores, (store) => limiters.Limiter.make(rules, store))
     const costs = limited.map((): Array<number> => [])
     for (let n = -2; n < rounds; n++) {
       for (const [at, limiter] of limited.entries()) {
@@ -110,13 +114,18 @@ const program = Effect.gen(function*() {
   const { url } = yield* postgres.make
   return yield* Effect.gen(function*() {
     yield* database.migrate
-    return yield* measured(stores.memory(), yield* sqlStore.make())
+    const shared = yield* sqlStore.make()
+    if (!redis.isStartable) return yield* measured([stores.memory(), shared])
+    const { url } = yield* redis.server()
+    return yield* measured([stores.memory(), shared, yield* redisStore.make({ url: Redacted.make(url) })])
   }).pipe(Effect.provide(PgClient.layer({ url: Redacted.make(url) })))
 }).pipe(Effect.scoped)
 
-const [memory = Number.NaN, shared = Number.NaN] = await Effect.runPromise(program)
+const [memory = Number.NaN, shared = Number.NaN, remote] = await Effect.runPromise(program)
 console.log(`
 | limits | CPU a call | goal |
 | --- | --- | --- |
 | in memory | ${memory.toFixed(1)} µs | 15 µs |
-| slices from PostgreSQL | ${shared.toFixed(1)} µs | 25 µs |`)
+| slices from PostgreSQL | ${shared.toFixed(1)} µs | 25 µs |${
+  remote === undefined ? "" : `\n| slices from Redis | ${remote.toFixed(1)} µs | 25 µs |`
+}`)

@@ -1,14 +1,19 @@
+import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Either, Fiber, Layer, Logger, Redacted, Schedule } from "effect"
+import { Cause, ConfigProvider, Effect, Either, Fiber, Layer, Logger, Option, Redacted, Schedule } from "effect"
 import { LLM } from "effect-majordomo"
+import * as Gateway from "effect-majordomo/gateway/Gateway"
 import * as GatewayConfig from "effect-majordomo/gateway/GatewayConfig"
 import * as Limits from "effect-majordomo/gateway/Limits"
 import { TestLLM } from "effect-majordomo/testing"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
 import * as redisStore from "../../../src/gateway/internal/limits/redisStore.ts"
 import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
+import { begin } from "../../cli/command.ts"
 import * as proxies from "../../proxy.ts"
-import { chatAnswer, question, rawUpstream, rowsOf, run, send, upstream } from "../running.ts"
+import { chatAnswer, question, rawUpstream, rowsOf, run, send, temporary, upstream } from "../running.ts"
 import * as redis from "./redis.ts"
 
 const facts: rules.Facts = {
@@ -221,6 +226,49 @@ if (redis.isStartable) {
     )
 
     it.scopedLive(
+      "the command, which carries its driver with it, counts in the one that its environment names",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* redis.server()
+          const provider = yield* upstream((_, response) => {
+            response.writeHead(200, { "content-type": "application/json" })
+            response.end(chatAnswer)
+          })
+          const directory = yield* temporary
+          writeFileSync(
+            join(directory, "majordomo.json"),
+            JSON.stringify({
+              auth: "optional",
+              accessLog: false,
+              providers: { openai: { baseUrl: provider.url } },
+              limits: [{ name: "rate", requestsPerMinute: 100 }]
+            })
+          )
+          const { child, ended } = yield* begin(["gateway"], {
+            cwd: directory,
+            env: { MAJORDOMO_PORT: "0", MAJORDOMO_ADMIN_PORT: "0", MAJORDOMO_REDIS: server.url }
+          })
+          const listening = Effect.async<string>((resume) => {
+            child.stderr?.on("data", (chunk) => {
+              const found = /gateway on (http:\S+),/.exec(String(chunk))?.[1]
+              if (found !== undefined) resume(Effect.succeed(found))
+            })
+          })
+          const url = yield* Effect.raceFirst(
+            listening,
+            Effect.flatMap(ended, ({ stderr }) => Effect.dieMessage(stderr))
+          )
+          yield* send(`${url}/v1/chat/completions`, { body: question(), headers: { authorization: "Bearer sk-test" } })
+          const keys = yield* server.ask((client) => client.keys("{majordomo}:limits:window:*:rate/*"))
+          assert.lengthOf(keys, 1)
+          child.kill("SIGTERM")
+          const { stderr, stdout } = yield* ended
+          assert.notInclude(stderr + stdout, redis.password)
+        }),
+      60_000
+    )
+
+    it.scopedLive(
       "gateways share a budget in it, which is what the provider billed and what the rows say",
       () =>
         Effect.gen(function*() {
@@ -326,4 +374,15 @@ describe("a Redis that does not answer", () => {
         "redis.url"
       )
     }))
+
+  it.effect("may be named by the environment, which does not put its password into the configuration", () =>
+    Effect.gen(function*() {
+      const url = "redis://:url-canary@127.0.0.1:1"
+      const provider = ConfigProvider.fromMap(new Map([["MAJORDOMO_REDIS", url]]))
+      const { accessLog: _, ...file } = yield* Effect.withConfigProvider(GatewayConfig.load(Option.none()), provider)
+      assert.deepStrictEqual(file.redis, { url: { env: "MAJORDOMO_REDIS" } })
+      yield* Effect.withConfigProvider(Gateway.check(file), provider)
+      const { message } = yield* Effect.flip(Gateway.check(file))
+      assert.include(message, "MAJORDOMO_REDIS is not set")
+    }).pipe(Effect.provide(NodeContext.layer)))
 })

@@ -89,7 +89,8 @@ const address = ({ prefix, url }: Options): Effect.Effect<Address, Configuration
 export const check = (options: Options): Effect.Effect<void, ConfigurationError> => Effect.asVoid(address(options))
 
 const driver = Effect.tryPromise({
-  try: () => import("ioredis"),
+  // Of a CommonJS module in a bundle nothing else has a name.
+  try: async () => (await import("ioredis")).default.Redis,
   catch: () => new ConfigurationError({ description: "ioredis is missing: npm install ioredis" })
 })
 
@@ -108,7 +109,7 @@ const silence = "Command timed out"
 export const make = (options: Options): Effect.Effect<Connection, ConfigurationError, Scope.Scope> =>
   Effect.gen(function*() {
     const to = yield* address(options)
-    const { Redis } = yield* driver
+    const Redis = yield* driver
     let lastKind = "ETIMEDOUT"
     const redis = yield* Effect.acquireRelease(
       Effect.sync(() => {
