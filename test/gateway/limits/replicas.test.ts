@@ -92,6 +92,24 @@ describe("while the store of limits is away", () => {
       assert.strictEqual(refused.reason, "spent")
     }))
 
+  it.scoped("who refuses every call meanwhile finds out by the second that it is back", () =>
+    Effect.gen(function*() {
+      let isAway = true
+      const memory = stores.memory({ lifetime: 60_000 })
+      const limiter = yield* Limiter.make([{ name: "slots", concurrent: 1, storeAway: "refuse" }], {
+        ...memory,
+        report: (asks, now) =>
+          isAway ? Effect.fail(new stores.StoreError({ description: "away" })) : memory.report(asks, now)
+      })
+      const ask = Effect.either(limiter.admit(facts, { tokens: 0n, usd: 0n }, () => {}))
+      assert.isTrue(Either.isLeft(yield* ask))
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(Either.isLeft(yield* ask))
+      isAway = false
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Either.isRight(yield* ask))
+    }))
+
   it.scoped("a rule counts what this process knows, or refuses, or lets pass, as it says", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* passed("count"), ["passed", "passed", "spent", "spent"])

@@ -232,7 +232,10 @@ export class Limiter {
       newlyPassed(entry).map((one) =>
         Effect.flatMap(
           // Told twice is better than not at all.
-          Effect.orElseSucceed(this.store.claim(entry.account.name, one.window, one.threshold), () => true),
+          this.store.claim(entry.account.name, one.window, one.threshold).pipe(
+            Effect.timeout(storeLimit),
+            Effect.orElseSucceed(() => true)
+          ),
           (isFirst) => isFirst ? passed(one) : Effect.void
         )
       )
@@ -337,6 +340,7 @@ export class Limiter {
   readonly synchronize = (isLast = false): Effect.Effect<void> =>
     Effect.flatMap(instant, (now) => {
       const open: Array<Entry> = []
+      let closed: Entry | undefined
       for (const [id, entry] of this.all) {
         const { account } = entry
         if (entry.asking !== undefined) continue
@@ -344,8 +348,10 @@ export class Limiter {
         else if (now.wall >= account.window.ends || now.steady - account.usedAt > forgetAfter) {
           this.all.delete(id)
           if (this.current.get(account.name) === entry) this.current.delete(account.name)
-        }
+        } else closed = entry
       }
+      // A store that is away is asked, though there is nothing to tell it.
+      if (open.length === 0 && closed !== undefined && this.awayUntil > now.steady) open.push(closed)
       const batches = Array.from(
         { length: Math.ceil(open.length / batch) },
         (_, at) => open.slice(at * batch, (at + 1) * batch)
