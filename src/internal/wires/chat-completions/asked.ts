@@ -153,6 +153,7 @@ const readMessage = (message: Fields, conversation: Conversation, source: Source
       return conversation.result({
         id: message.needed("tool_call_id"),
         result: textIn(message, "content", ["text"]),
+        ...(message.flag("is_error") === true ? { isError: true } : {}),
         ...cacheIn(message)
       }, message.place("tool_call_id"))
     default:
@@ -240,9 +241,17 @@ const readAssistant = (message: Fields, source: Source): ReadonlyArray<Prompt.As
         [wireName]: { provider: source.provider, ...(details.length > 0 ? { details } : { field }) }
       }
     }]),
-    ...(text === "" ? [] : [Prompt.text(text)]),
+    ...textsOf(message, text),
     ...calls
   ]
+}
+
+/** One text, unless there are marks of a cache on pieces of it. */
+const textsOf = (message: Fields, text: string): ReadonlyArray<Prompt.TextPart> => {
+  if (text === "") return []
+  if (typeof message.value["content"] === "string") return [Prompt.text(text)]
+  const pieces = message.objects("content").map((part) => Prompt.text(part.text("text") ?? "", cacheOf(part)))
+  return pieces.some(({ cache }) => cache !== undefined) ? pieces : [Prompt.text(text)]
 }
 
 /** The parts of an answer as they were, by what was sent along with it; undefined when somebody has changed them. */
