@@ -269,6 +269,9 @@ const lowerAssistant = (
   quirks: Quirks
 ): Loose => {
   if (typeof message.content === "string") return { role: "assistant", content: message.content }
+  const isGateway = call.provider === providerNames.gateway
+  /** Where the parts stood at the gateway, in its own words. */
+  let places: unknown
   let said = ""
   const texts: Array<Loose> = []
   const thoughts: Array<unknown> = []
@@ -276,15 +279,20 @@ const lowerAssistant = (
   const calls: Array<Loose> = []
   for (const part of message.content) {
     if (part.type === "text") {
+      if (isGateway) places ??= metadataOf(part, name)?.["places"]
       said += part.text
       texts.push({ type: "text", text: part.text, ...marked(part, quirks) })
     } else if (part.type === "tool-call") {
-      const extra = metadataOf(part, name)?.["extra_content"]
+      const own = metadataOf(part, name)
+      const extra = own?.["extra_content"]
+      const carried = isGateway ? own?.["majordomo"] : undefined
+      if (isGateway) places ??= own?.["places"]
       calls.push({
         id: parts.shortId(part.id),
         type: "function",
         function: { name: part.name, arguments: part.rawArguments ?? JSON.stringify(part.arguments ?? {}) },
         ...(extra === undefined ? {} : { extra_content: extra }),
+        ...(carried === undefined ? {} : { majordomo: carried }),
         ...marked(part, quirks)
       })
     } else if (part.type === "reasoning") {
@@ -292,6 +300,7 @@ const lowerAssistant = (
       const own = metadataOf(part, name)
       if (own?.["provider"] !== call.provider) continue
       const { details, field } = own
+      if (isGateway) places ??= own["places"]
       if (Array.isArray(details)) thoughts.push(...details)
       if (typeof field === "string") fields[field] = (fields[field] ?? "") + part.text
     }
@@ -304,6 +313,7 @@ const lowerAssistant = (
       : texts.some((part) => part["cache_control"] !== undefined)
       ? texts
       : said,
+    ...(places === undefined ? {} : { majordomo: { content: places } }),
     ...(thoughts.length === 0 ? {} : { reasoning_details: thoughts }),
     ...(calls.length === 0 ? {} : { ...fields, tool_calls: calls })
   }
