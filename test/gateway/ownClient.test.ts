@@ -53,5 +53,35 @@ describe.each(Object.keys(providers) as ReadonlyArray<keyof typeof providers>)(
           assert.include(sent, "21")
         }
       }))
+
+    it.scopedLive("a thought before words goes back, too, unless somebody has changed the words", () =>
+      Effect.gen(function*() {
+        const { fake, url } = yield* overFake(name)
+        const layer = Majordomo.layer({ model: "any", apiKey, baseUrl: url }).pipe(
+          Layer.provide(NodeHttpClient.layerUndici)
+        )
+        for (const streamed of [false, true]) {
+          yield* fake.script(FakeProvider.text("It rains.", { reasoning: "It is about weather." }))
+          const options = { prompt: [Prompt.user("Hello")] }
+          const first = yield* Effect.provide(
+            streamed ? LLM.collect(LLM.streamText(options)) : LLM.generateText(options),
+            layer
+          )
+          const next = (answer: Prompt.Message) =>
+            Effect.zipRight(
+              Effect.provide(LLM.generateText({ prompt: [...options.prompt, answer, Prompt.user("Why?")] }), layer),
+              sentLast(fake)
+            )
+          const isKept = name === "anthropic" || name === "openai" || name === "bedrock"
+          const sent = yield* next(first.message)
+          assert.include(sent, "It rains.")
+          if (isKept) assert.include(sent, kept[name], `streamed: ${streamed}, ${sent}`)
+          const content = typeof first.message.content === "string" ? [] : first.message.content
+          const changed = content.map((part) => part.type === "text" ? { ...part, text: "It is dry, they say." } : part)
+          const other = yield* next({ role: "assistant", content: changed })
+          assert.include(other, "It is dry, they say.")
+          assert.notInclude(other, "It rains.")
+        }
+      }))
   }
 )
