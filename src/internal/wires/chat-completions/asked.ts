@@ -34,6 +34,8 @@ const asked = (fields: Fields, source: Source): Asked => {
   fields.skip("model", "store")
   const stream = fields.flag("stream") ?? false
   const streamOptions = fields.object("stream_options")
+  const includeUsage = streamOptions?.flag("include_usage") ?? false
+  streamOptions?.skip("include_obfuscation")
   fields.refuse("n", "one answer is given to a request; send it several times for more", (n) => n === 1)
   fields.refuse("logprobs", "probabilities of tokens are not given here; leave logprobs out", (on) => on === false)
   fields.refuse("top_logprobs", "probabilities of tokens are not given here; leave top_logprobs out", (n) => n === 0)
@@ -56,7 +58,7 @@ const asked = (fields: Fields, source: Source): Asked => {
   return {
     model,
     stream,
-    includeUsage: streamOptions?.flag("include_usage") ?? false,
+    includeUsage,
     request: present({
       prompt: conversation.messages,
       output: readFormat(fields.object("response_format")),
@@ -80,7 +82,7 @@ const asked = (fields: Fields, source: Source): Asked => {
       })
     }),
     warnings: warningsOf(
-      [fields, reasoningFields],
+      [fields, reasoningFields, ...fields.read("tools", "stream_options", "response_format")],
       { [native]: { ...shared, ...verbosity }, "openai-chat": own },
       source.provider
     )
@@ -106,6 +108,7 @@ const readFormat = (format: Fields | undefined) => {
   if (type === "json_object") return jsonOutput
   const given = format.object("json_schema")
   const schema = given?.json("schema")
+  given?.skip("strict")
   if (type !== "json_schema" || given === undefined || schema === undefined) {
     return reject("response_format must be text, json_object, or json_schema with a schema", "response_format")
   }
