@@ -1,6 +1,7 @@
 /**
  * CPU of a request through the gateway beside a bare relay, in one run, in turns: 1 KB of JSON, and a stream of 100 events;
- * with the log buffered and durable. `@portkey-ai/gateway` is measured, too, where it is installed.
+ * passed on with the log buffered and durable, and translated (buffered) for clients of Chat Completions and Messages.
+ * `@portkey-ai/gateway` is measured, too, where it is installed.
  *
  *   npm run bench -- --only gateway
  */
@@ -72,8 +73,13 @@ const freePort = async (): Promise<number> => {
   return free
 }
 
+type Client = "chat" | "messages"
+const paths: Readonly<Record<Client, string>> = { chat: "/v1/chat/completions", messages: "/v1/messages" }
+
 interface Relay {
   readonly name: string
+  readonly client: Client
+  readonly model: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly child: ChildProcess
@@ -89,6 +95,7 @@ const start = async (
   args: ReadonlyArray<string> = [],
   more: Readonly<Record<string, string>> = {}
 ): Promise<Relay> => {
+  const client = "chat"
   const free = await freePort()
   const keyFile = join(mkdtempSync(join(tmpdir(), "majordomo-bench-key-")), "key")
   const child = spawn(
@@ -105,14 +112,14 @@ const start = async (
       stdio: ["ignore", "ignore", "inherit"]
     }
   )
-  const url = `http://127.0.0.1:${free}/v1/chat/completions`
+  const url = `http://127.0.0.1:${free}`
   for (let i = 0; i < 200; i++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
     const isUp = await request(`http://127.0.0.1:${free}/`).then(({ body }) => body.dump(), () => "down")
     if (isUp !== "down" && (!name.startsWith("ours") || existsSync(keyFile))) break
   }
   const key = existsSync(keyFile) ? { "x-majordomo-key": readFileSync(keyFile, "utf8") } : {}
-  return { name, url, child, headers: { ...more, ...key } }
+  return { name, url, child, client, model: "gpt-4.1", headers: { ...more, ...key } }
 }
 
 /** User and system time of a process, µs. Source: proc(5), a tick is 10 ms. */
@@ -122,19 +129,20 @@ const cpuOf = ({ child }: Relay): number => {
 }
 
 const agent = new Agent({ connections: atOnce })
-const body = (kind: Kind) =>
+const body = ({ client, model }: Relay, kind: Kind) =>
   JSON.stringify({
-    model: "gpt-4.1",
+    model,
+    ...(client === "messages" ? { max_tokens: 1000 } : {}),
     stream: kind === "stream",
     messages: [{ role: "user", content: "Hello ".repeat(60) }]
   })
 
 const ask = async (relay: Relay, kind: Kind): Promise<void> => {
-  const response = await request(relay.url, {
+  const response = await request(relay.url + paths[relay.client], {
     dispatcher: agent,
     method: "POST",
     headers: { "content-type": "application/json", authorization: "Bearer sk-bench", ...relay.headers },
-    body: body(kind)
+    body: body(relay, kind)
   })
   const text = await response.body.text()
   if (response.statusCode !== 200) throw new Error(`${relay.name}: ${response.statusCode} ${text}`)
@@ -157,9 +165,17 @@ const portkey = (() => {
   }
 })()
 
+const translated = async (client: Client): Promise<Relay> => ({
+  ...await start(`ours, ${client} translated`, `${folder}/ours.js`),
+  client,
+  model: "acme/gpt-4.1"
+})
+
 const relays = [
   await start("bare relay", `${folder}/floor.js`),
   await start("ours, buffered", `${folder}/ours.js`),
+  await translated("chat"),
+  await translated("messages"),
   await start("ours, durable", `${folder}/ours.js`, { DURABILITY: "durable" }),
   ...(portkey === undefined ? [] : [
     await start("@portkey-ai/gateway", portkey, {}, ["--port=PORT", "--headless"], {
@@ -185,7 +201,7 @@ for (const kind of ["json", "stream"] as const) {
   console.log(kind === "json" ? "\n1 KB of JSON, 64 at once" : "\na stream of 100 events, 64 at once")
   for (const [name, values] of costs) {
     const cost = median(values)
-    console.log(`  ${name.padEnd(20)} ${cost.toFixed(0).padStart(6)} µs CPU a request  ${(cost / floor).toFixed(2)} ×`)
+    console.log(`  ${name.padEnd(26)} ${cost.toFixed(0).padStart(6)} µs CPU a request  ${(cost / floor).toFixed(2)} ×`)
   }
 }
 for (const { child } of relays) child.kill("SIGTERM")

@@ -125,7 +125,8 @@ const quirks = (row: Preset, model: string): chatCompletions.Quirks => {
     sampling: row.sampling ?? ((model) => capabilities.sampling(row.name, model)),
     reasons: row.reasons ?? (() => true),
     topK: row.topK ?? true,
-    stop: row.stop ?? (() => true)
+    stop: row.stop ?? (() => true),
+    cacheControl: row.cacheControl ?? false
   }
 }
 

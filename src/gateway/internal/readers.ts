@@ -71,7 +71,8 @@ export const readers: Readonly<Record<WireName, Make>> = {
     sampling: () => true,
     reasons: () => true,
     topK: true,
-    stop: () => true
+    stop: () => true,
+    cacheControl: false
   })),
   responses: of(responses.wire({ store: false, reasoningSummary: false })),
   messages: of(messages.wire({ promptCaching: false })),

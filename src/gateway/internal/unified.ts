@@ -1,13 +1,13 @@
 /** One request that an LLM answers: read in its client's protocol, answered, written back in it, its row told. */
 import * as Cause from "effect/Cause"
-import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Stream from "effect/Stream"
+import * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
 import * as Cost from "../../Cost.ts"
 import * as onEnd from "../../internal/call/onEnd.ts"
+import { opened, type Parts } from "../../internal/call/openedStream.ts"
 import { parse } from "../../internal/json/values.ts"
 import * as gatewayExtension from "../../internal/wires/gatewayExtension.ts"
 import {
@@ -27,7 +27,7 @@ import * as LLM from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
 import * as Logging from "../../logging/Logging.ts"
 import type { JsonObject } from "../../Prompt.ts"
-import type { Response, StreamPart } from "../../Response.ts"
+import type { Response } from "../../Response.ts"
 import type { Unified } from "./admission/admission.ts"
 import type { Exchange } from "./record.ts"
 import type { Refusal } from "./refusal.ts"
@@ -233,18 +233,29 @@ class Conversation {
   // ── as a stream ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   private streamed(llm: Service): Effect.Effect<void> {
-    const parts = Stream.runForEachChunk(llm.stream(this.asked.request), (chunk) => this.came(chunk))
+    const parts = Effect.acquireUseRelease(
+      Scope.make(),
+      (scope) =>
+        Effect.flatMap(opened(llm.stream(this.asked.request), scope), ({ first, pull }) => {
+          const read = (parts: Parts<string> | undefined): Effect.Effect<void, LLMError> =>
+            parts === undefined ? Effect.void : Effect.zipRight(this.came(parts), next)
+          const next = Effect.flatMap(pull, read)
+          return read(first)
+        }),
+      (scope, exit) => Scope.close(scope, exit)
+    )
     return Effect.raceFirst(
       Effect.catchAll(parts, (error) => this.brokeOff(error)),
       this.serve.ping === undefined ? Effect.never : this.pinging(this.serve.ping)
     )
   }
 
-  private came(chunk: Chunk.Chunk<StreamPart<string>>): Effect.Effect<void> {
+  /** Writes what came as it is called; waits only for a client that is slow. */
+  private came(parts: Parts<string>): Effect.Effect<void> {
     this.open()
     const frames: Array<Frames[number]> = []
     let response: Response<string> | undefined
-    for (const part of chunk) {
+    for (const part of parts) {
       if (part._tag === "Finish") response = part.response
       else if (part._tag !== "Seam") {
         for (const shown of this.shown.parts(part)) frames.push(...this.writer.part(shown))
@@ -339,14 +350,12 @@ class Conversation {
   }
 
   private write(frames: Frames): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { patience, response } = this.options
-      if (this.put(frames)) return Effect.void
-      return Effect.raceFirst(
-        drained(response),
-        Effect.delay(Effect.sync(() => void response.destroy()), patience)
-      )
-    })
+    const { patience, response } = this.options
+    if (this.put(frames)) return Effect.void
+    return Effect.raceFirst(
+      drained(response),
+      Effect.delay(Effect.sync(() => void response.destroy()), patience)
+    )
   }
 
   /** What was written goes out, and then the connection, without the mark of an answer's end. */

@@ -48,6 +48,8 @@ export interface Preset {
   readonly topK?: boolean | undefined
   /** False for models that reject stop sequences. */
   readonly stop?: ((model: string) => boolean) | undefined
+  /** The host reads marks of a cache (`cache_control`) on the parts of a prompt, as Anthropic writes them. Default false. */
+  readonly cacheControl?: boolean | undefined
   /** Name of the provider whose list prices apply. Default: the host's own; most have none, and then no price is known. */
   readonly prices?: string | undefined
   /** Fields of the body that the host calls by another name: `{ seed: "random_seed" }`. */

@@ -248,6 +248,12 @@ export const hosts = rows({
     baseUrlVariable: "MAJORDOMO_GATEWAY_URL",
     keyVariable: "MAJORDOMO_API_KEY",
     keyHeader: "x-majordomo-key",
+    cacheControl: true,
+    reasoning: ({ budgetTokens, effort }) => ({
+      ...(effort === undefined ? {} : { reasoning_effort: effort }),
+      ...(budgetTokens === undefined ? {} : { reasoning: { max_tokens: budgetTokens } })
+    }),
+    webSearch: () => ({ web_search_options: {} }),
     headers: (model) => ({ "x-majordomo-provider": "majordomo", "x-majordomo-model": model })
   }
 })

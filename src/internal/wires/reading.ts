@@ -39,6 +39,7 @@ export class Fields {
   readonly value: Loose
   readonly at: string
   private readonly seen = new Set<string>()
+  private readonly inner: Array<readonly [name: string, fields: Fields]> = []
 
   constructor(value: Loose, at: string) {
     this.value = value
@@ -80,8 +81,23 @@ export class Fields {
     const value = this.take(name)
     if (value === undefined) return undefined
     return isObject(value)
-      ? new Fields(value, this.place(name))
+      ? this.within(name, value, this.place(name))
       : reject(`${this.place(name)} must be an object`, this.place(name))
+  }
+
+  private within(name: string, value: Loose, at: string): Fields {
+    const fields = new Fields(value, at)
+    this.inner.push([name, fields])
+    return fields
+  }
+
+  /** What was read under these names, and all that was read in it. */
+  read(...names: ReadonlyArray<string>): ReadonlyArray<Fields> {
+    return this.inner.flatMap(([name, fields]) => names.includes(name) ? [fields, ...fields.all] : [])
+  }
+
+  private get all(): ReadonlyArray<Fields> {
+    return this.inner.flatMap(([, fields]) => [fields, ...fields.all])
   }
 
   list(name: string): ReadonlyArray<unknown> {
@@ -94,7 +110,7 @@ export class Fields {
   objects(name: string): ReadonlyArray<Fields> {
     return this.list(name).map((item, i) => {
       const at = `${this.place(name)}[${i}]`
-      return isObject(item) ? new Fields(item, at) : reject(`${at} must be an object`, at)
+      return isObject(item) ? this.within(name, item, at) : reject(`${at} must be an object`, at)
     })
   }
 
@@ -105,8 +121,9 @@ export class Fields {
   }
 
   json(name: string): Prompt.JsonObject | undefined {
-    const value = this.object(name)
-    return value === undefined ? undefined : asJsonObject(value.value)
+    const value = this.take(name)
+    if (value === undefined) return undefined
+    return isObject(value) ? asJsonObject(value) : reject(`${this.place(name)} must be an object`, this.place(name))
   }
 
   /** Refuses what nobody here can do. */
@@ -143,13 +160,18 @@ export const present = <A extends object>(fields: A): A =>
 /** Fields that only one provider takes, by the name under which they reach it. */
 export type Passed = Readonly<Record<string, Loose>>
 
+/** They go into a header. */
+const mostWarnings = 30
+
 /** Says of fields that were not looked at, or that reach one provider only, as the client calls them. */
 export const warningsOf = (
   fields: ReadonlyArray<Fields | undefined>,
   passed: Passed,
   provider: string
 ): ReadonlyArray<string> => [
-  ...fields.flatMap((one) => one?.left.map((name) => `${name} is not known here and was left out`) ?? []),
+  ...fields.flatMap((one) => one?.left ?? []).slice(0, mostWarnings).map((name) =>
+    `${name} is not known here and was left out`
+  ),
   ...Object.entries(passed).flatMap(([native, own]) =>
     native === provider ? [] : Object.keys(own).map((name) => `${name} is taken by ${native} only`)
   )

@@ -350,6 +350,45 @@ describe("requests of clients", () => {
     }))
 
   it.each([
+    ["tools[0].function.examples", chat, {
+      model: "m",
+      messages: [],
+      stream_options: { include_usage: true, include_obfuscation: false },
+      response_format: { type: "json_schema", json_schema: { name: "a", schema, strict: true } },
+      tools: [{ type: "function", function: { ...weather, strict: true, examples: [] } }]
+    }],
+    ["tools[1].search_context_size", responses, {
+      model: "m",
+      input: "Hi",
+      text: { format: { type: "json_schema", name: "a", schema, strict: true } },
+      tools: [{ type: "function", ...weather, strict: true }, { type: "web_search", search_context_size: "low" }]
+    }],
+    ["tools[0].input_examples", messages, {
+      model: "m",
+      max_tokens: 9,
+      messages: [],
+      tools: [{ name: "weather", input_schema: parameters, input_examples: [] }, {
+        type: "web_search_20250305",
+        name: "web_search"
+      }],
+      tool_choice: { type: "auto", disable_parallel_tool_use: true }
+    }],
+    ["toolConfig.retrievalConfig", gemini, {
+      model: "m",
+      contents: [],
+      tools: [{ functionDeclarations: [{ ...weather, behavior: "BLOCKING" }] }, { googleSearch: {} }],
+      toolConfig: { functionCallingConfig: { mode: "AUTO" }, retrievalConfig: { languageCode: "de" } }
+    }]
+  ])("names what nobody here knows, also inside of tools and formats: %s", (place, read, body) => {
+    assert.deepStrictEqual(understood(read, body).warnings, [`${place} is not known here and was left out`])
+  })
+
+  it("names no more than fit in a header", () => {
+    const odd = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`odd${i}`, i]))
+    assert.lengthOf(understood(chat, { model: "m", messages: [], ...odd }).warnings, 30)
+  })
+
+  it.each([
     ["n", chat, { model: "m", messages: [], n: 2 }],
     ["logprobs", chat, { model: "m", messages: [], logprobs: true }],
     ["messages[0].role", chat, { model: "m", messages: [{ role: "function", content: "" }] }],

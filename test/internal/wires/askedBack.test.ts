@@ -323,6 +323,38 @@ const wires: Readonly<Record<string, Wire>> = {
     },
     send: (url, body) => openai(url).chat.completions.create(parameters(body))
   },
+  "Chat Completions, as our own client writes it": {
+    read: chat,
+    provider: "majordomo",
+    models: [[
+      Providers.Majordomo.layer({ model: "any", apiKey, baseUrl: "http://localhost:1" }),
+      choosing(some({
+        ...sampling,
+        maxTokens: count,
+        stop,
+        topK: fc.integer({ min: 1, max: 50 }),
+        seed: fc.integer(),
+        presencePenalty: share,
+        frequencyPenalty: share,
+        output: format,
+        webSearch: fc.constant(true),
+        reasoning: fc.oneof(effort, fc.constant({ effort: "max" as const }), fc.constant({ budgetTokens: 2000 }))
+      }))
+    ]],
+    can: {
+      cache: true,
+      systemAnywhere: true,
+      failedResults: true,
+      anyResult: true,
+      resultMedia: false,
+      detail: true,
+      imageUrl,
+      files: fc.oneof(pdf, fc.constant(Prompt.file("UklGRg==", { mediaType: "audio/wav" }))),
+      thought: () => ({ "chat-completions": { provider: "majordomo", field: "reasoning_content" } }),
+      thoughtsAlone: false
+    },
+    send: (url, body) => openai(url).chat.completions.create(parameters(body))
+  },
   Responses: {
     read: responses,
     provider: "openai",

@@ -61,6 +61,7 @@ const read = (body: Loose, completion: Completion, call: Call): void => {
     readDelta(message, completion, call)
     readCitations(new Citations(), message, body, completion)
     toolCalls.readWhole(toolItems(message), completion)
+    readPlaces(message, completion, call)
     readFinish(choice, completion)
     completion.done = true
   } else if (choice["finish_reason"] === "content_filter") {
@@ -88,6 +89,7 @@ const step = (state: State, event: WireEvent, completion: Completion, call: Call
       readDelta(delta, completion, call)
       readCitations(state.citations, delta, chunk, completion)
       toolCalls.readPieces(state, toolItems(delta), completion, call)
+      readPlaces(delta, completion, call)
     }
     readFinish(choice, completion)
     if (completion.rawFinishReason !== undefined) toolCalls.flush(state, completion)
@@ -187,6 +189,22 @@ const readDelta = (delta: Loose, completion: Completion, call: Call): void => {
   if (toolItems(delta).length > 0) thoughtEnds(completion)
   const refusal = asString(delta["refusal"])
   if (refusal !== undefined && refusal !== "") completion.refusal = (completion.refusal ?? "") + refusal
+}
+
+/** Where a gateway's parts stood and what belongs to them, kept with one that is there: the next turn gives it back. */
+const readPlaces = (message: Loose, completion: Completion, call: Call): void => {
+  const places = asArray(asObject(message["majordomo"])["content"])
+  if (call.provider !== providerNames.gateway || places.length === 0) return
+  const key = ["text", "tool-0", "reasoning"].find((key) => completion.has(key))
+  if (key === undefined) return
+  const metadata = {
+    [name]: {
+      ...completion.metadataOf(key)?.[name],
+      ...ofHost(call, { places: places.map(asJsonObject) })[name]
+    }
+  }
+  if (key === "tool-0") completion.toolCall(key, { metadata })
+  else completion.metadata(key, key === "text" ? "text" : "reasoning", metadata)
 }
 
 /** OpenAI and OpenRouter annotate the message; Perplexity and xAI list pages beside it, with every chunk. */

@@ -34,6 +34,8 @@ const asked = (fields: Fields, source: Source): Asked => {
   fields.skip("model", "store")
   const stream = fields.flag("stream") ?? false
   const streamOptions = fields.object("stream_options")
+  const includeUsage = streamOptions?.flag("include_usage") ?? false
+  streamOptions?.skip("include_obfuscation")
   fields.refuse("n", "one answer is given to a request; send it several times for more", (n) => n === 1)
   fields.refuse("logprobs", "probabilities of tokens are not given here; leave logprobs out", (on) => on === false)
   fields.refuse("top_logprobs", "probabilities of tokens are not given here; leave top_logprobs out", (n) => n === 0)
@@ -56,7 +58,7 @@ const asked = (fields: Fields, source: Source): Asked => {
   return {
     model,
     stream,
-    includeUsage: streamOptions?.flag("include_usage") ?? false,
+    includeUsage,
     request: present({
       prompt: conversation.messages,
       output: readFormat(fields.object("response_format")),
@@ -80,7 +82,7 @@ const asked = (fields: Fields, source: Source): Asked => {
       })
     }),
     warnings: warningsOf(
-      [fields, reasoningFields],
+      [fields, reasoningFields, ...fields.read("tools", "stream_options", "response_format")],
       { [native]: { ...shared, ...verbosity }, "openai-chat": own },
       source.provider
     )
@@ -106,6 +108,7 @@ const readFormat = (format: Fields | undefined) => {
   if (type === "json_object") return jsonOutput
   const given = format.object("json_schema")
   const schema = given?.json("schema")
+  given?.skip("strict")
   if (type !== "json_schema" || given === undefined || schema === undefined) {
     return reject("response_format must be text, json_object, or json_schema with a schema", "response_format")
   }
@@ -153,6 +156,7 @@ const readMessage = (message: Fields, conversation: Conversation, source: Source
       return conversation.result({
         id: message.needed("tool_call_id"),
         result: textIn(message, "content", ["text"]),
+        ...(message.flag("is_error") === true ? { isError: true } : {}),
         ...cacheIn(message)
       }, message.place("tool_call_id"))
     default:
@@ -240,9 +244,17 @@ const readAssistant = (message: Fields, source: Source): ReadonlyArray<Prompt.As
         [wireName]: { provider: source.provider, ...(details.length > 0 ? { details } : { field }) }
       }
     }]),
-    ...(text === "" ? [] : [Prompt.text(text)]),
+    ...textsOf(message, text),
     ...calls
   ]
+}
+
+/** One text, unless there are marks of a cache on pieces of it. */
+const textsOf = (message: Fields, text: string): ReadonlyArray<Prompt.TextPart> => {
+  if (text === "") return []
+  if (typeof message.value["content"] === "string") return [Prompt.text(text)]
+  const pieces = message.objects("content").map((part) => Prompt.text(part.text("text") ?? "", cacheOf(part)))
+  return pieces.some(({ cache }) => cache !== undefined) ? pieces : [Prompt.text(text)]
 }
 
 /** The parts of an answer as they were, by what was sent along with it; undefined when somebody has changed them. */

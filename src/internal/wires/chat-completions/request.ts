@@ -1,7 +1,8 @@
 /** Chat Completions requests: from a call to the body that is sent. */
-import type { Message, ToolResultPart } from "../../../Prompt.ts"
+import { type Message, text, textsOf, type ToolResultPart } from "../../../Prompt.ts"
 import type { Call, Lowered } from "../../call/driver.ts"
 import type { Loose } from "../../json/values.ts"
+import * as providerNames from "../../models/providerNames.ts"
 import type { Codec } from "../../schema/codec.ts"
 import { codec } from "../../schema/codec.ts"
 import * as dialect from "../../schema/dialect.ts"
@@ -30,6 +31,8 @@ export interface Quirks {
   readonly topK: boolean
   /** The model takes stop sequences. */
   readonly stop: (model: string) => boolean
+  /** The host reads marks of a cache. */
+  readonly cacheControl: boolean
 }
 
 /** The wire's name: under it stands what the next turn needs. */
@@ -38,10 +41,7 @@ export const name = "chat-completions"
 export const lower = (call: Call, quirks: Quirks): Lowered => {
   const { options } = call
   const structured = lowerFormat(call, quirks)
-  const system = [
-    ...call.system.map((part) => part.text),
-    ...(structured.instruction === undefined ? [] : [structured.instruction])
-  ]
+  const system = [...call.system, ...(structured.instruction === undefined ? [] : [text(structured.instruction)])]
   const sampling = quirks.sampling(call.model)
   if (!sampling && options.temperature !== undefined) {
     call.warn("dropped-parameter", `${call.model} takes no temperature; it was not sent`)
@@ -71,8 +71,13 @@ export const lower = (call: Call, quirks: Quirks): Lowered => {
   const body: Loose = {
     model: call.model,
     messages: [
-      ...(system.length === 0 ? [] : [{ role: "system", content: system.join("\n\n") }]),
-      ...call.messages.flatMap((message) => lowerMessage(message, call))
+      ...(system.length === 0 ? [] : [{
+        role: "system",
+        content: quirks.cacheControl && system.some(({ cache }) => cache !== undefined)
+          ? system.map((part) => ({ type: "text", text: part.text, ...marked(part, quirks) }))
+          : system.map((part) => part.text).join("\n\n")
+      }]),
+      ...call.messages.flatMap((message) => lowerMessage(message, call, quirks))
     ],
     ...(sampling ? { temperature: options.temperature, top_p: options.topP } : {}),
     [quirks.maxTokens]: options.maxTokens,
@@ -172,25 +177,39 @@ const lowerFormat = (call: Call, quirks: Quirks): Structured => {
   }
 }
 
-const lowerMessage = (message: Message, call: Call): ReadonlyArray<Loose> => {
+/** As Anthropic writes it, for hosts that pass it on. */
+const marked = ({ cache }: { readonly cache?: "5m" | "1h" | undefined }, { cacheControl }: Quirks): Loose =>
+  cache === undefined || !cacheControl
+    ? {}
+    : { cache_control: { type: "ephemeral", ...(cache === "1h" ? { ttl: cache } : {}) } }
+
+const lowerMessage = (message: Message, call: Call, quirks: Quirks): ReadonlyArray<Loose> => {
   switch (message.role) {
     case "system":
       return [{
         role: "system",
-        content: parts.systemText(message)
+        content: quirks.cacheControl && textsOf(message).some(({ cache }) => cache !== undefined)
+          ? textsOf(message).map((part) => ({ type: "text", text: part.text, ...marked(part, quirks) }))
+          : parts.systemText(message)
       }]
     case "user": {
       if (typeof message.content === "string") return [{ role: "user", content: message.content }]
-      return [{ role: "user", content: message.content.map((part) => lowerUserPart(part, call)) }]
+      return [{
+        role: "user",
+        content: message.content.map((part) => ({ ...lowerUserPart(part, call), ...marked(part, quirks) }))
+      }]
     }
     case "assistant":
-      return [lowerAssistant(message, call)]
+      return [lowerAssistant(message, call, quirks)]
     case "tool":
       return [
         ...message.content.map((part) => ({
           role: "tool",
           tool_call_id: parts.shortId(part.id),
-          content: parts.resultText(part)
+          content: parts.resultText(part),
+          // The wire has no word for it; our own gateway takes this one.
+          ...(part.isError === true && call.provider === providerNames.gateway ? { is_error: true } : {}),
+          ...marked(part, quirks)
         })),
         ...lowerToolMedia(message.content, call)
       ]
@@ -244,27 +263,44 @@ const lowerUserPart = (part: UserPart, call: Call): Loose => {
   }
 }
 
-const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: Call): Loose => {
+const lowerAssistant = (
+  message: Extract<Message, { role: "assistant" }>,
+  call: Call,
+  quirks: Quirks
+): Loose => {
   if (typeof message.content === "string") return { role: "assistant", content: message.content }
-  let text = ""
+  const isGateway = call.provider === providerNames.gateway
+  /** Where the parts stood at the gateway, in its own words. */
+  let places: unknown
+  let said = ""
+  const texts: Array<Loose> = []
   const thoughts: Array<unknown> = []
   const fields: Record<string, string> = {}
   const calls: Array<Loose> = []
   for (const part of message.content) {
-    if (part.type === "text") text += part.text
-    else if (part.type === "tool-call") {
-      const extra = metadataOf(part, name)?.["extra_content"]
+    if (part.type === "text") {
+      if (isGateway) places ??= metadataOf(part, name)?.["places"]
+      said += part.text
+      texts.push({ type: "text", text: part.text, ...marked(part, quirks) })
+    } else if (part.type === "tool-call") {
+      const own = metadataOf(part, name)
+      const extra = own?.["extra_content"]
+      const carried = isGateway ? own?.["majordomo"] : undefined
+      if (isGateway) places ??= own?.["places"]
       calls.push({
         id: parts.shortId(part.id),
         type: "function",
         function: { name: part.name, arguments: part.rawArguments ?? JSON.stringify(part.arguments ?? {}) },
-        ...(extra === undefined ? {} : { extra_content: extra })
+        ...(extra === undefined ? {} : { extra_content: extra }),
+        ...(carried === undefined ? {} : { majordomo: carried }),
+        ...marked(part, quirks)
       })
     } else if (part.type === "reasoning") {
       // Only the host that wrote it reads it again.
       const own = metadataOf(part, name)
       if (own?.["provider"] !== call.provider) continue
       const { details, field } = own
+      if (isGateway) places ??= own["places"]
       if (Array.isArray(details)) thoughts.push(...details)
       if (typeof field === "string") fields[field] = (fields[field] ?? "") + part.text
     }
@@ -272,7 +308,12 @@ const lowerAssistant = (message: Extract<Message, { role: "assistant" }>, call: 
   // Hosts reject a thinking field on a finished turn, and some require it between tool calls.
   return {
     role: "assistant",
-    content: text === "" && calls.length > 0 ? null : text,
+    content: said === "" && calls.length > 0
+      ? null
+      : texts.some((part) => part["cache_control"] !== undefined)
+      ? texts
+      : said,
+    ...(places === undefined ? {} : { majordomo: { content: places } }),
     ...(thoughts.length === 0 ? {} : { reasoning_details: thoughts }),
     ...(calls.length === 0 ? {} : { ...fields, tool_calls: calls })
   }

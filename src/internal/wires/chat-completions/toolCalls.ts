@@ -48,12 +48,17 @@ interface Piece {
 const pieceOf = (item: Loose, position: number | undefined): Piece => {
   const fn = asObject(item["function"])
   const extra = item["extra_content"]
+  const carried = item["majordomo"]
+  const own = {
+    ...(isObject(extra) ? { extra_content: asJsonObject(extra) } : {}),
+    ...(isObject(carried) ? { majordomo: asJsonObject(carried) } : {})
+  }
   return {
     index: asNumber(item["index"]) ?? position,
     id: asString(item["id"]) ?? "",
     name: asString(fn["name"]) ?? "",
     input: fn["arguments"],
-    metadata: isObject(extra) ? { [name]: { extra_content: asJsonObject(extra) } } : undefined
+    metadata: Object.keys(own).length === 0 ? undefined : { [name]: own }
   }
 }
 

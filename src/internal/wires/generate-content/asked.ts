@@ -68,7 +68,7 @@ const asked = (fields: Fields, source: Source): Asked => {
       ...labelsOf(fields.object("labels"), undefined),
       ...providerOptionsOf(passed)
     }),
-    warnings: warningsOf([fields, config, thinking], passed, source.provider)
+    warnings: warningsOf([fields, config, thinking, ...fields.read("tools", "toolConfig")], passed, source.provider)
   }
 }
 

@@ -59,7 +59,11 @@ const asked = (fields: Fields, source: Source): Asked => {
       ...labelsOf(undefined, metadata?.text("user_id")),
       ...providerOptionsOf(passed)
     }),
-    warnings: warningsOf([fields, thinking, config, metadata], passed, source.provider)
+    warnings: warningsOf(
+      [fields, thinking, config, metadata, ...fields.read("tools", "tool_choice")],
+      passed,
+      source.provider
+    )
   }
 }
 
@@ -103,6 +107,7 @@ const readTools = (
   const tools = fields.objects("tools").flatMap((tool) => {
     const type = tool.text("type") ?? "custom"
     if (type.startsWith("web_search_")) {
+      tool.skip("name")
       webSearch = true
       return []
     }

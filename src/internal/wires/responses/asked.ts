@@ -72,7 +72,7 @@ const asked = (fields: Fields, source: Source): Asked => {
       })
     }),
     warnings: warningsOf(
-      [fields, reasoning],
+      [fields, reasoning, ...fields.read("tools", "text")],
       {
         [native]: { ...shared, ...(verbosity === undefined ? {} : { "text.verbosity": verbosity }) },
         "openai-responses": own
@@ -90,6 +90,7 @@ const readText = (fields: Fields) => {
   if (format === undefined || type === "text") return { text: Output.text, verbosity }
   if (type === "json_object") return { text: jsonOutput, verbosity }
   const schema = format.json("schema")
+  format.skip("strict")
   if (type !== "json_schema" || schema === undefined) {
     return reject("text.format must be text, json_object, or json_schema with a schema", "text.format")
   }
