@@ -22,6 +22,7 @@ import { unwrap } from "./internal/call/openedStream.ts"
 import * as overHttp from "./internal/call/overHttp.ts"
 import { scoped } from "./internal/call/withContext.ts"
 import * as headers from "./internal/http/headers.ts"
+import { withFields } from "./internal/objects/withFields.ts"
 import * as toolLoop from "./internal/tools/loop.ts"
 import type { ConfigurationError, LLMError, ToolStepsExceededError } from "./LLMError.ts"
 import * as Errors from "./LLMError.ts"
@@ -204,7 +205,7 @@ export class LLM extends Context.Tag("effect-majordomo/LLM")<LLM, Service>() {}
  * ```
  */
 export const generateText = (options: Options): Effect.Effect<Response<string>, LLMError, LLM> =>
-  generate({ ...options, output: Output.text })
+  generate(withFields(options, { output: Output.text }))
 
 /**
  * Asks for any JSON.
@@ -213,7 +214,7 @@ export const generateText = (options: Options): Effect.Effect<Response<string>, 
  * @category accessors
  */
 export const generateJson = (options: Options): Effect.Effect<Response<Prompt.JsonValue>, LLMError, LLM> =>
-  generate({ ...options, output: Output.json })
+  generate(withFields(options, { output: Output.json }))
 
 /**
  * Asks for a value of a `Schema`, or of a schema of zod, arktype or another library (see `Output.standard`).
@@ -241,7 +242,7 @@ export function generateObject<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
 ): Effect.Effect<Response<A>, LLMError, LLM | R> {
   const { schema, ...rest } = options
-  return generate({ ...rest, output: Output.of(schema) })
+  return generate(withFields(rest, { output: Output.of(schema) }))
 }
 
 /**
@@ -258,7 +259,7 @@ export const generateJsonSchema = (
   }
 ): Effect.Effect<Response<Prompt.JsonValue>, LLMError, LLM> => {
   const { description, jsonSchema, name, ...rest } = options
-  return generate({ ...rest, output: Output.jsonSchema(jsonSchema, { name, description }) })
+  return generate(withFields(rest, { output: Output.jsonSchema(jsonSchema, { name, description }) }))
 }
 
 /**
@@ -287,7 +288,7 @@ export const generate = <A, R = never>(request: Request<A, R>): Effect.Effect<Re
  * ```
  */
 export const streamText = (options: Options): Stream.Stream<StreamPart<string>, LLMError, LLM> =>
-  stream({ ...options, output: Output.text })
+  stream(withFields(options, { output: Output.text }))
 
 /**
  * Streams a value of a `Schema`: partial objects as they grow, then the decoded one in `Finish`.
@@ -305,7 +306,7 @@ export function streamObject<A, I, R>(
   options: Options & { readonly schema: Schema.Schema<A, I, R> | Output.StandardSchema<A> }
 ): Stream.Stream<StreamPart<A>, LLMError, LLM | R> {
   const { schema, ...rest } = options
-  return stream({ ...rest, output: Output.of(schema) })
+  return stream(withFields(rest, { output: Output.of(schema) }))
 }
 
 /**

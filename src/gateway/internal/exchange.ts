@@ -58,70 +58,78 @@ const maxKeptBytes = 1024 * 1024
 
 export const make = (
   settings: Settings
-): (request: IncomingMessage, response: ServerResponse) => Effect.Effect<void> =>
-(request, response) => {
-  const handled = Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const clock = yield* Effect.clock
-      const startedAt = clock.unsafeCurrentTimeMillis()
-      const exchange: Exchange = {
-        id: uuidv7(startedAt),
-        request,
-        labels: settings.labelsOf(request),
-        startedAt,
-        start: performance.now(),
-        known: {
-          dialect: dialectOf((request.url ?? "").split("?", 1)[0] ?? ""),
-          target: undefined,
-          key: undefined,
-          model: undefined,
-          streams: false,
-          credentialHash: undefined,
-          credentialAlias: undefined,
-          secrets: [],
-          bytesIn: undefined,
-          body: undefined,
-          isWithheld: false,
-          lease: undefined,
-          degraded: undefined
+): (request: IncomingMessage, response: ServerResponse) => Effect.Effect<void> => {
+  let admission: Admission | undefined
+  /** A request goes to its end by the names that it began with. */
+  const admissionNow = (): Admission => {
+    const names = settings.names()
+    return admission?.names === names ? admission : admission = { ...settings.admission, names }
+  }
+  return (request, response) => {
+    const handled = Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        const clock = yield* Effect.clock
+        const startedAt = clock.unsafeCurrentTimeMillis()
+        const exchange: Exchange = {
+          id: uuidv7(startedAt),
+          request,
+          labels: settings.labelsOf(request),
+          startedAt,
+          start: performance.now(),
+          known: {
+            dialect: dialectOf((request.url ?? "").split("?", 1)[0] ?? ""),
+            target: undefined,
+            key: undefined,
+            model: undefined,
+            streams: false,
+            credentialHash: undefined,
+            credentialAlias: undefined,
+            secrets: [],
+            bytesIn: undefined,
+            body: undefined,
+            isWithheld: false,
+            lease: undefined,
+            degraded: undefined
+          }
         }
-      }
-      const one = new One(settings, exchange, response, clock)
-      const { limits } = settings
-      const admission = { ...settings.admission, names: settings.names() }
-      const mayGo = Effect.flatMap(
-        admit(admission, request, exchange.known),
-        (allowed) =>
-          limits.admit(exchange, allowed, (name) => degraded(admission, request, exchange.known, allowed, name))
-      )
-      const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
-      if (Exit.isFailure(admitted)) {
-        yield* one.refuse(Exit.isInterrupted(admitted) ? stopping : broken)
-        return yield* Exit.isInterrupted(admitted) ? Effect.void : Effect.logError("the gateway failed", admitted.cause)
-      }
-      if (Either.isLeft(admitted.value)) return yield* one.refuse(admitted.value.left)
-      const allowed = admitted.value.right
-      switch (allowed._tag) {
-        case "Passed":
-          return yield* one.relay(allowed, restore)
-        case "Unified":
-          return yield* one.serve(allowed, restore)
-        case "Listed":
-          return yield* one.list(allowed)
-      }
+        const one = new One(settings, exchange, response, clock)
+        const { limits } = settings
+        const admission = admissionNow()
+        const mayGo = Effect.flatMap(
+          admit(admission, request, exchange.known),
+          (allowed) =>
+            limits.admit(exchange, allowed, (name) => degraded(admission, request, exchange.known, allowed, name))
+        )
+        const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
+        if (Exit.isFailure(admitted)) {
+          yield* one.refuse(Exit.isInterrupted(admitted) ? stopping : broken)
+          return yield* Exit.isInterrupted(admitted) ? Effect.void
+            : Effect.logError("the gateway failed", admitted.cause)
+        }
+        if (Either.isLeft(admitted.value)) return yield* one.refuse(admitted.value.left)
+        const allowed = admitted.value.right
+        switch (allowed._tag) {
+          case "Passed":
+            return yield* one.relay(allowed, restore)
+          case "Unified":
+            return yield* one.serve(allowed, restore)
+          case "Listed":
+            return yield* one.list(allowed)
+        }
+      })
+    )
+    if (!settings.isTraced) return handled
+    const { traceparent } = request.headers
+    const parent = typeof traceparent === "string"
+      ? Option.getOrUndefined(HttpTraceContext.fromHeaders(Headers.fromInput({ traceparent })))
+      : undefined
+    return Effect.withSpan(handled, "Gateway.request", {
+      kind: "server",
+      root: parent === undefined,
+      parent,
+      captureStackTrace: false
     })
-  )
-  if (!settings.isTraced) return handled
-  const { traceparent } = request.headers
-  const parent = typeof traceparent === "string"
-    ? Option.getOrUndefined(HttpTraceContext.fromHeaders(Headers.fromInput({ traceparent })))
-    : undefined
-  return Effect.withSpan(handled, "Gateway.request", {
-    kind: "server",
-    root: parent === undefined,
-    parent,
-    captureStackTrace: false
-  })
+  }
 }
 
 const stopping: Refusal = {

@@ -9,6 +9,7 @@ import { priceOf } from "../../internal/call/price.ts"
 import { finishReasonOf, verdictOn } from "../../internal/call/settle.ts"
 import { requestIdOf, toLLMError } from "../../internal/http/errors.ts"
 import { scrub } from "../../internal/http/secrets.ts"
+import { withFields } from "../../internal/objects/withFields.ts"
 import * as LLMError from "../../LLMError.ts"
 import { ofEnd } from "../../logging/internal/rows.ts"
 import type * as Logging from "../../logging/Logging.ts"
@@ -180,9 +181,9 @@ export const entryOf = (
     const duration = (at.now - exchange.start) / 1000
     const asked = clean(known.degraded?.from ?? model) ?? (request.method === "POST" ? "unknown" : "none")
     const answering = clean(completion?.model ?? model) ?? asked
-    return {
+    const call = {
       requestId: id,
-      kind: "call",
+      kind: "call" as const,
       provider,
       model: answering,
       requestedModel: asked,
@@ -217,10 +218,10 @@ export const entryOf = (
       }],
       apiKeyHash: known.credentialHash,
       apiKeyAlias: known.credentialAlias,
-      ...askedOf(exchange, exchange.labels, at.statusCode),
       bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
       estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
     }
+    return withFields(call, askedOf(exchange, exchange.labels, at.statusCode))
   })
 }
 
@@ -234,8 +235,7 @@ const servedEntryOf = (
   const clean = cleanOf(known)
   const call = end === undefined ? undefined : ofEnd(end, {})
   const asked = clean(known.degraded?.from ?? known.model) ?? "unknown"
-  return {
-    ...(call ?? { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }),
+  const own = {
     requestId: id,
     requestedModel: asked,
     timestamp: startedAt,
@@ -245,9 +245,11 @@ const servedEntryOf = (
     errorMessage: clean(call?.errorMessage),
     apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
     apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
-    ...askedOf(exchange, call?.metadata ?? exchange.labels, at.statusCode),
     bytesOut
   }
+  const row: Logging.Recorded = call ??
+    { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }
+  return Object.assign({}, row, own, askedOf(exchange, call?.metadata ?? exchange.labels, at.statusCode))
 }
 
 /** The bodies as they are stored: JSON, or a text with what is none. */

@@ -218,7 +218,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { headers, response, withoutUsage } = this.options
     if (response.headersSent || this.status === undefined) return
     const kept = returned(this.upstreamHeaders, withoutUsage && this.frames !== undefined)
-    response.writeHead(this.status, { ...kept, ...headers(), ...more })
+    response.writeHead(this.status, Object.assign({}, kept, headers(), more))
   }
 
   private gather(chunk: Buffer): void {

@@ -96,7 +96,7 @@ export const find = (asked: Asked, upstreams: ReadonlyMap<string, Upstream>): Fo
     )
   }
   const isNamed = named !== undefined || byPath !== undefined
-  return { _tag: "Target", target: { ...targetOf(asked.method, upstream, rest, query), isNamed } }
+  return { _tag: "Target", target: targetOf(asked.method, upstream, rest, query, isNamed) }
 }
 
 const openAI =
@@ -120,9 +120,8 @@ const pathAt = ({ native, prefix }: Upstream, path: string): string => {
   return begins(path, "/v1") ? prefix + path.slice("/v1".length) : prefix + path
 }
 
-const targetOf = (method: string, upstream: Upstream, rest: string, query: string): Omit<Target, "isNamed"> => {
+const targetOf = (method: string, upstream: Upstream, rest: string, query: string, isNamed: boolean): Target => {
   const path = pathAt(upstream, rest)
-  const common = { upstream, path, query }
   const isPost = method === "POST"
   const { family } = upstream
   const gemini = family === "gemini" ? /\/(?:models|tunedModels)\/(.+):([a-zA-Z]+)$/.exec(path) : null
@@ -130,7 +129,10 @@ const targetOf = (method: string, upstream: Upstream, rest: string, query: strin
     const [, model = "", action = ""] = gemini
     const reads = isPost && (action === "generateContent" || action === "streamGenerateContent")
     return {
-      ...common,
+      upstream,
+      path,
+      query,
+      isNamed,
       dialect: "gemini",
       wire: reads ? "generate-content" : undefined,
       readsBody: false,
@@ -142,7 +144,10 @@ const targetOf = (method: string, upstream: Upstream, rest: string, query: strin
   if (bedrock !== null) {
     const [, model = "", action = ""] = bedrock
     return {
-      ...common,
+      upstream,
+      path,
+      query,
+      isNamed,
       dialect: "bedrock",
       wire: isPost && action.startsWith("converse") ? "converse" : undefined,
       readsBody: false,
@@ -152,7 +157,10 @@ const targetOf = (method: string, upstream: Upstream, rest: string, query: strin
   }
   const wire = isPost ? wireOf(upstream, path) : undefined
   return {
-    ...common,
+    upstream,
+    path,
+    query,
+    isNamed,
     dialect: wire === "messages" ? "anthropic" : wire === "chat-completions" ? "openai" : family,
     wire,
     readsBody: wire !== undefined,

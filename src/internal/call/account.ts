@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { Request } from "../../LLM.ts"
 import type { LLMError } from "../../LLMError.ts"
+import { withFields } from "../objects/withFields.ts"
 import { Ledger } from "./ledger.ts"
 import type { Session } from "./session.ts"
 import { chargeRunning } from "./tryEnd.ts"
@@ -120,10 +121,7 @@ export const withMovesOn = <A, R>(request: Request<A, R>, own: MovesOn): Request
 export const withoutMovingOn = <A, R>(request: Request<A, R>): Request<A, R> =>
   tied(request, new Ties(tiesOf(request).account, never))
 
-const tied = <A, R>(request: Request<A, R>, ties: Ties): Request<A, R> => {
-  const copy = { ...request, [key]: ties }
-  return copy
-}
+const tied = <A, R>(request: Request<A, R>, ties: Ties): Request<A, R> => withFields(request, { [key]: ties })
 
 // ── on failures ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -59,17 +59,16 @@ export interface Client {
 
 const always = () => true
 
-/** Contexts of programs, with what `fetch` has to know added. */
-const withoutRedirects = new WeakMap<Context.Context<never>, Context.Context<never>>()
+/** The last one: the requests of a program share a context, those of a server each have their own. */
+let prepared: { readonly from: Context.Context<never>; readonly to: Context.Context<never> } | undefined
 
-/** What `fetch` has to know: it would follow redirects to anywhere. The requests of a program share a context. */
+/** What `fetch` has to know: it would follow redirects to anywhere. */
 const forFetch = (context: Context.Context<never>): Context.Context<never> => {
-  const known = withoutRedirects.get(context)
-  if (known !== undefined) return known
+  if (prepared?.from === context) return prepared.to
   const own = Option.getOrElse(Context.getOption(context, FetchHttpClient.RequestInit), () => ({}))
-  const made = Context.add(context, FetchHttpClient.RequestInit, { ...own, redirect: "manual" })
-  withoutRedirects.set(context, made)
-  return made
+  const to = Context.add(context, FetchHttpClient.RequestInit, { ...own, redirect: "manual" })
+  prepared = { from: context, to }
+  return to
 }
 
 /** Where a request runs: with its scope. */

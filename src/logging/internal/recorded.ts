@@ -9,26 +9,29 @@ import { capped } from "./bodies.ts"
 import { notStored, redactedBy, rowBytes, type Settings } from "./calls.ts"
 import { valid } from "./validEntry.ts"
 
-const entryOf = (given: Recorded, now: number): Entry => ({
-  kind: "call",
-  requestedModel: given.model,
-  timestamp: now,
-  responseTime: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cachedTokens: 0,
-  cacheCreationTokens: 0,
-  reasoningTokens: 0,
-  usagePartial: given.inputTokens === undefined || given.outputTokens === undefined,
-  streamed: false,
-  cached: false,
-  attempts: [],
-  ...given,
-  requestId: given.requestId ?? uuidv7(given.timestamp ?? now),
-  metadata: Object.fromEntries(
-    Object.entries(given.metadata ?? {}).map(([label, value]) => [toHeaderCase(label), value])
-  )
-})
+const entryOf = (given: Recorded, now: number): Entry => {
+  const otherwise = {
+    kind: "call" as const,
+    requestedModel: given.model,
+    timestamp: now,
+    responseTime: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    cachedTokens: 0,
+    cacheCreationTokens: 0,
+    reasoningTokens: 0,
+    usagePartial: given.inputTokens === undefined || given.outputTokens === undefined,
+    streamed: false,
+    cached: false,
+    attempts: []
+  }
+  return Object.assign(otherwise, given, {
+    requestId: given.requestId ?? uuidv7(given.timestamp ?? now),
+    metadata: Object.fromEntries(
+      Object.entries(given.metadata ?? {}).map(([label, value]) => [toHeaderCase(label), value])
+    )
+  })
+}
 
 export const record = (
   { bodies: wanted, maxBodyBytes, offer, redact }: Settings,

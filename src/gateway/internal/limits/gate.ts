@@ -3,6 +3,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { withFields } from "../../../internal/objects/withFields.ts"
 import type * as Logging from "../../../logging/Logging.ts"
 import type { Service as Pricing } from "../../../Pricing.ts"
 import * as Usage from "../../../Usage.ts"
@@ -71,7 +72,7 @@ export const make = (limiter: Limiter, pricing: Pricing): Gate => {
     Effect.gen(function*() {
       const { known } = exchange
       const asked = askedOf(allowed)
-      const facts = { ...factsOf(exchange, asked), isDegraded }
+      const facts = withFields(factsOf(exchange, asked), { isDegraded })
       const tokens = tokensOf(known.body, known.bytesIn)
       const usd = limiter.needsPrice(facts) ? yield* priceOf(pricing, placeOf(known, asked), tokens) : 0n
       yield* limiter.admit(facts, { tokens: BigInt(tokens.input + tokens.output), usd }, (lease) => {
@@ -102,7 +103,7 @@ export const make = (limiter: Limiter, pricing: Pricing): Gate => {
         ? Effect.succeed(entry)
         : Effect.map(
           known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry)),
-          (bookings) => bookings.length === 0 ? entry : { ...entry, bookings }
+          (bookings) => bookings.length === 0 ? entry : withFields(entry, { bookings })
         )
   }
 }

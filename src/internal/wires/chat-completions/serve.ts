@@ -128,8 +128,7 @@ const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const text = joined(content, "text") || (isSaid(end) ? "" : refused)
   const reasoning = joined(content, "reasoning")
   const refusal = isSaid(end) ? refused : null
-  return {
-    ...around(envelope, "chat.completion"),
+  return Object.assign({}, around(envelope, "chat.completion"), {
     choices: [{
       index: 0,
       message: {
@@ -146,7 +145,7 @@ const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
     }],
     ...(end.usage === undefined ? {} : { usage: usageOf(end.usage) }),
     ...extended(end)
-  }
+  })
 }
 
 class ChatWriter implements Writer {
@@ -162,12 +161,11 @@ class ChatWriter implements Writer {
   }
 
   private chunk(delta: JsonObject, finish: string | null = null, more: JsonObject = {}): JsonObject {
-    return {
-      ...around(this.envelope, "chat.completion.chunk"),
+    return Object.assign({}, around(this.envelope, "chat.completion.chunk"), {
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
       ...(this.envelope.includeUsage ? { usage: null } : {}),
       ...more
-    }
+    })
   }
 
   private said(delta: JsonObject, content = true): Frame {

@@ -3,6 +3,7 @@ import type { AssistantPart, Citation, JsonObject, ProviderMetadata } from "../.
 import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
 import { asObject } from "../../json/values.ts"
+import { withFields } from "../../objects/withFields.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
 import { extended } from "../serving.ts"
@@ -239,9 +240,9 @@ class ResponsesWriter implements Writer {
     const at = { item_id: open.id, output_index: open.place, content_index: 0 }
     if (!open.isBegun) {
       open.isBegun = true
-      frames.push(this.frame("response.content_part.added", { ...at, part: textPart("", []) }))
+      frames.push(this.frame("response.content_part.added", withFields(at, { part: textPart("", []) })))
     }
-    if (delta !== "") frames.push(this.frame("response.output_text.delta", { ...at, delta, logprobs: [] }))
+    if (delta !== "") frames.push(this.frame("response.output_text.delta", withFields(at, { delta, logprobs: [] })))
     return frames
   }
 
@@ -251,9 +252,9 @@ class ResponsesWriter implements Writer {
     if (!open.isBegun) {
       open.isBegun = true
       const part = { type: "summary_text", text: "" }
-      frames.push(this.frame("response.reasoning_summary_part.added", { ...at, part }))
+      frames.push(this.frame("response.reasoning_summary_part.added", withFields(at, { part })))
     }
-    frames.push(this.frame("response.reasoning_summary_text.delta", { ...at, delta }))
+    frames.push(this.frame("response.reasoning_summary_text.delta", withFields(at, { delta })))
     return frames
   }
 
@@ -266,7 +267,7 @@ class ResponsesWriter implements Writer {
     if (delta !== "") {
       open.isWritten = true
       const at = { item_id: open.id, output_index: open.place }
-      frames.push(this.frame("response.function_call_arguments.delta", { ...at, delta }))
+      frames.push(this.frame("response.function_call_arguments.delta", withFields(at, { delta })))
     }
     return frames
   }
@@ -312,10 +313,10 @@ class ResponsesWriter implements Writer {
     return [
       ...begun,
       ...annotations.map((annotation, annotation_index) =>
-        this.frame("response.output_text.annotation.added", { ...at, annotation_index, annotation })
+        this.frame("response.output_text.annotation.added", withFields(at, { annotation_index, annotation }))
       ),
-      this.frame("response.output_text.done", { ...at, text: part.text, logprobs: [] }),
-      this.frame("response.content_part.done", { ...at, part: text }),
+      this.frame("response.output_text.done", withFields(at, { text: part.text, logprobs: [] })),
+      this.frame("response.content_part.done", withFields(at, { part: text })),
       this.done(open.place, item)
     ]
   }
@@ -325,8 +326,11 @@ class ResponsesWriter implements Writer {
     if (open.isBegun) {
       const at = { item_id: open.id, output_index: open.place, summary_index: 0 }
       frames.push(
-        this.frame("response.reasoning_summary_text.done", { ...at, text: part.text }),
-        this.frame("response.reasoning_summary_part.done", { ...at, part: { type: "summary_text", text: part.text } })
+        this.frame("response.reasoning_summary_text.done", withFields(at, { text: part.text })),
+        this.frame(
+          "response.reasoning_summary_part.done",
+          withFields(at, { part: { type: "summary_text", text: part.text } })
+        )
       )
     }
     frames.push(this.done(open.place, reasoningItem(open.id, part)))
@@ -341,7 +345,7 @@ class ResponsesWriter implements Writer {
     const at = { item_id: open.id, output_index: open.place }
     return [
       ...begun,
-      this.frame("response.function_call_arguments.done", { ...at, name: part.name, arguments: written }),
+      this.frame("response.function_call_arguments.done", withFields(at, { name: part.name, arguments: written })),
       this.done(open.place, callItem(open.id, "completed", part))
     ]
   }
@@ -355,10 +359,10 @@ class ResponsesWriter implements Writer {
         output_index: place,
         item: { ...item, status: "in_progress", content: [] }
       }),
-      this.frame("response.content_part.added", { ...at, part: { type: "refusal", refusal: "" } }),
-      this.frame("response.refusal.delta", { ...at, delta: text }),
-      this.frame("response.refusal.done", { ...at, refusal: text }),
-      this.frame("response.content_part.done", { ...at, part: { type: "refusal", refusal: text } }),
+      this.frame("response.content_part.added", withFields(at, { part: { type: "refusal", refusal: "" } })),
+      this.frame("response.refusal.delta", withFields(at, { delta: text })),
+      this.frame("response.refusal.done", withFields(at, { refusal: text })),
+      this.frame("response.content_part.done", withFields(at, { part: { type: "refusal", refusal: text } })),
       this.done(place, item)
     ]
   }
