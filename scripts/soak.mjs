@@ -8,6 +8,7 @@ const { status } = spawnSync(
     "run",
     ...["crash", "outage", "mixed"].map((name) => `test/logging/${name}.test.ts`),
     "test/gateway/crash.test.ts",
+    "test/gateway/hanging.test.ts",
     "test/gateway/replicas.test.ts",
     "test/gateway/limits/arithmetic.test.ts",
     "test/cascade/model.test.ts",

@@ -2,7 +2,9 @@
 import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 
 export interface Options {
@@ -40,6 +42,39 @@ const ended = ({ migrations, table }: Options) =>
     return yield* new Migrator.MigrationError({ reason: "locked", message: "another process migrates the database" })
   })
 
+/** Who has no connection and no lock by then tries another connection: the first may be one that nobody hears. */
+const patience = "15 seconds"
+/** PostgreSQL's code for a lock that was waited for in vain. Source: its manual, appendix A. */
+const lockNotAvailable = "55P03"
+
+class InVain extends Data.TaggedError("InVain")<{}> {}
+
+type Failure = Migrator.MigrationError | SqlError
+
+const isLockedOut = ({ cause }: Failure): boolean =>
+  Predicate.hasProperty(cause, "code") && cause.code === lockNotAvailable
+
+/** A migration may take as long as it takes, but not to begin: it is begun anew until it does. */
+const begun = <R>(
+  migrating: (isBegun: Effect.Effect<void>) => Effect.Effect<void, Failure, R>
+): Effect.Effect<void, Failure, R> => {
+  const once = Effect.suspend(() => {
+    let has = false
+    const isBegun = Effect.sync(() => {
+      has = true
+    })
+    const inVain = Effect.delay(Effect.suspend(() => has ? Effect.never : Effect.fail(new InVain())), patience)
+    return Effect.raceFirst(migrating(isBegun), inVain)
+  })
+  return Effect.catchAll(
+    once,
+    (error) =>
+      error._tag === "InVain" || isLockedOut(error)
+        ? Effect.delay(begun(migrating), "200 millis")
+        : Effect.fail(error)
+  )
+}
+
 const waiting = (what: string) =>
   Effect.repeat(
     Effect.delay(
@@ -56,13 +91,17 @@ export const migrated = (
   const run = Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.onDialectOrElse({
       pg: () =>
-        sql.withTransaction(Effect.all([
-          sql`SELECT pg_advisory_xact_lock(${lock})`,
-          // The migrator looks for it by a statement that fails, which a transaction does not survive.
-          sql`CREATE TABLE IF NOT EXISTS ${sql(options.table)} (migration_id INTEGER PRIMARY KEY,
-            created_at TIMESTAMPTZ NOT NULL DEFAULT now(), name TEXT NOT NULL)`,
-          migrate
-        ], { discard: true })),
+        begun((isBegun) =>
+          sql.withTransaction(Effect.all([
+            sql`SET LOCAL lock_timeout = '10s'`,
+            sql`SELECT pg_advisory_xact_lock(${lock})`,
+            isBegun,
+            // The migrator looks for it by a statement that fails, which a transaction does not survive.
+            sql`CREATE TABLE IF NOT EXISTS ${sql(options.table)} (migration_id INTEGER PRIMARY KEY,
+              created_at TIMESTAMPTZ NOT NULL DEFAULT now(), name TEXT NOT NULL)`,
+            migrate
+          ], { discard: true }))
+        ),
       orElse: () => Effect.asVoid(migrate)
     }))
   return Effect.flatMap(
