@@ -19,6 +19,7 @@ import { ConfigurationError } from "../LLMError.ts"
 import { Prefix } from "./internal/limits/redisConnection.ts"
 import { Rules } from "./internal/limits/rule.ts"
 import { Alias, Time } from "./internal/models/alias.ts"
+import type { RedisOptions } from "./Limits.ts"
 
 const said = (description: string) => ({ description })
 
@@ -212,12 +213,7 @@ export interface Options extends Omit<File, "$schema" | "providers" | "accessLog
   /** By name: addresses, keys and wires; also hosts that are not known. */
   readonly providers?: Readonly<Record<string, ProviderOptions>> | undefined
   /** Where limits are counted, for all replicas. Default: in the database. It must keep what it is told (`appendonly`). */
-  readonly redis?: {
-    /** `redis://user:password@host:6379/0`, `rediss://` for TLS; or the environment variable that has it. */
-    readonly url: Redacted.Redacted | { readonly env: string }
-    /** What all its keys begin with. Default `majordomo`. */
-    readonly prefix?: string | undefined
-  } | undefined
+  readonly redis?: RedisOptions | undefined
   /** Is told when parts of a budget are spent; what it gets is signed with the secret. */
   readonly webhook?: {
     readonly url: string

@@ -12,6 +12,18 @@ const State = Schema.parseJson(Schema.Struct({ ready: Schema.Boolean, database: 
 
 let databases = 0
 
+/** A database of the test's own, and the way to it through a network that can fall silent. */
+const behindProxy = Effect.gen(function*() {
+  const direct = new URL(inject("postgresUrl"))
+  const name = `hanging_${process.pid}_${databases++}`
+  yield* queryAt(direct.href, `CREATE DATABASE ${name}`)
+  direct.pathname = `/${name}`
+  const proxy = yield* proxies.before(Number(direct.port))
+  const through = new URL(direct)
+  through.port = String(proxy.port)
+  return { direct, proxy, through }
+})
+
 describe("a database that is PostgreSQL behind a network", () => {
   for (const how of ["silence", "cut"] as const) {
     it.scopedLive(
@@ -20,13 +32,7 @@ describe("a database that is PostgreSQL behind a network", () => {
         : "and is cut off again and again holds up no request either",
       () =>
         Effect.gen(function*() {
-          const direct = new URL(inject("postgresUrl"))
-          const name = `hanging_${process.pid}_${databases++}`
-          yield* queryAt(direct.href, `CREATE DATABASE ${name}`)
-          direct.pathname = `/${name}`
-          const proxy = yield* proxies.before(Number(direct.port))
-          const through = new URL(direct)
-          through.port = String(proxy.port)
+          const { direct, proxy, through } = yield* behindProxy
           let billed = 0
           const provider = yield* upstream((_, response) => {
             billed++
@@ -108,13 +114,7 @@ describe("a database that is PostgreSQL behind a network", () => {
       "and is silent when the gateway starts is waited for beside it: keys and tables are there when it speaks",
       () =>
         Effect.gen(function*() {
-          const direct = new URL(inject("postgresUrl"))
-          const name = `hanging_${process.pid}_${databases++}`
-          yield* queryAt(direct.href, `CREATE DATABASE ${name}`)
-          direct.pathname = `/${name}`
-          const proxy = yield* proxies.before(Number(direct.port))
-          const through = new URL(direct)
-          through.port = String(proxy.port)
+          const { direct, proxy, through } = yield* behindProxy
           const provider = yield* upstream((_, response) => {
             response.writeHead(200, { "content-type": "application/json" })
             response.end(chatAnswer)

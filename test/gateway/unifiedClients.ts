@@ -487,3 +487,13 @@ export const promise = <A>(run: () => Promise<A>) => Effect.promise(run)
 /** What the provider was sent last, as text. */
 export const sentLast = (fake: FakeProvider.Service) =>
   Effect.map(fake.requests, (requests) => JSON.stringify(requests.at(-1)?.body ?? null))
+
+/** What each provider must see again, as it is written by the fake one. */
+export const seenAgain = {
+  anthropic: "fake-signature",
+  openai: "fake-encrypted",
+  chat: "It is about",
+  gemini: "fake-signature",
+  cohere: "Paris",
+  bedrock: "fake-signature"
+}

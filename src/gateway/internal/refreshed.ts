@@ -3,12 +3,12 @@
  * enough that a change elsewhere is seen within five seconds; while the database is away, what was found stays in use for
  * a quarter of an hour. What was not found is kept apart, so that made-up names push nothing out.
  */
-import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { steadyMillis } from "../../internal/call/runtime.ts"
 
 interface Source<A, E> {
   readonly lookup: (key: string) => Effect.Effect<Option.Option<A>, E>
@@ -58,7 +58,7 @@ export class Refreshed<A, E> {
   /** None: the database says that there is none. Fails when it cannot say, and what it once said is too old. */
   readonly get = (key: string): Effect.Effect<Option.Option<A>, E> =>
     Effect.clockWith((clock) => {
-      const now = steadyOf(clock)
+      const now = steadyMillis(clock)
       const known = this.found.get(key)
       if (known !== undefined) {
         const age = now - known.at
@@ -87,7 +87,7 @@ export class Refreshed<A, E> {
   /** After a change elsewhere: everything is asked again before it is believed, unless the database is away. */
   readonly expire: Effect.Effect<void> = Effect.clockWith((clock) =>
     Effect.sync(() => {
-      const old = steadyOf(clock) - freshFor
+      const old = steadyMillis(clock) - freshFor
       this.changes++
       for (const [key, { at, value }] of this.found) if (at > old) this.found.set(key, { value, at: old })
       this.missing.clear()
@@ -122,14 +122,14 @@ export class Refreshed<A, E> {
 
   private readonly failed = Effect.clockWith((clock) =>
     Effect.sync(() => {
-      this.awayUntil = steadyOf(clock) + pause
+      this.awayUntil = steadyMillis(clock) + pause
     })
   )
 
   private learned(key: string, value: Option.Option<A>): Effect.Effect<void> {
     return Effect.clockWith((clock) =>
       Effect.sync(() => {
-        const at = steadyOf(clock)
+        const at = steadyMillis(clock)
         this.awayUntil = 0
         if (Option.isSome(value)) {
           this.missing.delete(key)
@@ -142,9 +142,6 @@ export class Refreshed<A, E> {
     )
   }
 }
-
-/** Ms by a clock that nobody puts back: what was known before that is not believed for longer. */
-const steadyOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
 
 /** The one that was asked for longest ago goes. */
 const put = <V>(map: Map<string, V>, key: string, value: V): void => {

@@ -24,6 +24,9 @@ export const liveClock: Clock.Clock = Clock.make()
 // Nobody reads the spans of the tracer that is there when no other is given.
 const nativeTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
+/** Ms by a clock that nobody puts ahead or back. */
+export const steadyMillis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+
 export const withRunning = <A, E, R>(f: (running: Running) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime((fiber) =>
     f({

@@ -6,17 +6,9 @@ import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import { type Store, StoreError } from "../../../src/gateway/internal/limits/store.ts"
 import type { Booking } from "../../../src/logging/RequestLog.ts"
 import { runs } from "../../runs.ts"
+import { facts } from "./facts.ts"
 import * as redis from "./redis.ts"
 import * as stores from "./stores.ts"
-
-const facts: rules.Facts = {
-  key: "key_1",
-  owner: undefined,
-  provider: "openai",
-  model: "gpt-4.1",
-  labels: {},
-  isPaid: true
-}
 
 /** What happens: money in millionths of a millionth of a dollar. */
 type Step =

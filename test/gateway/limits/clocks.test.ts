@@ -5,15 +5,7 @@ import { Limiter } from "../../../src/gateway/internal/limits/limiter.ts"
 import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import * as stores from "../../../src/gateway/internal/limits/store.ts"
 import { Refreshed } from "../../../src/gateway/internal/refreshed.ts"
-
-const facts: rules.Facts = {
-  key: "key_1",
-  owner: undefined,
-  provider: "openai",
-  model: "gpt-4.1",
-  labels: {},
-  isPaid: true
-}
+import { facts } from "./facts.ts"
 
 const hour = 3_600_000
 const day = 24 * hour

@@ -14,16 +14,8 @@ import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import { begin } from "../../cli/command.ts"
 import * as proxies from "../../proxy.ts"
 import { chatAnswer, question, rawUpstream, rowsOf, run, send, temporary, upstream } from "../running.ts"
+import { facts } from "./facts.ts"
 import * as redis from "./redis.ts"
-
-const facts: rules.Facts = {
-  key: "key_1",
-  owner: undefined,
-  provider: "openai",
-  model: "gpt-4.1",
-  labels: {},
-  isPaid: true
-}
 
 const budget = 1_000_000n
 const purse = (storeAway?: rules.Rule["storeAway"]): rules.Rule => ({

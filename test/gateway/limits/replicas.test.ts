@@ -6,15 +6,7 @@ import type * as rules from "../../../src/gateway/internal/limits/rule.ts"
 import * as stores from "../../../src/gateway/internal/limits/store.ts"
 import { queryAt } from "../../logging/postgres.ts"
 import { chatAnswer, question, run, send, upstream } from "../running.ts"
-
-const facts: rules.Facts = {
-  key: "key_1",
-  owner: undefined,
-  provider: "openai",
-  model: "gpt-4.1",
-  labels: {},
-  isPaid: true
-}
+import { facts } from "./facts.ts"
 
 describe("replicas of the gateway", () => {
   it.scopedLive("spend one budget and one rate over a database", () =>

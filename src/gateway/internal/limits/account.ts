@@ -4,6 +4,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { steadyMillis } from "../../../internal/call/runtime.ts"
 import type { Report } from "./ledger.ts"
 import type { Window } from "./window.ts"
 
@@ -18,7 +19,7 @@ export interface Instant {
 
 export const instantOf = (clock: Clock.Clock): Instant => ({
   wall: clock.unsafeCurrentTimeMillis(),
-  steady: Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+  steady: steadyMillis(clock)
 })
 
 export const instant: Effect.Effect<Instant> = Effect.clockWith((clock) => Effect.succeed(instantOf(clock)))

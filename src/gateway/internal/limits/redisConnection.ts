@@ -8,15 +8,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../../LLMError.ts"
+import type { RedisOptions } from "../../Limits.ts"
 import { secretOf } from "../secret.ts"
 import { StoreError } from "./store.ts"
-
-export interface Options {
-  /** `redis://user:password@host:6379/0`, or `rediss://` for TLS; or the environment variable that has it. */
-  readonly url: Redacted.Redacted | { readonly env: string }
-  /** What all keys begin with. Default `majordomo`. */
-  readonly prefix?: string | undefined
-}
 
 /** What the keys of one gateway begin with, among those of others. */
 export const Prefix = Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9._:-]{1,64}$/))
@@ -73,7 +67,7 @@ const addressOf = (text: string): Address | undefined => {
   }
 }
 
-const address = ({ prefix, url }: Options): Effect.Effect<Address, ConfigurationError> =>
+const address = ({ prefix, url }: RedisOptions): Effect.Effect<Address, ConfigurationError> =>
   Effect.flatMap(secretOf(url, "redis.url"), (secret) => {
     if (prefix !== undefined && !Schema.is(Prefix)(prefix)) {
       return new ConfigurationError({ description: "redis.prefix: up to 64 letters, digits, and . _ : -" })
@@ -86,7 +80,7 @@ const address = ({ prefix, url }: Options): Effect.Effect<Address, Configuration
       : Effect.succeed(found)
   })
 
-export const check = (options: Options): Effect.Effect<void, ConfigurationError> => Effect.asVoid(address(options))
+export const check = (options: RedisOptions): Effect.Effect<void, ConfigurationError> => Effect.asVoid(address(options))
 
 const driver = Effect.tryPromise({
   // Of a CommonJS module in a bundle nothing else has a name.
@@ -106,7 +100,7 @@ const away = () => new StoreError({ description: "Redis does not answer" })
 
 const silence = "Command timed out"
 
-export const make = (options: Options): Effect.Effect<Connection, ConfigurationError, Scope.Scope> =>
+export const make = (options: RedisOptions): Effect.Effect<Connection, ConfigurationError, Scope.Scope> =>
   Effect.gen(function*() {
     const to = yield* address(options)
     const Redis = yield* driver

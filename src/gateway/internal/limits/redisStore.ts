@@ -12,13 +12,14 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { uuidv7 } from "../../../internal/call/uuid.ts"
 import type { ConfigurationError } from "../../../LLMError.ts"
+import type { RedisOptions } from "../../Limits.ts"
 import { type Books, type Entry, settle } from "./ledger.ts"
 import * as ledger from "./ledger.ts"
 import * as redis from "./redisConnection.ts"
 import { lastOf, remembered, type Store, StoreError } from "./store.ts"
 import type { Window } from "./window.ts"
 
-export interface Options extends redis.Options {
+export interface Options extends RedisOptions {
   readonly lifetime?: number | undefined
   readonly share?: bigint | undefined
   /** Whose time it is that grants end by. Default: the server's, which is the same for all replicas. */

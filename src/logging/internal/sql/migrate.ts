@@ -2,7 +2,6 @@
 import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
@@ -22,6 +21,10 @@ const again = Schedule.intersect(Schedule.spaced("200 millis"), Schedule.recurs(
 /** Any number will do, so long as every process takes the same: one at a time migrates a PostgreSQL database. */
 const lock = 7_680_003
 
+const locked = Effect.fail(
+  new Migrator.MigrationError({ reason: "locked", message: "another process migrates the database" })
+)
+
 /** Whether there is nothing to do: then nobody's lock is waited for. */
 const isDone = ({ migrations, table }: Options) =>
   Effect.gen(function*() {
@@ -39,7 +42,7 @@ const ended = ({ migrations, table }: Options) =>
     const sql = yield* SqlClient.SqlClient
     const [found] = yield* sql<{ count: unknown }>`SELECT COUNT(*) AS count FROM ${sql(table)}`
     if (Number(found?.count ?? 0) >= Object.keys(migrations).length) return
-    return yield* new Migrator.MigrationError({ reason: "locked", message: "another process migrates the database" })
+    return yield* locked
   })
 
 /** Who has no connection and no lock by then tries another connection: the first may be one that nobody hears. */
@@ -47,33 +50,24 @@ const patience = "15 seconds"
 /** PostgreSQL's code for a lock that was waited for in vain. Source: its manual, appendix A. */
 const lockNotAvailable = "55P03"
 
-class InVain extends Data.TaggedError("InVain")<{}> {}
-
 type Failure = Migrator.MigrationError | SqlError
 
-const isLockedOut = ({ cause }: Failure): boolean =>
-  Predicate.hasProperty(cause, "code") && cause.code === lockNotAvailable
+const isLocked = (error: Failure): boolean =>
+  (error._tag === "MigrationError" && error.reason === "locked") ||
+  (Predicate.hasProperty(error.cause, "code") && error.cause.code === lockNotAvailable)
 
 /** A migration may take as long as it takes, but not to begin: it is begun anew until it does. */
 const begun = <R>(
   migrating: (isBegun: Effect.Effect<void>) => Effect.Effect<void, Failure, R>
-): Effect.Effect<void, Failure, R> => {
-  const once = Effect.suspend(() => {
+): Effect.Effect<void, Failure, R> =>
+  Effect.suspend(() => {
     let has = false
     const isBegun = Effect.sync(() => {
       has = true
     })
-    const inVain = Effect.delay(Effect.suspend(() => has ? Effect.never : Effect.fail(new InVain())), patience)
-    return Effect.raceFirst(migrating(isBegun), inVain)
-  })
-  return Effect.catchAll(
-    once,
-    (error) =>
-      error._tag === "InVain" || isLockedOut(error)
-        ? Effect.delay(begun(migrating), "200 millis")
-        : Effect.fail(error)
-  )
-}
+    const tooLate = Effect.delay(Effect.suspend(() => has ? Effect.never : locked), patience)
+    return Effect.raceFirst(migrating(isBegun), tooLate)
+  }).pipe(Effect.retry({ while: isLocked, schedule: Schedule.spaced("200 millis") }))
 
 const waiting = (what: string) =>
   Effect.repeat(
