@@ -7,6 +7,7 @@ import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as zlib from "node:zlib"
 import { LLM, OpenAIChat, Retry } from "../src/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 
 const serve = (answer: RequestListener) =>
   Effect.map(
@@ -36,7 +37,11 @@ const provider = (baseUrl: string, settings: Partial<LLM.Settings> = {}) =>
     model: "gpt-4.1"
   })
 
-const clients = [["undici", NodeHttpClient.layerUndici], ["fetch", FetchHttpClient.layer]] as const
+const clients = [
+  ["our own", UndiciHttpClient.layer],
+  ["undici", NodeHttpClient.layerUndici],
+  ["fetch", FetchHttpClient.layer]
+] as const
 
 const whole = (text: string) =>
   JSON.stringify({

@@ -38,7 +38,7 @@ import * as validate from "./validate.ts"
 export interface Upstream<S> {
   readonly driver: Driver<S>
   readonly settings: Settings
-  readonly client: http.Client
+  readonly client: http.Execute
   /** Authorisation, the driver's own headers and `defaultHeaders`, merged. */
   readonly fixedHeaders: headers.HeaderMap
   /** Requests with these headers and no body yet. */

@@ -68,11 +68,14 @@ export class Body {
 
   /** Goes on with `then` when there is something to take. */
   whenReady<A, E, R>(then: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.async((resume) => {
-      this.wake = () => resume(then)
-      this.ask()
-      if (this.pieces.length > 0 || this.end !== undefined) this.woken()
-    })
+    return Effect.async((resume) => this.onReady(() => resume(then)))
+  }
+
+  /** Tells once, when there is something to take. */
+  onReady(wake: () => void): void {
+    this.wake = wake
+    this.ask()
+    if (this.pieces.length > 0 || this.end !== undefined) this.woken()
   }
 
   protected came(piece: Uint8Array): void {
@@ -93,6 +96,9 @@ export class Body {
   }
 }
 
+/** More than this is not taken from the socket before it is asked for, bytes. */
+export const maxHeld = 65_536
+
 /** Begins to read. What is not read to its end is released with the scope. */
 export const open = (
   response: HttpClientResponse.HttpClientResponse,
@@ -103,6 +109,7 @@ export const open = (
     const source = encoding === undefined ? sourceOf(response) : undefined
     const failed = (cause: unknown) =>
       new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
+    if (source instanceof Body) return Effect.succeed(source)
     if (isReadable(source)) return closing(new ReadableBody(source, failed), scope)
     if (isWebStream(source)) return closing(new WebBody(source.getReader(), failed), scope)
     if (source === null) return Effect.succeed(new NoBody())
@@ -126,9 +133,6 @@ interface Readable {
   readonly resume: () => unknown
   readonly destroy: () => unknown
 }
-
-/** More than this is not taken from the socket before it is asked for, bytes. */
-const maxHeld = 65_536
 
 class ReadableBody extends Body {
   private isPaused = false
@@ -249,7 +253,9 @@ const isEmpty = (error: ReadError): boolean => error._tag === "ResponseError" &&
 const sourceOf = (response: HttpClientResponse.HttpClientResponse): unknown => {
   if (!Object.hasOwn(response, "source") || Object.hasOwn(response, "stream")) return undefined
   const source: unknown = Reflect.get(response, "source")
-  return isReadable(source) || typeof source !== "object" || source === null ? source : Reflect.get(source, "body")
+  return source instanceof Body || isReadable(source) || typeof source !== "object" || source === null
+    ? source
+    : Reflect.get(source, "body")
 }
 
 const isReadable = (source: unknown): source is Readable =>

@@ -14,8 +14,11 @@ import * as Scope from "effect/Scope"
 import { asOne } from "../bytes/joined.ts"
 import { confined } from "../call/runtime.ts"
 import { type Body, End, open, type ReadError } from "./body.ts"
+import { directOf, type Execute } from "./direct.ts"
 import { HttpFailure } from "./failure.ts"
 import { secretHeaderName } from "./secrets.ts"
+
+export type { Execute }
 
 /** Headers whose values are secrets wherever they are printed or stored. */
 export const secretHeaders: ReadonlyArray<string> = [
@@ -37,9 +40,10 @@ export const secretHeaders: ReadonlyArray<string> = [
 export const prepare = (
   client: HttpClient.HttpClient,
   options: { readonly spans: boolean; readonly secretHeaders: ReadonlyArray<string> }
-): Client => ({
-  spans: options.spans,
-  client: HttpClient.withScope(
+): Execute => {
+  const direct = directOf(client)
+  if (direct !== undefined && !options.spans) return direct
+  const scoped = HttpClient.withScope(
     options.spans
       ? HttpClient.transformResponse(client, (effect) =>
         Effect.locallyWith(
@@ -49,12 +53,14 @@ export const prepare = (
         ))
       : client
   )
-})
-
-export interface Client {
-  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-  /** It makes spans of its own. */
-  readonly spans: boolean
+  return (request, scope) =>
+    confined(
+      scoped.execute(request),
+      surroundings(scope),
+      HttpClient.currentTracerDisabledWhen,
+      // Without a span there is no `traceparent` either.
+      (own) => options.spans ? own : always
+    )
 }
 
 const always = () => true
@@ -110,13 +116,13 @@ export interface Listener {
 
 /** Sends; follows a 307 or 308 within the same origin only. */
 export const send = (
-  to: Client,
+  execute: Execute,
   request: HttpClientRequest.HttpClientRequest,
   listener: Listener,
   scopes: Scopes,
   hops = 0
 ): Effect.Effect<Received, HttpFailure> =>
-  Effect.matchEffect(executed(to, request, scopes.request), {
+  Effect.matchEffect(execute(request, scopes.request), {
     onFailure: (error) => Effect.fail(new HttpFailure("transport", describe(error), !isUnsent(error))),
     onSuccess: (answer) => {
       const response = new Received(answer)
@@ -130,7 +136,7 @@ export const send = (
         // An unread body would keep its connection.
         readStart(response, maxRedirectBytes, listener, scopes.body),
         next
-          ? send(to, HttpClientRequest.setUrl(request, target.toString()), listener, scopes, hops + 1)
+          ? send(execute, HttpClientRequest.setUrl(request, target.toString()), listener, scopes, hops + 1)
           : Effect.fail(
             new HttpFailure(
               "redirect",
@@ -142,15 +148,6 @@ export const send = (
       )
     }
   })
-
-// Without a span there is no `traceparent` either.
-const executed = ({ client, spans }: Client, request: HttpClientRequest.HttpClientRequest, scope: Scope.Scope) =>
-  confined(
-    client.execute(request),
-    surroundings(scope),
-    HttpClient.currentTracerDisabledWhen,
-    (own) => spans ? own : always
-  )
 
 const parseUrl = (url: string | undefined, base?: string): Option.Option<URL> =>
   url === undefined ? Option.none() : Either.getRight(Either.try(() => new URL(url, base)))

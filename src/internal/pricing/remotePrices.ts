@@ -93,7 +93,7 @@ export const start = (
 
 const nobody: http.Listener = { headersCame: () => {}, bytesCame: () => {} }
 
-const read = (client: http.Client, url: string, scope: Scope.Scope): Effect.Effect<string, string> =>
+const read = (client: http.Execute, url: string, scope: Scope.Scope): Effect.Effect<string, string> =>
   Effect.flatMap(
     http.send(client, HttpClientRequest.get(url), nobody, { request: scope, body: scope }),
     (response) =>
@@ -105,7 +105,7 @@ const read = (client: http.Client, url: string, scope: Scope.Scope): Effect.Effe
   )
 
 /** Fails with what went wrong, without the query of the address. */
-const fetchList = (client: http.Client, options: RemoteOptions): Effect.Effect<List, string> =>
+const fetchList = (client: http.Execute, options: RemoteOptions): Effect.Effect<List, string> =>
   Effect.gen(function*() {
     const text = yield* Effect.scopedWith((scope) => read(client, options.url, scope)).pipe(
       Effect.timeoutOption(options.timeout ?? "10 seconds")

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Redacted, Stream, TestClock } from "effect"
 import * as net from "node:net"
 import { Anthropic, LLM, LLMError, OpenAIChat, Retry } from "../../../src/index.ts"
+import * as UndiciHttpClient from "../../../src/UndiciHttpClient.ts"
 import { chatAnswer, chatChunk, controlled, type Stub, stub } from "../../stub.ts"
 
 /** A server that answers each request with these bytes and then keeps the connection open, or breaks it. */
@@ -48,6 +49,7 @@ const head = (status: string, more = "content-type: application/json\r\ntransfer
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 
 const clients = [
+  ["our own", UndiciHttpClient.layer],
   ["undici", NodeHttpClient.layerUndici],
   ["node", NodeHttpClient.layer],
   ["fetch", FetchHttpClient.layer]

@@ -7,6 +7,7 @@ import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { connection, disconnect } from "../../../src/internal/call/silence.ts"
 import { type Body, End, open } from "../../../src/internal/http/body.ts"
+import * as UndiciHttpClient from "../../../src/UndiciHttpClient.ts"
 
 /** A server, and what it has seen of its connections. */
 const serve = (answer: (response: ServerResponse) => void) =>
@@ -48,6 +49,7 @@ const deaf = FetchHttpClient.layer.pipe(
 )
 
 const clients = [
+  ["our own", UndiciHttpClient.layer],
   ["undici", NodeHttpClient.layerUndici],
   ["node:http", NodeHttpClient.layer],
   ["fetch", FetchHttpClient.layer],
