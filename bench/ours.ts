@@ -1,7 +1,7 @@
 /** Our functions over one of our providers. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as LLM from "effect-majordomo/LLM"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -11,7 +11,7 @@ import { Catalogue, type EffectClient } from "./effects.ts"
 export const client = (
   layer: (base: string) => Layer.Layer<LLM.LLM, unknown, HttpClient.HttpClient>
 ): EffectClient<LLM.LLM> => ({
-  layer: (base) => Layer.provide(layer(base), NodeHttpClient.layerUndici),
+  layer: (base) => Layer.provide(layer(base), UndiciHttpClient.layer),
   call: Effect.map(LLM.generateText({ prompt }), ({ text }) => text),
   object: Effect.map(LLM.generateObject({ prompt, schema: Catalogue }), ({ content }) => content),
   texts: LLM.streamText({ prompt }).pipe(

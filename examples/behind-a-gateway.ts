@@ -1,11 +1,11 @@
 /** Requests through a gateway: a base URL, headers with precedence, labels that say who a call is for. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as LLM from "effect-majordomo/LLM"
 import * as Metadata from "effect-majordomo/Metadata"
 import * as Anthropic from "effect-majordomo/providers/Anthropic"
 import * as OpenAI from "effect-majordomo/providers/OpenAI"
 import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -31,7 +31,7 @@ const program = Effect.gen(function*() {
     yield* ask("Hello").pipe(
       LLM.withHeaders({ "X-Majordomo-Step": "greeting" }),
       LLM.withMetadata({ feature: "search" }),
-      Effect.provide(layer.pipe(Layer.provide(NodeHttpClient.layerUndici)))
+      Effect.provide(layer.pipe(Layer.provide(UndiciHttpClient.layer)))
     )
   }
   for (const { headers, path } of yield* gateway.requests) {

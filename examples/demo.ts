@@ -4,7 +4,6 @@
  * Talks to every provider whose key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or GOOGLE_API_KEY) and to
  * OPENAI_COMPATIBLE_BASE_URL; with none of them it starts a fake provider on this machine and says so.
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Cost from "effect-majordomo/Cost"
@@ -16,6 +15,7 @@ import * as OpenAI from "effect-majordomo/providers/OpenAI"
 import * as OpenAICompatible from "effect-majordomo/providers/OpenAICompatible"
 import type * as Response from "effect-majordomo/Response"
 import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
@@ -110,4 +110,4 @@ const program = Effect.gen(function*() {
   yield* Effect.sync(() => console.table(answers.flat().map(([kind, answer]) => row(kind, answer))))
 })
 
-program.pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici), NodeRuntime.runMain)
+program.pipe(Effect.scoped, Effect.provide(UndiciHttpClient.layer), NodeRuntime.runMain)

@@ -1,7 +1,7 @@
 /** A provider that this package does not have, in one file: a made-up wire over a made-up server. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Driver from "effect-majordomo/Driver"
 import * as LLM from "effect-majordomo/LLM"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -96,7 +96,7 @@ const program = Effect.gen(function*() {
 })
 
 const Live = Layer.unwrapScoped(Effect.map(server, (server) => layer(addressOf(server)))).pipe(
-  Layer.provide(NodeHttpClient.layerUndici)
+  Layer.provide(UndiciHttpClient.layer)
 )
 
 await Effect.runPromise(program.pipe(Effect.provide(Live)))

@@ -1,9 +1,9 @@
 /** What the examples share: a fake provider on this machine, so that they run without keys. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as LLM from "effect-majordomo/LLM"
 import * as Anthropic from "effect-majordomo/providers/Anthropic"
 import * as OpenAI from "effect-majordomo/providers/OpenAI"
 import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -30,4 +30,4 @@ const withFake = <E, R>(
     const fake = yield* FakeProvider.make()
     yield* fake.script(...replies)
     return layer(fake.url)
-  })).pipe(Layer.provide(NodeHttpClient.layerUndici))
+  })).pipe(Layer.provide(UndiciHttpClient.layer))

@@ -1,12 +1,12 @@
 /** One endpoint for all: the official clients of OpenAI and Anthropic, answered by a cascade of ours. */
 import Anthropic from "@anthropic-ai/sdk"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cascade from "effect-majordomo/Cascade"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
 import * as Claude from "effect-majordomo/providers/Anthropic"
 import * as Gemini from "effect-majordomo/providers/Gemini"
 import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,7 +25,7 @@ const program = Effect.gen(function*() {
   ])
   const served = Gateway.serve(cascade, { port: 0, keys: [Redacted.make("mdm_sk_demo")] })
   const { url } = Context.get(
-    yield* Layer.build(served.pipe(Layer.provide(NodeHttpClient.layerUndici))),
+    yield* Layer.build(served.pipe(Layer.provide(UndiciHttpClient.layer))),
     Gateway.Gateway
   )
 

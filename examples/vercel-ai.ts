@@ -1,9 +1,9 @@
 /** A cascade as a model of the AI SDK: its tools and loops, our failover and costs. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { generateText, isStepCount, streamText, tool } from "ai"
 import * as VercelAi from "effect-majordomo/adapters/VercelAi"
 import * as Cascade from "effect-majordomo/Cascade"
 import * as FakeProvider from "effect-majordomo/testing/FakeProvider"
+import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
 import * as Layer from "effect/Layer"
 import { z } from "zod"
 import { anthropic, openai } from "./shared.ts"
@@ -14,7 +14,7 @@ const model = VercelAi.model(
   Cascade.layer([
     anthropic(FakeProvider.status(529), FakeProvider.status(529), FakeProvider.status(529)),
     openai(call, FakeProvider.text("21 °C in Rome."), FakeProvider.text("one two three"))
-  ]).pipe(Layer.provide(NodeHttpClient.layerUndici))
+  ]).pipe(Layer.provide(UndiciHttpClient.layer))
 )
 
 const weather = tool({

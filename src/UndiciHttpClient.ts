@@ -19,7 +19,7 @@ import * as Stream from "effect/Stream"
 import { Readable } from "node:stream"
 import { Agent, type Dispatcher } from "undici"
 import { withDirect } from "./internal/http/direct.ts"
-import { type Carried, Exchange, type Place } from "./internal/http/undici.ts"
+import { type Carried, destroyed, Exchange, type Place } from "./internal/http/undici.ts"
 
 /**
  * A client over a dispatcher of undici, which stays yours to close. Timeouts are those of the providers' `timeouts`, or your
@@ -87,13 +87,7 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.suspend(() => lay
  * ```
  */
 export const layerDispatcher = (acquire: () => Dispatcher): Layer.Layer<HttpClient.HttpClient> =>
-  Layer.scoped(
-    HttpClient.HttpClient,
-    Effect.map(
-      Effect.acquireRelease(Effect.sync(acquire), (dispatcher) => Effect.promise(() => dispatcher.destroy())),
-      make
-    )
-  )
+  Layer.scoped(HttpClient.HttpClient, Effect.map(destroyed(acquire), make))
 
 const placed = ({ origin, pathname, search }: URL): Place => ({ origin, path: pathname + search })
 

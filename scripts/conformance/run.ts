@@ -3,8 +3,9 @@
  * `--gateway` through a gateway that passes it on, with `--client chat|responses|messages|gemini|all` through one that
  * translates it for such a client.
  */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import { load, serve, type Split, splits } from "./cases.ts"
 import { check } from "./check.ts"
 import * as clients from "./clients.ts"
@@ -51,7 +52,7 @@ const program = Effect.gen(function*() {
 
 program.pipe(
   Effect.scoped,
-  Effect.provide(NodeHttpClient.layerUndici),
+  Effect.provide(UndiciHttpClient.layer),
   Effect.flatMap((code) => Effect.sync(() => process.exitCode = code)),
   NodeRuntime.runMain
 )

@@ -2,10 +2,10 @@
 import * as Command from "@effect/cli/Command"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as UndiciHttpClient from "../UndiciHttpClient.ts"
 import { majordomo } from "./command.ts"
 import { harmless, printError, Screen, type Service } from "./screen.ts"
 
@@ -50,7 +50,7 @@ export const main = (
     withConsole(options.screen),
     Effect.provide(Layer.mergeAll(
       NodeContext.layer,
-      NodeHttpClient.layerUndici,
+      UndiciHttpClient.layer,
       Layer.succeed(Screen, options.screen),
       logger
     ))

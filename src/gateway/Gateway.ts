@@ -296,6 +296,7 @@ export interface ServeOptions
  * @example
  * ```ts
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
  * import * as Gateway from "effect-majordomo/gateway/Gateway"
  * import { Layer } from "effect"
@@ -303,7 +304,7 @@ export interface ServeOptions
  * const served = Gateway.serve(
  *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-5" }), OpenAI.layer({ model: "gpt-4.1" })]),
  *   { port: 8080 }
- * ).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * ).pipe(Layer.provide(UndiciHttpClient.layer))
  * ```
  */
 export const serve = <E, R>(

@@ -232,6 +232,7 @@ export const withOrigin = (origin: Origin): Scoped =>
  * ```ts
  * import { Anthropic, Cascade, JsonLinesRequestLog, Logging, OpenAI } from "effect-majordomo"
  * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Layer } from "effect"
  *
  * const live = Logging.layer({ spool: { directory: "llm_spool" } }).pipe(
@@ -240,7 +241,7 @@ export const withOrigin = (origin: Origin): Scoped =>
  *     OpenAI.layer({ model: "gpt-4.1" })
  *   ])),
  *   Layer.provide(JsonLinesRequestLog.layer({ path: "llm_calls.jsonl" })),
- *   Layer.provide([NodeHttpClient.layerUndici, NodeContext.layer])
+ *   Layer.provide([UndiciHttpClient.layer, NodeContext.layer])
  * )
  * ```
  */

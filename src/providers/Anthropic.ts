@@ -51,9 +51,10 @@ const preset = (options: Options): provider.Preset<messages.State> => {
  * ```ts
  * import { Anthropic, LLM } from "effect-majordomo"
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
- * const live = Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(UndiciHttpClient.layer))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

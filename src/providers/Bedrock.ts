@@ -103,10 +103,11 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
  * ```ts
  * import { Bedrock, LLM } from "effect-majordomo"
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
  * const live = Bedrock.layer({ model: "us.amazon.nova-2-lite-v1:0", region: "us-east-1" }).pipe(
- *   Layer.provide(NodeHttpClient.layerUndici)
+ *   Layer.provide(UndiciHttpClient.layer)
  * )
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```

@@ -78,10 +78,11 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
  * ```ts
  * import { BedrockMantle, LLM } from "effect-majordomo"
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
  * const live = BedrockMantle.layer({ model: "anthropic.claude-opus-4-8", region: "us-east-1" }).pipe(
- *   Layer.provide(NodeHttpClient.layerUndici)
+ *   Layer.provide(UndiciHttpClient.layer)
  * )
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```

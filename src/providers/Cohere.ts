@@ -44,9 +44,10 @@ const preset = (options: Options): provider.Preset<cohere.State> => ({
  * ```ts
  * import { Cohere, LLM } from "effect-majordomo"
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
- * const live = Cohere.layer({ model: "command-a-03-2025" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Cohere.layer({ model: "command-a-03-2025" }).pipe(Layer.provide(UndiciHttpClient.layer))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

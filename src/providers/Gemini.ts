@@ -47,9 +47,10 @@ const preset = (options: Options): provider.Preset<generateContent.State> => ({
  * ```ts
  * import { Gemini, LLM } from "effect-majordomo"
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
- * const live = Gemini.layer({ model: "gemini-2.5-flash" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Gemini.layer({ model: "gemini-2.5-flash" }).pipe(Layer.provide(UndiciHttpClient.layer))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

@@ -53,9 +53,10 @@ const preset = (options: Options): provider.Preset<responses.State> => {
  * ```ts
  * import { LLM, OpenAI } from "effect-majordomo"
  * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
- * const live = OpenAI.layer({ model: "gpt-5.4" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = OpenAI.layer({ model: "gpt-5.4" }).pipe(Layer.provide(UndiciHttpClient.layer))
  * const program = LLM.generateText({ prompt: "Hello", reasoning: { effort: "low" } }).pipe(Effect.provide(live))
  * ```
  */

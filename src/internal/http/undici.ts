@@ -8,9 +8,14 @@ import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
 import { Body, End, maxHeld } from "./body.ts"
+
+/** A dispatcher that ends with its scope. */
+export const destroyed = (acquire: () => Dispatcher): Effect.Effect<Dispatcher, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.sync(acquire), (dispatcher) => Effect.promise(() => dispatcher.destroy()))
 
 /** Where a request goes. */
 export interface Place {

@@ -1,6 +1,5 @@
 /** The LLM that answers to a name, made of the providers' keys that the gate has chosen. */
 import type * as Persistence from "@effect/experimental/Persistence"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
@@ -10,11 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import { Dispatcher } from "undici"
+import { Agent, Dispatcher } from "undici"
 import * as Balance from "../../../Balance.ts"
 import * as Cache from "../../../Cache.ts"
 import * as Cascade from "../../../Cascade.ts"
 import * as Hooks from "../../../Hooks.ts"
+import { destroyed } from "../../../internal/http/undici.ts"
 import { LLM, type Service } from "../../../LLM.ts"
 import type { ConfigurationError } from "../../../LLMError.ts"
 import * as Models from "../../../Models.ts"
@@ -25,6 +25,7 @@ import * as Gemini from "../../../providers/Gemini.ts"
 import * as OpenAI from "../../../providers/OpenAI.ts"
 import * as OpenAICompatible from "../../../providers/OpenAICompatible.ts"
 import * as SqlPersistence from "../../../SqlPersistence.ts"
+import * as UndiciHttpClient from "../../../UndiciHttpClient.ts"
 import type { DispatcherOf, Limits } from "../dispatchers.ts"
 import { hashOf } from "../token.ts"
 import type { Upstream } from "../upstreams.ts"
@@ -45,13 +46,13 @@ export const make = (
 ): Effect.Effect<Names["service"], never, Needs | Scope.Scope> =>
   Effect.gen(function*() {
     const context = yield* Effect.context<Needs>()
-    const elsewhere = yield* NodeHttpClient.makeDispatcher
+    const elsewhere = yield* destroyed(() => new Agent())
     const providerLayer = (member: Keyed) =>
       Layer.provide(
         layerOfProvider(member, limits),
         Layer.succeed(
           HttpClient.HttpClient,
-          NodeHttpClient.makeUndici(new ByOrigin(member.upstream.origin, dispatcherOf(member.upstream), elsewhere))
+          UndiciHttpClient.make(new ByOrigin(member.upstream.origin, dispatcherOf(member.upstream), elsewhere))
         )
       )
     const scope = yield* Effect.scope
