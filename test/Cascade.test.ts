@@ -1,8 +1,8 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, FastCheck as fc, Layer, Option, Redacted, Schema } from "effect"
 import { Anthropic, Cascade, LLM, LLMError, Models, OpenAI, OpenAIChat, Retry } from "../src/index.ts"
 import { FakeProvider, TestLLM } from "../src/testing/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 
 const retry = Retry.make({ tries: 2, base: "1 millis" })
 const apiKey = Redacted.make("k-123456")
@@ -30,7 +30,7 @@ const pair = (
     yield* primary.script(...first)
     yield* backup.script(...second)
     const context = yield* Layer.build(
-      Cascade.layer([claude(primary.url), gpt(backup.url)], options).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      Cascade.layer([claude(primary.url), gpt(backup.url)], options).pipe(Layer.provide(UndiciHttpClient.layer))
     )
     const asked = Effect.all([primary.requests, backup.requests]).pipe(
       Effect.map((requests) => requests.map(({ length }) => length))
@@ -143,7 +143,7 @@ describe("Cascade", () => {
       for (const fake of fakes) yield* fake.script(...Array.from({ length: 4 }, () => FakeProvider.status(500)))
       const [a, b, c] = fakes
       const live = Cascade.layer([Cascade.layer([claude(a.url), gpt(b.url)]), claude(c.url)]).pipe(
-        Layer.provide(NodeHttpClient.layerUndici)
+        Layer.provide(UndiciHttpClient.layer)
       )
       for (const mode of modes) yield* Effect.flip(ask(mode)).pipe(Effect.provide(live))
       const counts = yield* Effect.forEach(fakes, (fake) => Effect.map(fake.requests, ({ length }) => length))
@@ -158,12 +158,12 @@ describe("Cascade", () => {
         layer: ReturnType<typeof Cascade.layerModels> | Layer.Layer<LLM.LLM, LLMError.ConfigurationError>
       ) =>
         ask("single").pipe(
-          Effect.provide(Layer.provide(layer, NodeHttpClient.layerUndici)),
+          Effect.provide(Layer.provide(layer, UndiciHttpClient.layer)),
           Effect.withConfigProvider(ConfigProvider.fromMap(new Map())),
           Effect.map(({ text }) => text),
           Effect.catchTag("ConfigurationError", (error) => Effect.succeed(error.message))
         )
-      const client = Layer.provide(missing, NodeHttpClient.layerUndici)
+      const client = Layer.provide(missing, UndiciHttpClient.layer)
       assert.include(yield* build(Cascade.layer([client, spare])), "OPENAI_API_KEY")
       assert.strictEqual(yield* build(Cascade.layer([client, spare], { skipUnavailable: true })), "spare")
       assert.strictEqual(yield* build(Cascade.layer([spare, client], { skipUnavailable: true })), "spare")
@@ -183,13 +183,13 @@ describe("Cascade", () => {
         baseUrl: fake.url,
         apiKeys: { anthropic: Redacted.make("key-a"), openai: Redacted.make("key-o") }
       })
-      const answer = yield* ask("single").pipe(Effect.provide(Layer.provide(live, NodeHttpClient.layerUndici)))
+      const answer = yield* ask("single").pipe(Effect.provide(Layer.provide(live, UndiciHttpClient.layer)))
       assert.strictEqual(answer.text, "by name")
       assert.deepStrictEqual([yield* keys(/messages/), yield* keys(/responses/)], [["key-a"], ["Bearer key-o"]])
 
       yield* fake.script(FakeProvider.status(503), FakeProvider.status(503), FakeProvider.text("third"))
       const alias = Models.layerAlias("resilient-sonnet", { baseUrl: fake.url, apiKey })
-      const third = yield* ask("stream").pipe(Effect.provide(Layer.provide(alias, NodeHttpClient.layerUndici)))
+      const third = yield* ask("stream").pipe(Effect.provide(Layer.provide(alias, UndiciHttpClient.layer)))
       assert.deepStrictEqual([third.text, third.provider, third.model], ["third", "gemini", "gemini-2.5-pro"])
       assert.lengthOf(third.attempts, 3)
     }))

@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import {
   BigDecimal,
@@ -37,6 +36,7 @@ import {
 } from "../src/index.ts"
 import { Redactor, redactText, type Syntax } from "../src/internal/hooks/redactor.ts"
 import { FakeProvider, TestLLM } from "../src/testing/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 import { runs } from "./runs.ts"
 
 const secret = "sk-abc123"
@@ -401,7 +401,7 @@ describe("Hooks.regex after, what providers keep with parts", () => {
       const tools = [Tool.make({ name: "send", parameters: Schema.Struct({ key: Schema.String }) })]
       const body = { name: `Ada "the first" ${secret}`, note: `${secret}\n` }
       for (const model of models) {
-        const live = Hooks.layer([redact()]).pipe(Layer.provide(model), Layer.provide(NodeHttpClient.layerUndici))
+        const live = Hooks.layer([redact()]).pipe(Layer.provide(model), Layer.provide(UndiciHttpClient.layer))
         yield* Effect.gen(function*() {
           const both = [0, 1]
           yield* fake.script(...both.map(() => FakeProvider.json(body)))
@@ -623,7 +623,7 @@ describe("Hooks on streams", () => {
       )
       const live = Hooks.layer([redact({ action: "block" })], { window: 32 }).pipe(
         Layer.provide(OpenAI.layer({ model: "gpt-4.1", baseUrl: fake.url, apiKey: Redacted.make("k-123456") })),
-        Layer.provide(NodeHttpClient.layerUndici)
+        Layer.provide(UndiciHttpClient.layer)
       )
       const { exit, parts } = yield* shown(LLM.streamText({ prompt: "Hello" })).pipe(Effect.provide(live))
       assert.strictEqual(fail(exit)._tag, "HookBlockedError")

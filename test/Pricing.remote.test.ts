@@ -1,9 +1,9 @@
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Logger, LogLevel, Option, TestClock } from "effect"
 import { createServer } from "node:http"
 import { gzipSync } from "node:zlib"
 import { Pricing } from "../src/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 
 interface Server {
   readonly url: string
@@ -48,7 +48,7 @@ const cost = (model: string) =>
 
 const real = (url: string, more: Partial<Pricing.RemoteOptions> = {}) =>
   Pricing.layerRemote({ url, ...more }).pipe(
-    Layer.provide(NodeHttpClient.layerUndici),
+    Layer.provide(UndiciHttpClient.layer),
     Layer.provide(Logger.minimumLogLevel(LogLevel.None))
   )
 

@@ -232,13 +232,13 @@ describe("a host is one row", () => {
         ["acme", "chat-completions", ["ACME_API_KEY"]]
       ])
       const fake = yield* FakeProvider.make()
-      const { NodeHttpClient } = yield* Effect.promise(() => import("@effect/platform-node"))
+      const UndiciHttpClient = yield* Effect.promise(() => import("../src/UndiciHttpClient.ts"))
       const answer = yield* LLM.generateText({ prompt: "Hello" }).pipe(
         Effect.provide(
           Models.layer("acme", "m", { baseUrl: fake.url, apiKey }).pipe(
             Layer.provide([
               Models.layerRegistry({ providers: { acme: Models.fromPreset(acme) } }),
-              NodeHttpClient.layerUndici
+              UndiciHttpClient.layer
             ])
           )
         )

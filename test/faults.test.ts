@@ -15,6 +15,7 @@ import {
   Retry
 } from "../src/index.ts"
 import { FakeProvider } from "../src/testing/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 
 const common = { apiKey: Redacted.make("k-123456"), retry: Retry.make({ tries: 2, base: "1 millis" }) }
 
@@ -197,7 +198,7 @@ for (const [wire, layerOf] of wires) {
           Effect.gen(function*() {
             const fake = yield* FakeProvider.make()
             yield* fake.script(...row.replies)
-            const layer = layerOf(fake.url, row.settings ?? {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
+            const layer = layerOf(fake.url, row.settings ?? {}).pipe(Layer.provide(UndiciHttpClient.layer))
             const exit = yield* Effect.exit(ask(mode, row.options)).pipe(Effect.provide(layer))
             const usual = typeof row.expect === "string" ? row.expect : row.expect[mode]
             const expected = (wire === "bedrock" ? row.framed : undefined) ?? usual
@@ -217,7 +218,7 @@ for (const [wire, layerOf] of wires) {
     it.scopedLive("an interrupted call closes its connection within 100 ms, single and streamed", () =>
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
-        const layer = layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
+        const layer = layerOf(fake.url, {}).pipe(Layer.provide(UndiciHttpClient.layer))
         for (
           const [mode, stall] of [
             ["single", FakeProvider.stall({ before: "headers" })],
@@ -241,7 +242,7 @@ for (const [wire, layerOf] of wires) {
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
         yield* fake.script(FakeProvider.stall({ afterEvents: 2 }))
-        const layer = layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
+        const layer = layerOf(fake.url, {}).pipe(Layer.provide(UndiciHttpClient.layer))
         const context = yield* Layer.build(layer)
         const parts = yield* LLM.streamText({ prompt: "Hello" }).pipe(
           Stream.take(1),
@@ -255,7 +256,7 @@ for (const [wire, layerOf] of wires) {
     it.scopedLive("a finished stream leaves its connection for the next call", () =>
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
-        const context = yield* Layer.build(layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+        const context = yield* Layer.build(layerOf(fake.url, {}).pipe(Layer.provide(UndiciHttpClient.layer)))
         for (let i = 0; i < 10; i++) yield* ask("stream").pipe(Effect.provide(context))
         // Undici opens a second one while the first is being put back.
         assert.isAtMost(yield* fake.connections, 2)
@@ -265,7 +266,7 @@ for (const [wire, layerOf] of wires) {
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
         yield* fake.script(FakeProvider.stall({ afterEvents: 2 }))
-        const layer = layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici))
+        const layer = layerOf(fake.url, {}).pipe(Layer.provide(UndiciHttpClient.layer))
         const error = yield* Effect.flip(ask("stream", { timeouts: { betweenTokens: "50 millis" } })).pipe(
           Effect.provide(layer)
         )
@@ -280,7 +281,7 @@ for (const [wire, layerOf] of wires) {
     it.scopedLive("answers text, JSON, objects, tools and refusals, the same streamed and not", () =>
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
-        const context = yield* Layer.build(layerOf(fake.url, {}).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+        const context = yield* Layer.build(layerOf(fake.url, {}).pipe(Layer.provide(UndiciHttpClient.layer)))
         const reply = FakeProvider.text("naïve 🙂 text", { usage: { inputTokens: 12, outputTokens: 7 } })
         yield* fake.script(reply, reply)
         const [single, streamed] = yield* Effect.forEach(modes, (mode) => ask(mode)).pipe(Effect.provide(context))
@@ -335,7 +336,7 @@ describe("a refused connection", () => {
     Effect.gen(function*() {
       const fake = yield* Effect.scoped(FakeProvider.make())
       const layer = OpenAIChat.layer({ ...common, baseUrl: fake.url, model: "m" }).pipe(
-        Layer.provide(NodeHttpClient.layerUndici)
+        Layer.provide(UndiciHttpClient.layer)
       )
       const error = yield* Effect.flip(ask("single")).pipe(Effect.provide(layer))
       assert.strictEqual(error._tag === "ProviderError" && error.reason._tag, "Transport")

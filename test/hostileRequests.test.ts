@@ -1,22 +1,22 @@
 /** What breaks the types is a typed error. */
 import { Persistence } from "@effect/experimental"
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import * as Cache from "../src/Cache.ts"
 import { Balance, Cascade, Hooks, LLM, OpenAIChat, Output, type Prompt } from "../src/index.ts"
 import { TestLLM } from "../src/testing/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 
 const member = OpenAIChat.layer({ apiKey: Redacted.make("k"), baseUrl: "http://127.0.0.1:1", model: "gpt-4.1" })
-const live = Layer.provide(member, NodeHttpClient.layerUndici)
+const live = Layer.provide(member, UndiciHttpClient.layer)
 const judge = Hooks.judge({ llm: TestLLM.layer([]), criteria: "be kind", on: "before" })
 const layers = [
   ["a provider", live],
-  ["a cascade", Layer.provide(Cascade.layer([member, member]), NodeHttpClient.layerUndici)],
-  ["a hedge", Layer.provide(Cascade.layer([member, member], { hedge: { after: 1 } }), NodeHttpClient.layerUndici)],
+  ["a cascade", Layer.provide(Cascade.layer([member, member]), UndiciHttpClient.layer)],
+  ["a hedge", Layer.provide(Cascade.layer([member, member], { hedge: { after: 1 } }), UndiciHttpClient.layer)],
   [
     "the cheapest of some",
-    Layer.provide(Balance.layer([member, member], { strategy: Balance.cheapest() }), NodeHttpClient.layerUndici)
+    Layer.provide(Balance.layer([member, member], { strategy: Balance.cheapest() }), UndiciHttpClient.layer)
   ],
   ["a script", TestLLM.layer([])],
   ["a cache", Cache.layer().pipe(Layer.provide(live), Layer.provide(Persistence.layerResultMemory))],

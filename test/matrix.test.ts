@@ -1,10 +1,10 @@
 /** Every provider against every kind of answer and error, over real sockets. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted, Schema } from "effect"
 import { LLM, LLMError, Models, Retry, Tool } from "../src/index.ts"
 import { answerTool } from "../src/internal/wires/structuredAnswer.ts"
 import { FakeProvider } from "../src/testing/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 
 /** A model of each provider that can do most. */
 const models: Readonly<Record<string, string>> = {
@@ -65,7 +65,7 @@ for (const [name, provider] of Object.entries(Models.defaults.providers)) {
           apiKey: Redacted.make("k-123456"),
           region: "us-east-1",
           retry: Retry.none
-        }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+        }).pipe(Layer.provide(UndiciHttpClient.layer))
       )
       return { fake, run: <A, E>(effect: Effect.Effect<A, E, LLM.LLM>) => Effect.provide(effect, context) }
     })

@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { z } from "zod"
@@ -15,6 +14,7 @@ import {
   Tool
 } from "../src/index.ts"
 import { FakeProvider } from "../src/testing/index.ts"
+import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 import { chatAnswer, jsonResponse, stub } from "./stub.ts"
 
 const common = { apiKey: Redacted.make("k-123456"), retry: Retry.none }
@@ -88,7 +88,7 @@ describe("answers of every kind, on every way of asking, single and streamed", (
     it.scopedLive(way, () =>
       Effect.gen(function*() {
         const fake = yield* FakeProvider.make()
-        const context = yield* Layer.build(layerOf(fake.url).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+        const context = yield* Layer.build(layerOf(fake.url).pipe(Layer.provide(UndiciHttpClient.layer)))
         for (const [name, reply, expected] of answers) {
           yield* fake.script(reply, reply)
           const request = { prompt: "Who is Ada?", schema: Person }
@@ -266,7 +266,7 @@ describe("streamArray", () => {
       const items = [1, 2, 3].map((n) => ({ at: `2026-01-0${n}T00:00:00.000Z`, tags: ["a", "b".repeat(n)] }))
       yield* fake.script(list(items), list([items[0], { at: "soon", tags: [] }, items[2]]), list([]))
       const context = yield* Layer.build(
-        OpenAI.layer({ ...common, baseUrl: fake.url, model: "gpt-4.1" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+        OpenAI.layer({ ...common, baseUrl: fake.url, model: "gpt-4.1" }).pipe(Layer.provide(UndiciHttpClient.layer))
       )
       const elements = LLM.streamArray({ prompt: "List", schema: Item })
       const all = yield* Stream.runCollect(elements).pipe(Effect.provide(context))

@@ -2,7 +2,6 @@
 import { createAnthropic } from "@ai-sdk/anthropic"
 import { createOpenAI } from "@ai-sdk/openai"
 import Anthropic from "@anthropic-ai/sdk"
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { GoogleGenAI } from "@google/genai"
 import { ChatAnthropic } from "@langchain/anthropic"
@@ -13,6 +12,7 @@ import OpenAI from "openai"
 import * as Clients from "../../src/adapters/Clients.ts"
 import { LLM } from "../../src/index.ts"
 import { FakeProvider } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const apiKey = "sk-of-the-provider"
 const prompt = "Hello"
@@ -164,7 +164,7 @@ describe("createModel", () => {
           new Map([["MAJORDOMO_API_KEY", "mdm_sk_1"], ["MAJORDOMO_GATEWAY_URL", gateway.url], [variable, apiKey]])
         )
         const live = Clients.createModel(provider, undefined, { feature: "guide" }).pipe(
-          Layer.provide(NodeHttpClient.layerUndici),
+          Layer.provide(UndiciHttpClient.layer),
           Layer.provide(Layer.setConfigProvider(environment))
         )
         const answer = yield* LLM.generateText({ prompt }).pipe(Effect.provide(live))

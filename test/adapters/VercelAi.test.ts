@@ -1,5 +1,4 @@
 import { APICallError } from "@ai-sdk/provider"
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { generateText, isStepCount, NoObjectGeneratedError, Output, streamText, tool, ToolLoopAgent } from "ai"
 import { Effect, Layer, Redacted } from "effect"
@@ -8,6 +7,7 @@ import { z } from "zod"
 import * as VercelAi from "../../src/adapters/VercelAi.ts"
 import { Cascade, LLM, OpenAIChat } from "../../src/index.ts"
 import { FakeProvider } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import { bodies, fake, layers } from "./fake.ts"
 
 const model = (source: VercelAi.Source) =>
@@ -359,7 +359,7 @@ describe("VercelAi.model", () => {
     Effect.gen(function*() {
       const llm = yield* model(
         OpenAIChat.layer({ model: "gpt-4.1-mini", apiKey: Redacted.make("") }).pipe(
-          Layer.provide(NodeHttpClient.layerUndici)
+          Layer.provide(UndiciHttpClient.layer)
         )
       )
       const error = yield* rejected(() => generateText({ model: llm, prompt: "Hi" }))

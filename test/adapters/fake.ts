@@ -1,14 +1,14 @@
 /** A fake provider for a test, and layers of ours that talk to it. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer, Redacted } from "effect"
 import { Anthropic, Gemini, OpenAI, OpenAIChat, Retry } from "../../src/index.ts"
 import { FakeProvider } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const apiKey = Redacted.make("sk-test-0123456789abcdef0123456789abcdef")
 
 export const layers = (baseUrl: string) => {
   const options = { baseUrl, apiKey, retry: Retry.none }
-  const live = Layer.provide(NodeHttpClient.layerUndici)
+  const live = Layer.provide(UndiciHttpClient.layer)
   return {
     anthropic: Anthropic.layer({ model: "claude-sonnet-4-5", ...options }).pipe(live),
     openai: OpenAI.layer({ model: "gpt-5-mini", ...options }).pipe(live),

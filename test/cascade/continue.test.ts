@@ -1,9 +1,9 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, Layer, Redacted, Schema, Stream } from "effect"
 import { blockProblems } from "../../scripts/conformance/blocks.ts"
 import { Anthropic, Cascade, LLM, LLMError, OpenAI, Prompt, Usage } from "../../src/index.ts"
 import { FakeProvider, TestLLM } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const reset = new LLMError.ProviderError({ provider: "a", model: "m", reason: new LLMError.Transport() })
 const broken = (text: string) => TestLLM.text(text, { failure: reset })
@@ -132,7 +132,7 @@ describe("midStream: continue", () => {
       const live = Cascade.layer([
         Anthropic.layer({ model: "claude-sonnet-4-5", baseUrl: primary.url, apiKey }),
         OpenAI.layer({ model: "gpt-4.1", baseUrl: backup.url, apiKey })
-      ], { midStream: "continue" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      ], { midStream: "continue" }).pipe(Layer.provide(UndiciHttpClient.layer))
       const answer = yield* LLM.collect(LLM.streamText({ prompt: "Tell me" })).pipe(Effect.provide(live))
       const [request] = yield* backup.requests
       const said = answer.text.slice(0, -"and the rest".length)

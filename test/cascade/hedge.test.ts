@@ -1,4 +1,3 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import {
   BigDecimal,
@@ -15,6 +14,7 @@ import {
 } from "effect"
 import { Anthropic, Cascade, Cost, LLM, LLMError, OpenAI } from "../../src/index.ts"
 import { FakeProvider, TestLLM } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const overloaded = new LLMError.ProviderError({ provider: "p", model: "m", reason: new LLMError.Overloaded() })
 
@@ -252,7 +252,7 @@ describe("hedging", () => {
       const live = Cascade.layer([
         Anthropic.layer({ model: "claude-sonnet-4-5", baseUrl: slow.url, apiKey }),
         OpenAI.layer({ model: "gpt-4.1", baseUrl: quick.url, apiKey })
-      ], { hedge: { after: "150 millis" } }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      ], { hedge: { after: "150 millis" } }).pipe(Layer.provide(UndiciHttpClient.layer))
       const answer = yield* LLM.collect(LLM.streamText({ prompt: "Hello" })).pipe(Effect.provide(live))
       assert.strictEqual(answer.text, "quick")
       assert.strictEqual(answer.usage.inputTokens, 1100)

@@ -1,8 +1,8 @@
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Random, Redacted, Schedule, Stream, Supervisor } from "effect"
 import { Anthropic, Cascade, LLM, OpenAI, Retry } from "../../src/index.ts"
 import { FakeProvider } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import { runs } from "../runs.ts"
 
 const callers = 64
@@ -72,7 +72,7 @@ const load = (options: Cascade.Options, questions: number) =>
     const live = Cascade.layer([
       Anthropic.layer({ model: "claude-sonnet-4-5", baseUrl: primary.url, ...settings }),
       OpenAI.layer({ model: "gpt-4.1", baseUrl: backup.url, ...settings })
-    ], options).pipe(Layer.provide(NodeHttpClient.layerUndici))
+    ], options).pipe(Layer.provide(UndiciHttpClient.layer))
     const supervisor = yield* Supervisor.track
     const outcomes: Array<Outcome> = []
     const caller = (name: number) =>

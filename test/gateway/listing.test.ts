@@ -1,12 +1,12 @@
 /** What can be asked for, as each vendor's client reads it; and our own client, which loses nothing of an answer. */
 import Anthropic from "@anthropic-ai/sdk"
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { GoogleGenAI } from "@google/genai"
 import { Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Cost, LLM, Majordomo, type Response } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
 import OpenAI from "openai"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import { rowsOf, run, send } from "./running.ts"
 
 const running = Effect.gen(function*() {
@@ -112,7 +112,7 @@ describe("our own client of a gateway", () => {
     Effect.gen(function*() {
       const { fake, gateway } = yield* running
       const live = Majordomo.layer({ model: "swift", apiKey: Redacted.make(gateway.key), baseUrl: gateway.url }).pipe(
-        Layer.provide(NodeHttpClient.layerUndici)
+        Layer.provide(UndiciHttpClient.layer)
       )
       yield* fake.script(FakeProvider.status(529))
       const whole = yield* Effect.provide(LLM.generateText({ prompt: "Hello" }), live)

@@ -1,9 +1,9 @@
 /** Our own client behind a gateway of ours: what a provider must see again of its thoughts goes there and back. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { LLM, Majordomo, Prompt, Tool } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import { apiKey, overFake, providers, seenAgain, sentLast } from "./unifiedClients.ts"
 
 const weather = Tool.make({ name: "weather", parameters: Schema.Struct({ city: Schema.String }) })
@@ -15,7 +15,7 @@ describe.each(Object.keys(providers) as ReadonlyArray<keyof typeof providers>)(
       Effect.gen(function*() {
         const { fake, url } = yield* overFake(name)
         const layer = Majordomo.layer({ model: "any", apiKey, baseUrl: url }).pipe(
-          Layer.provide(NodeHttpClient.layerUndici)
+          Layer.provide(UndiciHttpClient.layer)
         )
         const question = Prompt.user("Hello")
         for (const streamed of [false, true]) {
@@ -48,7 +48,7 @@ describe.each(Object.keys(providers) as ReadonlyArray<keyof typeof providers>)(
       Effect.gen(function*() {
         const { fake, url } = yield* overFake(name)
         const layer = Majordomo.layer({ model: "any", apiKey, baseUrl: url }).pipe(
-          Layer.provide(NodeHttpClient.layerUndici)
+          Layer.provide(UndiciHttpClient.layer)
         )
         for (const streamed of [false, true]) {
           yield* fake.script(FakeProvider.text("It rains.", { reasoning: "It is about weather." }))

@@ -1,9 +1,9 @@
 /** Official clients of one vendor, answered by the models of another. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted } from "effect"
 import * as Providers from "effect-majordomo"
 import { FakeProvider, TestLLM } from "effect-majordomo/testing"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import {
   apiKey,
   ask,
@@ -121,7 +121,7 @@ describe("Gateway.serve", () => {
       const fake = yield* FakeProvider.make()
       const url = yield* serve(
         Providers.Cascade.layer([providers.anthropic(fake.url), providers.openai(fake.url)]).pipe(
-          Layer.provide(NodeHttpClient.layerUndici)
+          Layer.provide(UndiciHttpClient.layer)
         )
       )
       yield* fake.script(FakeProvider.cut({ afterEvents: 0 }))
@@ -152,7 +152,7 @@ describe("Gateway.serve", () => {
   it.scopedLive("a value is streamed as it was asked for: without nulls for what is absent, and nothing around it", () =>
     Effect.gen(function*() {
       const fake = yield* FakeProvider.make()
-      const url = yield* serve(providers.chat(fake.url).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+      const url = yield* serve(providers.chat(fake.url).pipe(Layer.provide(UndiciHttpClient.layer)))
       const format = {
         name: "place",
         schema: {
@@ -211,7 +211,7 @@ describe("Gateway.serve", () => {
       const response = yield* Providers.LLM.generateText({ prompt: "Hello" }).pipe(
         Effect.provide(
           Providers.Majordomo.layer({ model: "any", apiKey, baseUrl: url }).pipe(
-            Layer.provide(NodeHttpClient.layerUndici)
+            Layer.provide(UndiciHttpClient.layer)
           )
         )
       )
@@ -223,7 +223,7 @@ describe("Gateway.serve", () => {
     Effect.gen(function*() {
       const fake = yield* FakeProvider.make()
       yield* fake.script(FakeProvider.stall({ afterEvents: 1 }))
-      const url = yield* serve(providers.anthropic(fake.url).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+      const url = yield* serve(providers.anthropic(fake.url).pipe(Layer.provide(UndiciHttpClient.layer)))
       yield* promise(async () => {
         const stream = await openai(url).chat.completions.create({ model: "any", messages: [user], stream: true })
         for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break

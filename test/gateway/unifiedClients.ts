@@ -1,7 +1,6 @@
 /** Official clients of every vendor, and layers of every provider, for what is between them. */
 import { createAnthropic } from "@ai-sdk/anthropic"
 import Anthropic from "@anthropic-ai/sdk"
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { GoogleGenAI } from "@google/genai"
 import { generateText, isStepCount, jsonSchema, Output, streamText, tool } from "ai"
@@ -10,6 +9,7 @@ import * as Providers from "effect-majordomo"
 import * as Gateway from "effect-majordomo/gateway/Gateway"
 import { FakeProvider } from "effect-majordomo/testing"
 import OpenAI from "openai"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 export const apiKey = Redacted.make("k-123456")
 
@@ -37,7 +37,7 @@ export const serve = <E>(layer: Layer.Layer<Providers.LLM.LLM, E>, options: Gate
 export const overFake = (name: keyof typeof providers) =>
   Effect.gen(function*() {
     const fake = yield* FakeProvider.make()
-    const url = yield* serve(providers[name](fake.url).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+    const url = yield* serve(providers[name](fake.url).pipe(Layer.provide(UndiciHttpClient.layer)))
     return { fake, url }
   })
 

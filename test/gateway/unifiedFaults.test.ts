@@ -1,9 +1,9 @@
 /** What goes wrong behind the gateway, as clients of every protocol see it, whatever provider is there. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Cascade, LLM, LLMError, Majordomo, OpenAIChat, Retry } from "effect-majordomo"
 import { FakeProvider } from "effect-majordomo/testing"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 import { at } from "../testing/wires.ts"
 import { send } from "./running.ts"
 import { apiKey, type Client, clients, overFake, promise, providers, serve } from "./unifiedClients.ts"
@@ -98,11 +98,11 @@ describe("our own client of a gateway", () => {
     const fake = yield* FakeProvider.make()
     const url = yield* serve(
       Cascade.layer([providers.anthropic(fake.url), providers.openai(fake.url)]).pipe(
-        Layer.provide(NodeHttpClient.layerUndici)
+        Layer.provide(UndiciHttpClient.layer)
       )
     )
     const layer = Majordomo.layer({ model: "any", apiKey, baseUrl: url, retry: Retry.none }).pipe(
-      Layer.provide(NodeHttpClient.layerUndici),
+      Layer.provide(UndiciHttpClient.layer),
       Layer.orDie
     )
     return { fake, layer, url }
@@ -163,7 +163,7 @@ describe("our own client of a gateway", () => {
       const error = yield* Effect.flip(
         Effect.provide(
           LLM.generateText({ prompt: "Hello" }),
-          Layer.orDie(Layer.provide(layer, NodeHttpClient.layerUndici))
+          Layer.orDie(Layer.provide(layer, UndiciHttpClient.layer))
         )
       )
       assert.deepStrictEqual(places(error).map(([provider]) => provider), ["openai"])
@@ -204,7 +204,7 @@ describe.each(Object.entries(clients) as ReadonlyArray<[keyof typeof clients, Cl
           const fake = yield* FakeProvider.make()
           const url = yield* serve(
             Cascade.layer([providers[name](fake.url), providers.anthropic(fake.url)], { midStream: "continue" }).pipe(
-              Layer.provide(NodeHttpClient.layerUndici)
+              Layer.provide(UndiciHttpClient.layer)
             )
           )
           yield* fake.script(

@@ -2,7 +2,7 @@
  * The program that is killed: makes calls with logging. It prints the id of each answer it has, and `wrote` when a batch
  * is written, in the order in which that happens.
  */
-import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Console, Context, Effect, Layer, Redacted } from "effect"
 import { LLM, OpenAI } from "effect-majordomo"
 import * as JsonLinesRequestLog from "effect-majordomo/logging/JsonLinesRequestLog"
@@ -10,6 +10,7 @@ import * as Logging from "effect-majordomo/logging/Logging"
 import * as PgRequestLog from "effect-majordomo/logging/PgRequestLog"
 import { RequestLog } from "effect-majordomo/logging/RequestLog"
 import * as SqliteRequestLog from "effect-majordomo/logging/SqliteRequestLog"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const [url = "", directory = "", target = "", durability = "durable", calls = "1000"] = process.argv.slice(2)
 
@@ -37,7 +38,7 @@ const logging = durability === "durable" ? Logging.layer({ durability, ...option
 const live = logging.pipe(
   Layer.provide(OpenAI.layer({ model: "gpt-4.1", baseUrl: url, apiKey: Redacted.make("no-key-needed") })),
   Layer.provide(watched),
-  Layer.provide([NodeHttpClient.layerUndici, NodeContext.layer])
+  Layer.provide([UndiciHttpClient.layer, NodeContext.layer])
 )
 
 Effect.replicateEffect(call, Number(calls), { concurrency: 64, discard: true }).pipe(

@@ -2,12 +2,13 @@
  * A program in trouble: callers that read to the end, stop early, fail while they read or are interrupted, over a sink that
  * fails often. It prints the number of each call that has ended.
  */
-import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Console, Context, Effect, Layer, Random, Redacted, Stream } from "effect"
 import { LLM, OpenAIChat } from "effect-majordomo"
 import * as Logging from "effect-majordomo/logging/Logging"
 import { RequestLog, RequestLogError } from "effect-majordomo/logging/RequestLog"
 import * as SqliteRequestLog from "effect-majordomo/logging/SqliteRequestLog"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const [url = "", directory = "", filename = "", prefix = "", callers = "16"] = process.argv.slice(2)
 
@@ -45,7 +46,7 @@ const live = Logging.layer({
 }).pipe(
   Layer.provide(OpenAIChat.layer({ model: "gpt-4.1", baseUrl: url, apiKey: Redacted.make("no-key-needed") })),
   Layer.provide(flapping),
-  Layer.provide([NodeHttpClient.layerUndici, NodeContext.layer])
+  Layer.provide([UndiciHttpClient.layer, NodeContext.layer])
 )
 
 Effect.replicateEffect(Effect.forever(call), Number(callers), { concurrency: "unbounded", discard: true }).pipe(

@@ -1,11 +1,12 @@
 /** What the tests of logging share. */
-import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+import { NodeContext } from "@effect/platform-node"
 import { Effect, Layer, Redacted } from "effect"
 import { Anthropic, type LLM, OpenAI, Retry } from "../../src/index.ts"
 import * as BodyStore from "../../src/logging/BodyStore.ts"
 import * as Logging from "../../src/logging/Logging.ts"
 import * as RequestLog from "../../src/logging/RequestLog.ts"
 import { FakeProvider, TestLLM } from "../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 export const key = "sk-canary-4f6c1d2e"
 export const retry = Retry.make({ tries: 2, base: "1 millis" })
@@ -17,11 +18,11 @@ export const claude = (baseUrl: string) =>
     apiKey: Redacted.make(key),
     apiKeyAlias: "canary",
     retry
-  }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+  }).pipe(Layer.provide(UndiciHttpClient.layer))
 
 export const gpt = (baseUrl: string) =>
   OpenAI.layer({ model: "gpt-4.1", baseUrl, apiKey: Redacted.make("sk-other-00000001"), retry }).pipe(
-    Layer.provide(NodeHttpClient.layerUndici)
+    Layer.provide(UndiciHttpClient.layer)
   )
 
 /** Logging over a layer into memory; `entries` flushes first. */

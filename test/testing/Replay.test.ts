@@ -1,5 +1,4 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -17,6 +16,7 @@ import * as LLM from "../../src/LLM.ts"
 import * as OpenAICompatible from "../../src/providers/OpenAICompatible.ts"
 import * as FakeProvider from "../../src/testing/FakeProvider.ts"
 import * as Replay from "../../src/testing/Replay.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const canary = "sk-canary-0123456789abcdef"
 
@@ -33,7 +33,7 @@ const filesOf = (directory: string) =>
   )
 
 const recorded = (directory: string, mode: "record" | "auto") =>
-  Replay.layer({ directory, mode }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+  Replay.layer({ directory, mode }).pipe(Layer.provide(UndiciHttpClient.layer))
 
 const replayed = (directory: string) => Replay.layer({ directory, mode: "replay" })
 
@@ -141,7 +141,7 @@ describe("Replay", () => {
       const live = yield* Effect.flatMap(HttpClient.execute(request), (response) => response.text).pipe(
         Effect.provide(
           Replay.layer({ directory, mode: "record", secretHeaders: ["X-Own"] }).pipe(
-            Layer.provide(NodeHttpClient.layerUndici)
+            Layer.provide(UndiciHttpClient.layer)
           )
         )
       )

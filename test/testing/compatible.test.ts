@@ -1,5 +1,4 @@
 /** The library's own Chat Completions client against the fake provider: both read the wire alike. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +13,7 @@ import * as Output from "../../src/Output.ts"
 import * as OpenAICompatible from "../../src/providers/OpenAICompatible.ts"
 import * as FakeProvider from "../../src/testing/FakeProvider.ts"
 import * as Tool from "../../src/Tool.ts"
+import * as UndiciHttpClient from "../../src/UndiciHttpClient.ts"
 
 const live = (options?: FakeProvider.Options) => {
   const model = Layer.unwrapEffect(
@@ -22,7 +22,7 @@ const live = (options?: FakeProvider.Options) => {
       ({ url }) => OpenAICompatible.layer({ baseUrl: url, model: "any", retry: Schedule.stop, maxEventBytes: 100_000 })
     )
   )
-  return Layer.provideMerge(model, Layer.merge(FakeProvider.layer(options), NodeHttpClient.layerUndici))
+  return Layer.provideMerge(model, Layer.merge(FakeProvider.layer(options), UndiciHttpClient.layer))
 }
 
 const Person = Schema.Struct({ name: Schema.String, age: Schema.Number.pipe(Schema.between(7, 9)) })

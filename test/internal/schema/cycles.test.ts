@@ -1,9 +1,9 @@
 /** Schemas that refer to themselves without end, or nest without reason: a typed error or a right answer, soon. */
-import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { Anthropic, Bedrock, Cohere, Gemini, LLM, OpenAI, OpenAIChat, type Prompt } from "../../../src/index.ts"
 import { FakeProvider } from "../../../src/testing/index.ts"
+import * as UndiciHttpClient from "../../../src/UndiciHttpClient.ts"
 
 const properties = { a: { type: "string" }, next: { $ref: "#" } }
 const wide = (keyword: string): Prompt.JsonObject => ({
@@ -64,7 +64,7 @@ describe.each(Object.entries(wires))("schemas to %s", (name, layer) => {
       const model = name === "anthropic" ? "claude-sonnet-5" : name === "gemini" ? "gemini-2.5-flash" : "gpt-4.1"
       const live = Layer.provide(
         layer({ model, apiKey: Redacted.make("k-123456"), baseUrl: fake.url }),
-        NodeHttpClient.layerUndici
+        UndiciHttpClient.layer
       )
       const tools = [{ name: "look", parameters: jsonSchema }]
       const output = LLM.generateJsonSchema({ prompt: "Hello", jsonSchema })
