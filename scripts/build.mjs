@@ -7,9 +7,10 @@ import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { bundleCommand, bundlePromise } from "./bundle.mjs"
+import { compiler } from "./compiler.mjs"
 
 rmSync("dist", { recursive: true, force: true })
-execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
+execFileSync(compiler, ["-p", "tsconfig.build.json", "--checkers", "2"], { stdio: "inherit" })
 
 for (const name of readdirSync("dist", { recursive: true })) {
   const file = join("dist", name)

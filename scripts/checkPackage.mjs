@@ -1,6 +1,6 @@
 /**
- * What a user gets: packs the built package, installs it alone in an empty folder, and there compiles and runs the first
- * examples of the README, looks at what an import loads, and at what a bundler keeps.
+ * What a user gets: packs the built package, looks at its entries, installs it alone in an empty folder, and there compiles and
+ * runs the first examples of the README, looks at what an import loads, and at what a bundler keeps.
  */
 import { build } from "esbuild"
 import assert from "node:assert/strict"
@@ -8,9 +8,8 @@ import { execFileSync } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import ts from "typescript"
 
-const root = process.cwd()
-const tsc = join(root, "node_modules/typescript/bin/tsc")
 const { name } = JSON.parse(readFileSync("package.json", "utf8"))
 const folder = mkdtempSync(join(tmpdir(), `${name}-`))
 const inFolder = (command, args, options) =>
@@ -23,7 +22,9 @@ const snippetAfter = (fence) => readme.split(`\n${fence}\n`)[1]?.split("\n```\n"
 const snippet = snippetAfter("```ts")
 const runnable = snippetAfter("```ts run")
 
-const install = () => {
+let packed = ""
+
+const pack = () => {
   const [{ filename, files }] = JSON.parse(
     execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--loglevel=error", "--pack-destination", folder], {
       encoding: "utf8"
@@ -32,25 +33,60 @@ const install = () => {
   for (const needed of ["dist/index.js", "dist/index.d.ts", "src/index.ts", "README.md", "LICENSE", "package.json"]) {
     assert(files.some(({ path }) => path === needed), `${needed} is not in the package`)
   }
+  packed = join(folder, filename)
+}
+
+const entries = () => {
+  for (const [tool, ...args] of [["publint", "--strict", packed], ["attw", packed, "--profile", "esm-only"]]) {
+    execFileSync(join("node_modules/.bin", tool), args, { stdio: "inherit" })
+  }
+}
+
+const install = () => {
   file("package.json", JSON.stringify({ private: true, type: "module" }))
   // The database's driver would be compiled where there is no network.
   const options = ["--omit=optional", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
-  inFolder("npm", ["install", ...options, filename], { stdio: ["ignore", "ignore", "inherit"] })
+  inFolder("npm", ["install", ...options, packed], { stdio: ["ignore", "ignore", "inherit"] })
 }
 
+/** With the compiler that users may still have. Of what is installed only our declarations are looked at. */
 const compile = () => {
   file("example.ts", snippet)
   file("runnable.ts", runnable)
   // This folder has no Node types; ours must not ask for them.
   file("types.ts", `export * from "${name}"\n`)
-  const options = ["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
-  for (const [module, resolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
-    const as = [...options, "--module", module, "--moduleResolution", resolution]
-    inFolder(process.execPath, [tsc, ...as, "--skipLibCheck", "example.ts", "runnable.ts"], { stdio: "inherit" })
-    const { stdout = "" } = attempt(() => inFolder(process.execPath, [tsc, ...as, "types.ts"])) ?? {}
-    const ours = stdout.split("\n").filter((line) => line.startsWith(`node_modules/${name}/`))
-    assert.equal(ours.length, 0, `our declarations do not compile under ${resolution}:\n${ours.join("\n")}`)
-  }
+  const counts = [["NodeNext", "NodeNext"], ["ESNext", "Bundler"]].map(([module, resolution]) => {
+    const program = ts.createProgram(["example.ts", "runnable.ts", "types.ts"].map((path) => join(folder, path)), {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      target: ts.ScriptTarget.ES2022,
+      lib: ["lib.es2022.d.ts", "lib.dom.d.ts"],
+      typeRoots: [join(folder, "node_modules/@types")],
+      module: ts.ModuleKind[module],
+      moduleResolution: ts.ModuleResolutionKind[resolution]
+    })
+    const isOurs = ({ fileName }) => !fileName.includes("/node_modules/") || fileName.includes(`/node_modules/${name}/`)
+    const ours = program.getSourceFiles().filter(isOurs)
+    const wrong = [
+      ...program.getConfigFileParsingDiagnostics(),
+      ...program.getOptionsDiagnostics(),
+      ...program.getGlobalDiagnostics(),
+      ...ours.flatMap((source) => [
+        ...program.getSyntacticDiagnostics(source),
+        ...program.getSemanticDiagnostics(source)
+      ])
+    ]
+    const messages = ts.formatDiagnostics(wrong, {
+      getCanonicalFileName: (path) => path,
+      getCurrentDirectory: () => folder,
+      getNewLine: () => "\n"
+    })
+    assert.equal(wrong.length, 0, `what users write does not compile under ${resolution}:\n${messages}`)
+    assert(ours.length > 50, `only ${ours.length} files were compiled`)
+    return ours.length
+  })
+  return `TypeScript ${ts.version}, ${counts.join(" and ")} files`
 }
 
 const attempt = (f) => {
@@ -197,7 +233,9 @@ const commandRunsAlone = () => {
 }
 
 const steps = {
-  "packs and installs alone": install,
+  "packs what is needed": pack,
+  "entries are found, and what they say is so": entries,
+  "installs alone": install,
   "first README examples compile": compile,
   "first README example runs": runExample,
   "importing the root loads no driver": importsNothing,

@@ -11,7 +11,7 @@ const lanes = [
     "type tests": "test:types",
     examples: "check:examples"
   },
-  { build: "build", exports: "check:exports", package: "check:package", docs: "check:docs" }
+  { build: "build", package: "check:package", docs: "check:docs" }
 ]
 /** Takes both, and some of it is about time: nothing else runs beside it. */
 const alone = { tests: "test:unit" }

@@ -287,6 +287,7 @@ export const tool: {
   Tool.make({
     ...options,
     handler: (input: A) =>
+      // What a handler throws is its own matter. @effect-diagnostics-next-line unknownInEffectCatch:off
       Effect.tryPromise({ try: async (signal) => execute(input, { signal }), catch: (error) => error })
   })
 

@@ -64,10 +64,10 @@ export const run = ({ check, config }: Options) =>
       }
       for (const line of lines(url, first?.key)) yield* printError(line)
       yield* untilInterrupted
-      yield* Effect.never
+      return yield* Effect.never
     })
     const live = Gateway.layer({ ...file, accessLog: accessLog ? log : undefined })
-    yield* Effect.mapError(
+    return yield* Effect.mapError(
       Effect.provide(running, Layer.provide(live, telemetry.layer)),
       (error) => new CommandError({ message: error.message })
     )

@@ -49,6 +49,7 @@ export const load = (
         new ConfigurationError({ provider, description: `signing needs ${packages.join(" and ")}: install them` })
     }),
     ([{ SignatureV4 }, { Sha256 }]): Sign => ({ body, headers, method, url }, keys, at) =>
+      // The packages may throw anything. @effect-diagnostics-next-line unknownInEffectCatch:off
       Effect.tryPromise({
         try: async () => {
           const credentials = {
