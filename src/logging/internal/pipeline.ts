@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { liveClock } from "../../internal/call/runtime.ts"
+import { liveClock, withRunning } from "../../internal/call/runtime.ts"
 import { withSpan } from "../../internal/call/telemetry.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
 import type { Delivery } from "./delivery.ts"
@@ -137,42 +137,50 @@ export class Pipeline {
   offer(item: Item): Effect.Effect<void> {
     if (this.phase === "closed") return this.drop(1, "the log is closed")
     item.order = ++this.order
-    const admitted = Effect.flatMap(this.admit(item), (isIn) => {
-      if (!isIn) return Effect.void
-      if (this.commits === undefined) return Effect.sync(() => this.push(item))
-      return Effect.map(this.commits.commit(item), (committed) => {
-        if (!committed) this.push(item)
-      })
-    })
-    return Effect.zipRight(this.checked(item), admitted)
-  }
-
-  private checked(item: Item): Effect.Effect<void> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const { changed, entry } = valid(item.entry, now, () => uuidv7(now))
-      item.entry = entry
-      const fresh = changed.filter((name) => !this.changed.has(name))
-      for (const name of fresh) this.changed.add(name)
-      return fresh.length === 0
-        ? Effect.void
-        : Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`)
+    return withRunning(({ clock }) => {
+      const fresh = this.checked(item, clock.unsafeCurrentTimeMillis())
+      const taken = this.room.has(1) ? this.take(item) : Effect.flatMap(
+        this.waited,
+        (isIn) => isIn ? this.take(item) : Effect.void
+      )
+      return fresh.length === 0 ? taken : Effect.zipRight(
+        Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`),
+        taken
+      )
     })
   }
 
-  /** Into memory, now or when there is room. */
-  private admit(item: Item): Effect.Effect<boolean> {
-    const take = () => {
-      this.room.take(item)
-      return true
+  /** Makes it one that sinks take; gives the names of what was changed and never was before. */
+  private checked(item: Item, now: number): ReadonlyArray<string> {
+    const { changed, entry } = valid(item.entry, now, () => uuidv7(now))
+    item.entry = entry
+    if (changed.length === 0) return changed
+    const fresh = changed.filter((name) => !this.changed.has(name))
+    for (const name of fresh) this.changed.add(name)
+    return fresh
+  }
+
+  /** Into memory; first to disk, where it must be there. */
+  private take(item: Item): Effect.Effect<void> {
+    this.room.take(item)
+    if (this.commits === undefined) {
+      this.push(item)
+      return Effect.void
     }
-    if (this.room.has(1)) return Effect.sync(take)
+    return Effect.map(this.commits.commit(item), (committed) => {
+      if (!committed) this.push(item)
+    })
+  }
+
+  /** Returns when there is room; false when the row is dropped. */
+  private get waited(): Effect.Effect<boolean> {
     if (this.settings.onFull === "drop") return Effect.as(this.drop(1, "no room"), false)
     return Effect.flatMap(Effect.exit(Effect.interruptible(this.room.made(1))), (exit) => {
       const waited = exit._tag === "Success" ? Effect.void : this.room.made(grace)
-      return Effect.flatMap(waited, () =>
-        this.phase === "closed"
-          ? Effect.as(this.drop(1, "the log is closed"), false)
-          : Effect.sync(take))
+      return Effect.flatMap(
+        waited,
+        () => this.phase === "closed" ? Effect.as(this.drop(1, "the log is closed"), false) : Effect.succeed(true)
+      )
     })
   }
 
