@@ -9,7 +9,6 @@ import { priceOf } from "../../internal/call/price.ts"
 import { finishReasonOf, verdictOn } from "../../internal/call/settle.ts"
 import { requestIdOf, toLLMError } from "../../internal/http/errors.ts"
 import { scrub } from "../../internal/http/secrets.ts"
-import { withFields } from "../../internal/objects/withFields.ts"
 import * as LLMError from "../../LLMError.ts"
 import { ofEnd } from "../../logging/internal/rows.ts"
 import type * as Logging from "../../logging/Logging.ts"
@@ -129,26 +128,26 @@ const seconds = (exchange: Exchange, at: number | undefined): number | undefined
 const cleanOf = ({ secrets }: Known) => (text: string | undefined): string | undefined =>
   text === undefined ? undefined : scrub(text, secrets)
 
+const metadataOf = ({ degraded, secrets }: Known, labels: Readonly<Record<string, string>>): Record<string, string> => {
+  const found = Object.entries(labels).map(([name, value]): [string, string] => [name, scrub(value, secrets)])
+  if (degraded !== undefined) found.push(["Degraded", degraded.rule])
+  return Object.fromEntries(found)
+}
+
 /** What every row says of who asked, and for what. */
 const askedOf = (
   { known, request }: Exchange,
-  labels: Readonly<Record<string, string>>,
-  statusCode: number
+  labels: Readonly<Record<string, string>>
 ) => {
   const clean = cleanOf(known)
   return {
-    metadata: {
-      ...Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
-      ...(known.degraded === undefined ? {} : { Degraded: known.degraded.rule })
-    },
-    majordomoApiKeyId: known.key?.id,
+    metadata: metadataOf(known, labels),
     requestPath: clean((request.url ?? "").split("?", 1)[0]),
     requestMethod: request.method,
-    statusCode,
-    traceId: clean(headers.ownHeader(request, "trace-id")),
-    spanPath: clean(headers.ownHeader(request, "span-path")),
-    spanName: clean(headers.ownHeader(request, "span-name")),
-    client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
+    traceId: clean(headers.ownHeader(request, "x-majordomo-trace-id")),
+    spanPath: clean(headers.ownHeader(request, "x-majordomo-span-path")),
+    spanName: clean(headers.ownHeader(request, "x-majordomo-span-name")),
+    client: clean(headers.ownHeader(request, "x-majordomo-client") ?? request.headers["user-agent"]),
     bytesIn: known.bytesIn
   }
 }
@@ -181,9 +180,13 @@ export const entryOf = (
     const duration = (at.now - exchange.start) / 1000
     const asked = clean(known.degraded?.from ?? model) ?? (request.method === "POST" ? "unknown" : "none")
     const answering = clean(completion?.model ?? model) ?? asked
-    const call = {
+    const { bytesIn, client, metadata, requestMethod, requestPath, spanName, spanPath, traceId } = askedOf(
+      exchange,
+      exchange.labels
+    )
+    return {
       requestId: id,
-      kind: "call" as const,
+      kind: "call",
       provider,
       model: answering,
       requestedModel: asked,
@@ -219,9 +222,18 @@ export const entryOf = (
       apiKeyHash: known.credentialHash,
       apiKeyAlias: known.credentialAlias,
       bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
-      estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
+      estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined,
+      metadata,
+      majordomoApiKeyId: known.key?.id,
+      requestPath,
+      requestMethod,
+      statusCode: at.statusCode,
+      traceId,
+      spanPath,
+      spanName,
+      client,
+      bytesIn
     }
-    return withFields(call, askedOf(exchange, exchange.labels, at.statusCode))
   })
 }
 
@@ -245,11 +257,13 @@ const servedEntryOf = (
     errorMessage: clean(call?.errorMessage),
     apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
     apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
+    majordomoApiKeyId: known.key?.id,
+    statusCode: at.statusCode,
     bytesOut
   }
   const row: Logging.Recorded = call ??
     { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }
-  return Object.assign({}, row, own, askedOf(exchange, call?.metadata ?? exchange.labels, at.statusCode))
+  return Object.assign({}, row, own, askedOf(exchange, call?.metadata ?? exchange.labels))
 }
 
 /** The bodies as they are stored: JSON, or a text with what is none. */
