@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import type { ParseError } from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { withRunning } from "../internal/call/runtime.ts"
+import { flatMapNow, withRunning } from "../internal/call/runtime.ts"
 import { uuidv7 } from "../internal/call/uuid.ts"
 import type { ConfigurationError } from "../LLMError.ts"
 import * as changes from "./internal/changes.ts"
@@ -333,10 +333,10 @@ const make = Effect.gen(function*() {
       const hash = token.hashOf(secret)
       // What was seen needs no second look at its shape.
       if (!known.has(hash) && !token.isWellFormed(secret, "mdm_sk_")) return Effect.succeedNone
-      return Effect.map(known.at(hash, clock), (found) =>
+      return flatMapNow(known.at(hash, clock), (found) =>
         Option.isSome(found) && isValid(found.value, clock.unsafeCurrentTimeMillis())
-          ? Option.some(found.value.key)
-          : Option.none())
+          ? Effect.succeedSome(found.value.key)
+          : Effect.succeedNone)
     })
 
   return { change, create, list, revoke, rotate, verify } satisfies Service

@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Dispatcher } from "undici"
+import { flatMapNow } from "../../internal/call/runtime.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
 import { exceptionPrefix } from "../../internal/http/eventStream.ts"
 import { encode } from "../../internal/http/eventStreamFrame.ts"
@@ -25,7 +26,7 @@ import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
 import type { Names } from "./models/names.ts"
-import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
+import { bodiesOf, type End, entryOf, type Exchange, priceOf } from "./record.ts"
 import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
 import { type Ending, Relay } from "./relay.ts"
 import * as unifying from "./unified.ts"
@@ -174,10 +175,7 @@ class One {
 
   /** The gateway's own answer. */
   refuse(refusal: Refusal): Effect.Effect<void> {
-    return Effect.zipRight(
-      this.recorded({ _tag: "Refused", refusal }, refusal.status),
-      Effect.sync(() => this.answer(refusal))
-    )
+    return this.recorded({ _tag: "Refused", refusal }, refusal.status, () => this.answer(refusal))
   }
 
   private answer(refusal: Refusal): void {
@@ -230,15 +228,12 @@ class One {
     const { response } = this
     const refusal = ending._tag === "Broken" ? refusalOf(relay, admitted.target.upstream, ending.error) : undefined
     const statusCode = response.headersSent || refusal === undefined ? relay.status ?? 499 : refusal.status
-    return Effect.map(
-      this.recorded({ _tag: "Relayed", relay, ending, refusal }, statusCode),
-      (headers) => {
-        if (ending._tag === "Left") return
-        if (refusal === undefined) relay.release(headers)
-        else if (response.headersSent) relay.break(this.lastEvent(admitted, relay, refusal))
-        else this.answer(refusal)
-      }
-    )
+    return this.recorded({ _tag: "Relayed", relay, ending, refusal }, statusCode, (headers) => {
+      if (ending._tag === "Left") return
+      if (refusal === undefined) relay.release(headers)
+      else if (response.headersSent) relay.break(this.lastEvent(admitted, relay, refusal))
+      else this.answer(refusal)
+    })
   }
 
   /** What a client of this protocol understands as the end of a stream that failed. */
@@ -263,7 +258,7 @@ class One {
       headers: this.headers,
       refuse: (refusal) => this.refuse(refusal),
       broken,
-      record: (end, statusCode) => Effect.asVoid(this.recorded(end, statusCode)),
+      record: (end, statusCode) => this.recorded(end, statusCode, () => {}),
       restore
     })
   }
@@ -272,23 +267,25 @@ class One {
     const { exchange, response, settings } = this
     return Effect.flatMap(listing.of(wanted, offered, settings.pricing, exchange.startedAt), (list) => {
       const body = JSON.stringify(list)
-      return Effect.zipRight(
-        this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
-        Effect.sync(() => {
-          if (response.destroyed) return
-          response.writeHead(200, { "content-type": "application/json", ...this.headers() })
-          response.end(body)
-        })
-      )
+      return this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200, () => {
+        if (response.destroyed) return
+        response.writeHead(200, { "content-type": "application/json", ...this.headers() })
+        response.end(body)
+      })
     })
   }
 
-  /** Writes the row; gives the headers that tell of it. */
-  private recorded(end: End, statusCode: number): Effect.Effect<Readonly<Record<string, string>>> {
+  /** Writes the row, and then answers; the answer's headers tell of it. */
+  private recorded(
+    end: End,
+    statusCode: number,
+    answer: (headers: Readonly<Record<string, string>>) => void
+  ): Effect.Effect<void> {
     const { exchange, settings } = this
     const { clock, limits, logging, pricing } = settings
     const now = performance.now()
-    return Effect.flatMap(entryOf(exchange, end, { pricing, clock, now, statusCode }), (entry) => {
+    return flatMapNow(priceOf(exchange, end, { pricing, clock }), (price) => {
+      const entry = entryOf(exchange, end, { price, now, statusCode })
       const wanted = this.bodies
       const bodies = wanted === "all" || (wanted === "errors" && entry.status !== "success")
         ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay.copy : [])
@@ -309,9 +306,9 @@ class One {
       const written = lease === undefined
         ? logging.record(entry, bodies)
         : Effect.flatMap(limits.settle(lease, end, entry), (row) => logging.record(row, bodies))
-      return Effect.as(
+      return Effect.map(
         settings.isTraced ? Effect.zipRight(Effect.annotateCurrentSpan(attributesOf(entry)), written) : written,
-        entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }
+        () => answer(entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost })
       )
     })
   }

@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { liveClock, withRunning } from "../../internal/call/runtime.ts"
+import { liveClock } from "../../internal/call/runtime.ts"
 import { withSpan } from "../../internal/call/telemetry.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
 import type { Delivery } from "./delivery.ts"
@@ -133,21 +133,21 @@ export class Pipeline {
 
   // ── calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Takes a row. It waits only in the durable mode, and where there is no place left and none may be dropped. */
-  offer(item: Item): Effect.Effect<void> {
+  /**
+   * Takes a row, inside an effect that runs: where nothing is to be waited for, it is taken when this returns. It waits only
+   * in the durable mode, and where there is no place left and none may be dropped.
+   */
+  offer(item: Item, now: number): Effect.Effect<void> {
     if (this.phase === "closed") return this.drop(1, "the log is closed")
     item.order = ++this.order
-    return withRunning(({ clock }) => {
-      const fresh = this.checked(item, clock.unsafeCurrentTimeMillis())
-      const taken = this.room.has(1) ? this.take(item) : Effect.flatMap(
-        this.waited,
-        (isIn) => isIn ? this.take(item) : Effect.void
-      )
-      return fresh.length === 0 ? taken : Effect.zipRight(
-        Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`),
-        taken
-      )
-    })
+    const fresh = this.checked(item, now)
+    const taken = this.room.has(1) ? this.take(item) : Effect.uninterruptible(
+      Effect.flatMap(this.waited, (isIn) => isIn ? this.take(item) : Effect.void)
+    )
+    return fresh.length === 0 ? taken : Effect.zipRight(
+      Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`),
+      taken
+    )
   }
 
   /** Makes it one that sinks take; gives the names of what was changed and never was before. */
@@ -167,9 +167,9 @@ export class Pipeline {
       this.push(item)
       return Effect.void
     }
-    return Effect.map(this.commits.commit(item), (committed) => {
+    return Effect.uninterruptible(Effect.map(this.commits.commit(item), (committed) => {
       if (!committed) this.push(item)
-    })
+    }))
   }
 
   /** Returns when there is room; false when the row is dropped. */

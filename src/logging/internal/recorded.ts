@@ -1,6 +1,6 @@
 /** A row that no call made: the same item as a call's, with what is given. */
 import * as Effect from "effect/Effect"
-import { withRunning } from "../../internal/call/runtime.ts"
+import { flatMapNow, withRunning } from "../../internal/call/runtime.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
 import { withFields } from "../../internal/objects/withFields.ts"
 import { toHeaderCase } from "../../Metadata.ts"
@@ -81,6 +81,6 @@ export const record = (
       }),
       segment: undefined,
       order: 0
-    })
-    return Effect.uninterruptible(Effect.as(offered, requestId))
+    }, now)
+    return flatMapNow(offered, () => Effect.succeed(requestId))
   })

@@ -19,7 +19,7 @@ const maxCount = Number.MAX_SAFE_INTEGER
 const anySurrogate = /[\ud800-\udfff]/
 // oxlint-disable-next-line no-misleading-character-class -- halves of surrogate pairs are what is looked for
 const loneSurrogate = /\p{Surrogate}/gu
-const isUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const isUuid = /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$/
 
 export interface Valid {
   readonly entry: Entry
