@@ -316,7 +316,7 @@ export const layerRemote = (options: RemoteOptions): Layer.Layer<never, never, H
  * @category conversions
  */
 export const costAt = (price: Price, usage: Usage.Usage): Cost.Cost =>
-  tokensAt({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), "override")
+  tokensAt({ provider: "", model: "", usage, at: new Date(0) }, fromPrice(price), undefined, "override")
 
 const fromList = (list: List, query: Query): Option.Option<Cost.Cost> => {
   const rates = list.ratesOf(query.model, query.at)
@@ -361,15 +361,20 @@ const calculate = (query: Query, price: Rates, source: Cost.Source): Option.Opti
   if (source === "prices" && unpricedTiers.includes(tier)) return Option.none()
   const perSearch = price["web_searches_kcount"] ?? searchPrices[query.prices ?? query.provider]
   if ((query.webSearches ?? 0) > 0 && perSearch === undefined) return Option.none()
-  const listed = { ...price, web_searches_kcount: perSearch }
-  return Option.some(tokensAt(query, listed, source, source === "prices" ? tiers[tier] : undefined))
+  return Option.some(tokensAt(query, price, perSearch, source, source === "prices" ? tiers[tier] : undefined))
 }
 
-const tokensAt = (query: Query, price: Rates, source: Cost.Source, share?: number): Cost.Cost => {
+const tokensAt = (
+  query: Query,
+  price: Rates,
+  perSearch: Rates[string],
+  source: Cost.Source,
+  share?: number
+): Cost.Cost => {
   const { usage } = query
   // A tier applies to the whole call, chosen by its input.
-  const rate = (key: string): BigDecimal.BigDecimal | undefined => {
-    const value = price[key]
+  const rate = (key: string) => at(price[key])
+  const at = (value: Rates[string]): BigDecimal.BigDecimal | undefined => {
     if (value === undefined || typeof value === "number") return value === undefined ? undefined : decimal(value)
     let chosen = value.base
     for (const tier of value.tiers) if (usage.inputTokens > tier.start) chosen = tier.price
@@ -401,7 +406,7 @@ const tokensAt = (query: Query, price: Rates, source: Cost.Source, share?: numbe
   if (audioOut > 0) output = BigDecimal.sum(output, per(audioOut, rate("output_audio_mtok") ?? outputRate, 6))
   const searches = query.webSearches ?? 0
   const perRequest = rate("requests_kcount")
-  let tools = searches === 0 ? zero : per(searches, rate("web_searches_kcount") ?? zero, 3)
+  let tools = searches === 0 ? zero : per(searches, at(perSearch) ?? zero, 3)
   if (perRequest !== undefined) tools = BigDecimal.sum(tools, per(1, perRequest, 3))
   return Cost.make({ input: scaled(input), output: scaled(output), tools, source })
 }

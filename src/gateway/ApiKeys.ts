@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import type { ParseError } from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { flatMapNow, withRunning } from "../internal/call/runtime.ts"
 import { uuidv7 } from "../internal/call/uuid.ts"
 import type { ConfigurationError } from "../LLMError.ts"
 import * as changes from "./internal/changes.ts"
@@ -328,16 +329,14 @@ const make = Effect.gen(function*() {
   })
 
   const verify = (secret: string): Effect.Effect<Option.Option<ApiKey>, KeyStoreError> =>
-    Effect.suspend(() => {
+    withRunning(({ clock }) => {
       const hash = token.hashOf(secret)
       // What was seen needs no second look at its shape.
       if (!known.has(hash) && !token.isWellFormed(secret, "mdm_sk_")) return Effect.succeedNone
-      return Effect.zipWith(
-        known.get(hash),
-        Clock.currentTimeMillis,
-        (found, now) =>
-          Option.filterMap(found, (opened) => isValid(opened, now) ? Option.some(opened.key) : Option.none())
-      )
+      return flatMapNow(known.at(hash, clock), (found) =>
+        Option.isSome(found) && isValid(found.value, clock.unsafeCurrentTimeMillis())
+          ? Effect.succeedSome(found.value.key)
+          : Effect.succeedNone)
     })
 
   return { change, create, list, revoke, rotate, verify } satisfies Service

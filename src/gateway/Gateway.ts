@@ -197,6 +197,7 @@ const opened = (
       headersOf: pages.headersOf,
       accessLog: options.accessLog,
       remoteOf: remoteOf(trusted),
+      clock: yield* Effect.clock,
       // The tracer that every program has keeps nothing.
       isTraced: (yield* Effect.tracer) !== Context.get(DefaultServices.liveServices, Tracer.Tracer)
     })

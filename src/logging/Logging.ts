@@ -304,7 +304,7 @@ const makeWriter = (
       redact: options.redact,
       bodies: store === undefined ? "none" : options.bodies ?? "all",
       maxBodyBytes: options.maxBodyBytes ?? mebibyte,
-      offer: (item) => writer.offer(item)
+      offer: (item, now) => writer.offer(item, now)
     }
     return {
       settings,

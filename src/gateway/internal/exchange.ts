@@ -4,20 +4,21 @@
  */
 import * as Headers from "@effect/platform/Headers"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Dispatcher } from "undici"
+import { flatMapNow } from "../../internal/call/runtime.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
 import { exceptionPrefix } from "../../internal/http/eventStream.ts"
 import { encode } from "../../internal/http/eventStreamFrame.ts"
 import type * as Logging from "../../logging/Logging.ts"
 import type { Service as Pricing } from "../../Pricing.ts"
 import type { Bodies } from "../ApiKeys.ts"
-import type { Listed, Passed, Settings as Admission, Unified } from "./admission/admission.ts"
+import type { Known, Listed, Passed, Settings as Admission, Unified } from "./admission/admission.ts"
 import { admit } from "./admission/admit.ts"
 import { degraded } from "./degrade.ts"
 import * as gate from "./limits/gate.ts"
@@ -25,10 +26,9 @@ import * as listing from "./listing.ts"
 import { Meter } from "./meter.ts"
 import * as metrics from "./metrics.ts"
 import type { Names } from "./models/names.ts"
-import { bodiesOf, type End, entryOf, type Exchange } from "./record.ts"
+import { bodiesOf, type End, entryOf, type Exchange, priceOf } from "./record.ts"
 import { amazonException, answerOf, eventOf, type Refusal } from "./refusal.ts"
 import { type Ending, Relay } from "./relay.ts"
-import { dialectOf } from "./target.ts"
 import * as unifying from "./unified.ts"
 import type { Upstream } from "./upstreams.ts"
 
@@ -50,6 +50,7 @@ export interface Settings {
   readonly headersOf: (request: IncomingMessage) => Readonly<Record<string, string>>
   readonly accessLog: ((line: string) => void) | undefined
   readonly remoteOf: (request: IncomingMessage) => string | undefined
+  readonly clock: Clock.Clock
   /** Somebody looks at spans. */
   readonly isTraced: boolean
 }
@@ -66,58 +67,58 @@ export const make = (
     return admission?.names === names ? admission : admission = { ...settings.admission, names }
   }
   return (request, response) => {
-    const handled = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function*() {
-        const clock = yield* Effect.clock
-        const startedAt = clock.unsafeCurrentTimeMillis()
-        const exchange: Exchange = {
-          id: uuidv7(startedAt),
-          request,
-          labels: settings.labelsOf(request),
-          startedAt,
-          start: performance.now(),
-          known: {
-            dialect: dialectOf((request.url ?? "").split("?", 1)[0] ?? ""),
-            target: undefined,
-            key: undefined,
-            model: undefined,
-            streams: false,
-            credentialHash: undefined,
-            credentialAlias: undefined,
-            secrets: [],
-            bytesIn: undefined,
-            body: undefined,
-            isWithheld: false,
-            lease: undefined,
-            degraded: undefined
+    const handled = Effect.uninterruptibleMask((restore) => {
+      const { clock, limits } = settings
+      const startedAt = clock.unsafeCurrentTimeMillis()
+      const known: Known = {
+        dialect: "openai",
+        target: undefined,
+        key: undefined,
+        model: undefined,
+        streams: false,
+        credentialHash: undefined,
+        credentialAlias: undefined,
+        secrets: [],
+        bytesIn: undefined,
+        body: undefined,
+        isWithheld: false,
+        lease: undefined,
+        degraded: undefined
+      }
+      const exchange: Exchange = {
+        id: uuidv7(startedAt),
+        request,
+        labels: settings.labelsOf(request),
+        startedAt,
+        start: performance.now(),
+        known
+      }
+      const one = new One(settings, exchange, response)
+      const admission = admissionNow()
+      const mayGo = Effect.flatMap(
+        admit(admission, request, known),
+        (allowed) => limits.admit(exchange, allowed, (name) => degraded(admission, request, known, allowed, name))
+      )
+      return Effect.matchCauseEffect(restore(mayGo), {
+        onFailure: (cause) => {
+          const refused = Cause.failureOrCause(cause)
+          if (Either.isLeft(refused)) return one.refuse(refused.left)
+          return Cause.isInterrupted(cause)
+            ? one.refuse(stopping)
+            : Effect.zipRight(one.refuse(broken), Effect.logError("the gateway failed", cause))
+        },
+        onSuccess: (allowed) => {
+          switch (allowed._tag) {
+            case "Passed":
+              return one.relay(allowed, restore)
+            case "Unified":
+              return one.serve(allowed, restore)
+            case "Listed":
+              return one.list(allowed)
           }
         }
-        const one = new One(settings, exchange, response, clock)
-        const { limits } = settings
-        const admission = admissionNow()
-        const mayGo = Effect.flatMap(
-          admit(admission, request, exchange.known),
-          (allowed) =>
-            limits.admit(exchange, allowed, (name) => degraded(admission, request, exchange.known, allowed, name))
-        )
-        const admitted = yield* Effect.exit(restore(Effect.either(mayGo)))
-        if (Exit.isFailure(admitted)) {
-          yield* one.refuse(Exit.isInterrupted(admitted) ? stopping : broken)
-          return yield* Exit.isInterrupted(admitted) ? Effect.void
-            : Effect.logError("the gateway failed", admitted.cause)
-        }
-        if (Either.isLeft(admitted.value)) return yield* one.refuse(admitted.value.left)
-        const allowed = admitted.value.right
-        switch (allowed._tag) {
-          case "Passed":
-            return yield* one.relay(allowed, restore)
-          case "Unified":
-            return yield* one.serve(allowed, restore)
-          case "Listed":
-            return yield* one.list(allowed)
-        }
       })
-    )
+    })
     if (!settings.isTraced) return handled
     const { traceparent } = request.headers
     const parent = typeof traceparent === "string"
@@ -150,13 +151,11 @@ class One {
   private readonly settings: Settings
   private readonly exchange: Exchange
   private readonly response: ServerResponse
-  private readonly clock: Clock.Clock
 
-  constructor(settings: Settings, exchange: Exchange, response: ServerResponse, clock: Clock.Clock) {
+  constructor(settings: Settings, exchange: Exchange, response: ServerResponse) {
     this.settings = settings
     this.exchange = exchange
     this.response = response
-    this.clock = clock
   }
 
   /** Which bodies of this request are kept. */
@@ -165,18 +164,18 @@ class One {
     return settings.bodies === undefined || known.isWithheld ? "none" : known.key?.bodies ?? settings.bodies
   }
 
-  private readonly headers = (): Readonly<Record<string, string>> => ({
-    "x-majordomo-request-id": this.exchange.id,
-    ...gate.headersOf(this.exchange.known, this.clock.unsafeCurrentTimeMillis()),
-    ...this.settings.headersOf(this.exchange.request)
-  })
+  private readonly headers = (): Readonly<Record<string, string>> => {
+    const { exchange: { id, known, request }, settings } = this
+    return Object.assign(
+      { "x-majordomo-request-id": id },
+      gate.headersOf(known, settings.clock.unsafeCurrentTimeMillis()),
+      settings.headersOf(request)
+    )
+  }
 
   /** The gateway's own answer. */
   refuse(refusal: Refusal): Effect.Effect<void> {
-    return Effect.zipRight(
-      this.recorded({ _tag: "Refused", refusal }, refusal.status),
-      Effect.sync(() => this.answer(refusal))
-    )
+    return this.recorded({ _tag: "Refused", refusal }, refusal.status, () => this.answer(refusal))
   }
 
   private answer(refusal: Refusal): void {
@@ -215,20 +214,25 @@ class One {
       headers: this.headers,
       canRetry: body === undefined || Buffer.isBuffer(body)
     })
-    return Effect.flatMap(Effect.exit(restore(relay.run)), (exit) => {
-      // Ended from outside: the client has part of an answer that nobody will complete.
-      const ending: Ending = Exit.isSuccess(exit) ? exit.value : { _tag: "Left" }
-      const refusal = ending._tag === "Broken" ? refusalOf(relay, upstream, ending.error) : undefined
-      const statusCode = response.headersSent || refusal === undefined ? relay.status ?? 499 : refusal.status
-      return Effect.flatMap(
-        this.recorded({ _tag: "Relayed", relay, ending, refusal }, statusCode),
-        (headers) => {
-          if (ending._tag === "Left") return Effect.void
-          if (refusal === undefined) return Effect.asVoid(Effect.exit(restore(relay.release(headers))))
-          if (!response.headersSent) return Effect.sync(() => this.answer(refusal))
-          return relay.break(this.lastEvent(admitted, relay, refusal))
-        }
-      )
+    return Effect.matchCauseEffect(restore(relay.run), {
+      onFailure: () => {
+        // Ended from outside: the client has part of an answer that nobody will complete.
+        relay.stop()
+        return this.relayed(admitted, relay, { _tag: "Left" })
+      },
+      onSuccess: (ending) => this.relayed(admitted, relay, ending)
+    })
+  }
+
+  private relayed(admitted: Passed, relay: Relay, ending: Ending): Effect.Effect<void> {
+    const { response } = this
+    const refusal = ending._tag === "Broken" ? refusalOf(relay, admitted.target.upstream, ending.error) : undefined
+    const statusCode = response.headersSent || refusal === undefined ? relay.status ?? 499 : refusal.status
+    return this.recorded({ _tag: "Relayed", relay, ending, refusal }, statusCode, (headers) => {
+      if (ending._tag === "Left") return
+      if (refusal === undefined) relay.release(headers)
+      else if (response.headersSent) relay.break(this.lastEvent(admitted, relay, refusal))
+      else this.answer(refusal)
     })
   }
 
@@ -254,7 +258,7 @@ class One {
       headers: this.headers,
       refuse: (refusal) => this.refuse(refusal),
       broken,
-      record: (end, statusCode) => Effect.asVoid(this.recorded(end, statusCode)),
+      record: (end, statusCode) => this.recorded(end, statusCode, () => {}),
       restore
     })
   }
@@ -263,27 +267,30 @@ class One {
     const { exchange, response, settings } = this
     return Effect.flatMap(listing.of(wanted, offered, settings.pricing, exchange.startedAt), (list) => {
       const body = JSON.stringify(list)
-      return Effect.zipRight(
-        this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200),
-        Effect.sync(() => {
-          if (response.destroyed) return
-          response.writeHead(200, { "content-type": "application/json", ...this.headers() })
-          response.end(body)
-        })
-      )
+      return this.recorded({ _tag: "Listed", bytesOut: Buffer.byteLength(body) }, 200, () => {
+        if (response.destroyed) return
+        response.writeHead(200, { "content-type": "application/json", ...this.headers() })
+        response.end(body)
+      })
     })
   }
 
-  /** Writes the row; gives the headers that tell of it. */
-  private recorded(end: End, statusCode: number): Effect.Effect<Readonly<Record<string, string>>> {
-    const { clock, exchange, settings } = this
+  /** Writes the row, and then answers; the answer's headers tell of it. */
+  private recorded(
+    end: End,
+    statusCode: number,
+    answer: (headers: Readonly<Record<string, string>>) => void
+  ): Effect.Effect<void> {
+    const { exchange, settings } = this
+    const { clock, limits, logging, pricing } = settings
     const now = performance.now()
-    return Effect.flatMap(entryOf(exchange, end, { pricing: settings.pricing, clock, now, statusCode }), (entry) => {
+    return flatMapNow(priceOf(exchange, end, { pricing, clock }), (price) => {
+      const entry = entryOf(exchange, end, { price, now, statusCode })
       const wanted = this.bodies
       const bodies = wanted === "all" || (wanted === "errors" && entry.status !== "success")
         ? bodiesOf(exchange, end._tag === "Relayed" ? end.relay.copy : [])
         : undefined
-      const counted = metrics.count({
+      metrics.count({
         provider: entry.provider,
         status: entry.status,
         seconds: entry.responseTime ?? 0,
@@ -295,15 +302,13 @@ class One {
           : undefined
       })
       settings.accessLog?.(lineOf(entry, settings.remoteOf(exchange.request)))
-      return Effect.as(
-        Effect.zipRight(
-          settings.isTraced ? Effect.annotateCurrentSpan(attributesOf(entry)) : Effect.void,
-          Effect.zipRight(
-            counted,
-            Effect.flatMap(settings.limits.settle(exchange, end, entry), (row) => settings.logging.record(row, bodies))
-          )
-        ),
-        entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost }
+      const { lease } = exchange.known
+      const written = lease === undefined
+        ? logging.record(entry, bodies)
+        : Effect.flatMap(limits.settle(lease, end, entry), (row) => logging.record(row, bodies))
+      return Effect.map(
+        settings.isTraced ? Effect.zipRight(Effect.annotateCurrentSpan(attributesOf(entry)), written) : written,
+        () => answer(entry.totalCost === undefined ? noHeaders : { "x-majordomo-cost": entry.totalCost })
       )
     })
   }

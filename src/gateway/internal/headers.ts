@@ -39,7 +39,7 @@ const trace: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggag
 /** Headers in which a client may send its key. */
 export const credentialHeaders = ["authorization", "x-api-key", "x-goog-api-key", "api-key"] as const
 
-const own = "x-majordomo-"
+const own = "x-majordomo-" as const
 
 /** Headers of the gateway that are no labels. */
 const reserved: ReadonlySet<string> = new Set([
@@ -58,14 +58,15 @@ const reserved: ReadonlySet<string> = new Set([
 type Values = string | ReadonlyArray<string> | undefined
 
 const named = (connection: Values): ReadonlySet<string> | undefined => {
-  if (connection === undefined) return undefined
+  // What nearly every connection says names nothing that is not of it anyhow.
+  if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined
   const text = typeof connection === "string" ? connection : connection.join(",")
   return new Set(text.toLowerCase().split(",").map((name) => name.trim()))
 }
 
-/** The value of one of the gateway's own headers. */
-export const ownHeader = (request: IncomingMessage, name: string): string | undefined => {
-  const value = request.headers[own + name]
+/** The value of one of the gateway's own headers, named in lower case. */
+export const ownHeader = (request: IncomingMessage, name: `${typeof own}${string}`): string | undefined => {
+  const value = request.headers[name]
   return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined
 }
 
@@ -93,6 +94,36 @@ export const labelsOf = (request: IncomingMessage): Record<string, string> => {
   return labels
 }
 
+/** What is to be known of a header by its name. */
+interface Kind {
+  /** In lower case. */
+  readonly name: string
+  /** It ends here, whatever else there is to say. */
+  readonly ends: boolean
+  readonly isTrace: boolean
+  readonly isCredential: boolean
+  /** Of a signature for AWS. */
+  readonly isAmazon: boolean
+}
+
+const kinds = new Map<string, Kind>()
+
+/** Of a name as it was written; the same names come again and again. */
+const kindOf = (written: string): Kind => {
+  const known = kinds.get(written)
+  if (known !== undefined) return known
+  const name = written.toLowerCase()
+  const kind: Kind = {
+    name,
+    ends: hopByHop.has(name) || notForwarded.has(name) || name.startsWith(own),
+    isTrace: trace.has(name),
+    isCredential: (credentialHeaders as ReadonlyArray<string>).includes(name),
+    isAmazon: name.startsWith("x-amz-")
+  }
+  if (kinds.size < 1000) kinds.set(written, kind)
+  return kind
+}
+
 /** The headers of a client's request that go on, as names and values in turn, as they were written. */
 export const outgoing = (
   request: IncomingMessage,
@@ -106,15 +137,14 @@ export const outgoing = (
   const connection = named(request.headers.connection)
   const headers: Array<string> = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const raw = rawHeaders[i] ?? ""
-    const name = raw.toLowerCase()
-    if (hopByHop.has(name) || name.startsWith(own) || connection?.has(name) === true) continue
-    if (notForwarded.has(name) && !(options.acceptEncoding && name === "accept-encoding")) continue
-    if (!options.traces && trace.has(name)) continue
+    const written = rawHeaders[i] ?? ""
     const value = rawHeaders[i + 1] ?? ""
-    if (isCredential(name) ? options.withoutCredentials || token.isOurs(unwrapped(value)) : false) continue
-    if (options.withoutCredentials && name.startsWith("x-amz-")) continue
-    headers.push(raw, value)
+    const { ends, isAmazon, isCredential, isTrace, name } = kindOf(written)
+    if (ends && !(options.acceptEncoding && name === "accept-encoding")) continue
+    if (connection?.has(name) === true || (isTrace && !options.traces)) continue
+    if (isCredential && (options.withoutCredentials || token.isOurs(unwrapped(value)))) continue
+    if (isAmazon && options.withoutCredentials) continue
+    headers.push(written, value)
   }
   return headers
 }
@@ -124,8 +154,6 @@ export const unwrapped = (value: string): string => {
   const space = value.indexOf(" ")
   return space < 0 ? value : value.slice(space + 1).trim()
 }
-
-const isCredential = (name: string): boolean => (credentialHeaders as ReadonlyArray<string>).includes(name)
 
 /** The headers of an answer that go on to the client. */
 export const returned = (

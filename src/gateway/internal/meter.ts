@@ -48,11 +48,12 @@ export class Meter {
     readonly headers: Headers
   }) {
     const { headers, model, provider, status, wire } = options
-    this.completion = new Completion({ owner: provider, callIdPrefix: "call_", emitting: true })
     this.isError = status >= 400
     this.headers = single(headers)
     const type = (this.headers["content-type"] ?? "").toLowerCase()
     this.isStream = type.startsWith("text/event-stream") || type.startsWith("application/vnd.amazon.eventstream")
+    // Only of a stream it is to be known when its content begins.
+    this.completion = new Completion({ owner: provider, callIdPrefix: "call_", emitting: this.isStream })
     const encoding = (this.headers["content-encoding"] ?? "identity").trim().toLowerCase()
     this.encoding = encoding === "identity" || encoding === "" ? undefined : encoding
     // An error is read whatever was asked for.
@@ -124,7 +125,10 @@ export class Meter {
   }
 
   private readWhole(reader: AnswerReader): void {
-    const bytes = this.decompressed(Buffer.concat(this.kept))
+    const [first] = this.kept
+    const bytes = this.decompressed(
+      this.kept.length === 1 && Buffer.isBuffer(first) ? first : Buffer.concat(this.kept)
+    )
     if (bytes === undefined) return
     if (this.isStream && !this.isError) {
       this.step(reader, [...reader.framing.push(bytes), ...reader.framing.end()])
@@ -169,7 +173,8 @@ export class Meter {
 
 const single = (headers: Headers): Readonly<Record<string, string>> => {
   const found: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name]
     if (value !== undefined) found[name] = typeof value === "string" ? value : value.join(", ")
   }
   return found

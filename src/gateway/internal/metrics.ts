@@ -1,5 +1,4 @@
 /** What `/metrics` tells of the gateway, in Effect's own registry. */
-import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
@@ -66,19 +65,18 @@ const of = (provider: string, status: string) => {
   return metrics
 }
 
-export const count = (ended: Ended): Effect.Effect<void> =>
-  Effect.sync(() => {
-    const metric = of(ended.provider, ended.status)
-    metric.requests.unsafeUpdate(1, [])
-    metric.duration.unsafeUpdate(ended.seconds, [])
-    if (ended.firstContent !== undefined) metric.firstContent.unsafeUpdate(ended.firstContent, [])
-    if (ended.inputTokens > 0) metric.input.unsafeUpdate(ended.inputTokens, [])
-    if (ended.outputTokens > 0) metric.output.unsafeUpdate(ended.outputTokens, [])
-    if (ended.costUsd !== undefined) metric.cost.unsafeUpdate(ended.costUsd, [])
-    if (ended.upstreamError !== undefined) {
-      counts(upstreamErrors, { provider: ended.provider, error: ended.upstreamError }).unsafeUpdate(1, [])
-    }
-  })
+export const count = (ended: Ended): void => {
+  const metric = of(ended.provider, ended.status)
+  metric.requests.unsafeUpdate(1, [])
+  metric.duration.unsafeUpdate(ended.seconds, [])
+  if (ended.firstContent !== undefined) metric.firstContent.unsafeUpdate(ended.firstContent, [])
+  if (ended.inputTokens > 0) metric.input.unsafeUpdate(ended.inputTokens, [])
+  if (ended.outputTokens > 0) metric.output.unsafeUpdate(ended.outputTokens, [])
+  if (ended.costUsd !== undefined) metric.cost.unsafeUpdate(ended.costUsd, [])
+  if (ended.upstreamError !== undefined) {
+    counts(upstreamErrors, { provider: ended.provider, error: ended.upstreamError }).unsafeUpdate(1, [])
+  }
+}
 
 const limited = counter("majordomo_gateway_limited", "Requests that a limit refused, or would have (mode shadow).")
 

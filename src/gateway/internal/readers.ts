@@ -27,15 +27,38 @@ type Make = (provider: string, model: string) => AnswerReader
 /** Events are as large as they come: an image in one is several megabytes. */
 const maxEventBytes = 32 * 1024 * 1024
 
-const of = <S>(wire: Wire<S>): Make => (provider, model) => {
-  const state = wire.initial()
-  const call = passing(provider, model)
-  return {
-    framing: (wire.framing ?? sse.make)({ maxEventBytes }),
-    whole: (body, completion) => wire.read(body, completion, call),
-    step: (event, completion) => wire.step(state, event, completion, call),
-    isComplete: (completion) => wire.isComplete(completion),
-    errorOf: (body, headers) => wire.readError(body, headers)
+const of = <S>(wire: Wire<S>): Make => (provider, model) => new Reader(wire, passing(provider, model))
+
+class Reader<S> implements AnswerReader {
+  private readonly wire: Wire<S>
+  private readonly call: Call
+  private state: S | undefined
+  private frames: Framing | undefined
+
+  constructor(wire: Wire<S>, call: Call) {
+    this.wire = wire
+    this.call = call
+  }
+
+  /** Most answers are whole, and have no use for it. */
+  get framing(): Framing {
+    return this.frames ??= (this.wire.framing ?? sse.make)({ maxEventBytes })
+  }
+
+  whole(body: Loose, completion: Completion): void {
+    this.wire.read(body, completion, this.call)
+  }
+
+  step(event: WireEvent, completion: Completion): void {
+    this.wire.step(this.state ??= this.wire.initial(), event, completion, this.call)
+  }
+
+  isComplete(completion: Completion): boolean {
+    return this.wire.isComplete(completion)
+  }
+
+  errorOf(body: unknown, headers: Readonly<Record<string, string>>): ErrorFacts | undefined {
+    return this.wire.readError(body, headers)
   }
 }
 

@@ -5,11 +5,11 @@ import * as Option from "effect/Option"
 import type { IncomingMessage } from "node:http"
 import * as Cost from "../../Cost.ts"
 import { clip } from "../../internal/bytes/clip.ts"
-import { priceOf } from "../../internal/call/price.ts"
+import type { Completion } from "../../internal/call/completion.ts"
+import * as pricing from "../../internal/call/price.ts"
 import { finishReasonOf, verdictOn } from "../../internal/call/settle.ts"
 import { requestIdOf, toLLMError } from "../../internal/http/errors.ts"
 import { scrub } from "../../internal/http/secrets.ts"
-import { withFields } from "../../internal/objects/withFields.ts"
 import * as LLMError from "../../LLMError.ts"
 import { ofEnd } from "../../logging/internal/rows.ts"
 import type * as Logging from "../../logging/Logging.ts"
@@ -101,9 +101,10 @@ const outcomeOf = (exchange: Exchange, end: End): Outcome => {
   const { ending, refusal, relay } = end
   const { meter, status } = relay
   // Who has the last event, with everything in it, need not wait for the end.
-  const isWhole = meter?.isComplete === true && meter.completion.usage !== undefined
-  if (ending._tag === "Left" && !isWhole) return { status: "cancelled" }
-  if (ending._tag === "Broken" && !isWhole && refusal !== undefined) return refusedBy(refusal)
+  if (ending._tag !== "Ended" && !(meter?.isComplete === true && meter.completion.usage !== undefined)) {
+    if (ending._tag === "Left") return { status: "cancelled" }
+    if (refusal !== undefined) return refusedBy(refusal)
+  }
   return meter === undefined || status === undefined ? { status: "error" } : answered(exchange, meter, status)
 }
 
@@ -129,100 +130,123 @@ const seconds = (exchange: Exchange, at: number | undefined): number | undefined
 const cleanOf = ({ secrets }: Known) => (text: string | undefined): string | undefined =>
   text === undefined ? undefined : scrub(text, secrets)
 
+const metadataOf = ({ degraded, secrets }: Known, labels: Readonly<Record<string, string>>): Record<string, string> => {
+  const found = Object.entries(labels).map(([name, value]): [string, string] => [name, scrub(value, secrets)])
+  if (degraded !== undefined) found.push(["Degraded", degraded.rule])
+  return Object.fromEntries(found)
+}
+
 /** What every row says of who asked, and for what. */
 const askedOf = (
   { known, request }: Exchange,
-  labels: Readonly<Record<string, string>>,
-  statusCode: number
+  labels: Readonly<Record<string, string>>
 ) => {
   const clean = cleanOf(known)
   return {
-    metadata: {
-      ...Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, scrub(value, known.secrets)])),
-      ...(known.degraded === undefined ? {} : { Degraded: known.degraded.rule })
-    },
-    majordomoApiKeyId: known.key?.id,
+    metadata: metadataOf(known, labels),
     requestPath: clean((request.url ?? "").split("?", 1)[0]),
     requestMethod: request.method,
-    statusCode,
-    traceId: clean(headers.ownHeader(request, "trace-id")),
-    spanPath: clean(headers.ownHeader(request, "span-path")),
-    spanName: clean(headers.ownHeader(request, "span-name")),
-    client: clean(headers.ownHeader(request, "client") ?? request.headers["user-agent"]),
+    traceId: clean(headers.ownHeader(request, "x-majordomo-trace-id")),
+    spanPath: clean(headers.ownHeader(request, "x-majordomo-span-path")),
+    spanName: clean(headers.ownHeader(request, "x-majordomo-span-name")),
+    client: clean(headers.ownHeader(request, "x-majordomo-client") ?? request.headers["user-agent"]),
     bytesIn: known.bytesIn
   }
 }
 
+/** What it cost; none where that is not known, or said by the row of a call. */
+export const priceOf = (
+  exchange: Exchange,
+  end: End,
+  at: { readonly pricing: Pricing; readonly clock: Clock.Clock }
+): Effect.Effect<Option.Option<Cost.Cost>> => {
+  const { known: { model, target } } = exchange
+  const completion = completionOf(end)
+  if (completion === undefined || target === undefined) return Effect.succeedNone
+  const { prices, provider } = target.upstream
+  return pricing.priceOf(
+    { provider, model: model ?? "unknown", prices, pricing: at.pricing, clock: at.clock },
+    completion
+  )
+}
+
+const completionOf = (end: End): Completion | undefined =>
+  end._tag === "Relayed" && end.relay.meter?.reads === true ? end.relay.meter.completion : undefined
+
 export const entryOf = (
   exchange: Exchange,
   end: End,
-  at: { readonly pricing: Pricing; readonly clock: Clock.Clock; readonly now: number; readonly statusCode: number }
-): Effect.Effect<Logging.Recorded> => {
-  if (end._tag === "Served") return Effect.sync(() => servedEntryOf(exchange, end, at))
+  at: { readonly price: Option.Option<Cost.Cost>; readonly now: number; readonly statusCode: number }
+): Logging.Recorded => {
+  if (end._tag === "Served") return servedEntryOf(exchange, end, at)
   const { id, known, request, startedAt } = exchange
   const { model, target } = known
   const relay = end._tag === "Relayed" ? end.relay : undefined
-  const completion = relay?.meter?.reads === true ? relay.meter.completion : undefined
+  const completion = completionOf(end)
   const upstream = target?.upstream
-  const priced = completion === undefined || upstream === undefined ? Effect.succeedNone : priceOf({
-    provider: upstream.provider,
-    model: model ?? "unknown",
-    prices: upstream.prices,
-    pricing: at.pricing,
-    clock: at.clock
-  }, completion)
-  return Effect.map(priced, (price): Logging.Recorded => {
-    const outcome = outcomeOf(exchange, end)
-    const partial = isPartial(exchange, end, outcome)
-    const usage = completion?.usage
-    const cost = Option.getOrUndefined(price)?.exact
-    const clean = cleanOf(known)
-    const provider = upstream?.provider ?? "majordomo"
-    const duration = (at.now - exchange.start) / 1000
-    const asked = clean(known.degraded?.from ?? model) ?? (request.method === "POST" ? "unknown" : "none")
-    const answering = clean(completion?.model ?? model) ?? asked
-    const call = {
-      requestId: id,
-      kind: "call" as const,
+  const outcome = outcomeOf(exchange, end)
+  const partial = isPartial(exchange, end, outcome)
+  const usage = completion?.usage
+  const cost = Option.getOrUndefined(at.price)?.exact
+  const clean = cleanOf(known)
+  const provider = upstream?.provider ?? "majordomo"
+  const duration = (at.now - exchange.start) / 1000
+  const asked = clean(known.degraded?.from ?? model) ?? (request.method === "POST" ? "unknown" : "none")
+  const answering = clean(completion?.model ?? model) ?? asked
+  const { bytesIn, client, metadata, requestMethod, requestPath, spanName, spanPath, traceId } = askedOf(
+    exchange,
+    exchange.labels
+  )
+  return {
+    requestId: id,
+    kind: "call",
+    provider,
+    model: answering,
+    requestedModel: asked,
+    timestamp: startedAt,
+    responseTime: duration,
+    timeToFirstToken: relay?.meter?.isStream === true ? seconds(exchange, relay.firstContentAt) : undefined,
+    timeToFirstByte: seconds(exchange, relay?.firstByteAt),
+    inputTokens: usage?.inputTokens ?? 0,
+    outputTokens: usage?.outputTokens ?? 0,
+    cachedTokens: usage?.cachedInputTokens ?? 0,
+    cacheCreationTokens: usage?.cacheCreationTokens ?? 0,
+    reasoningTokens: usage?.reasoningTokens ?? 0,
+    usagePartial: partial,
+    inputCost: cost === undefined ? undefined : Cost.amountToString(cost.input),
+    outputCost: cost === undefined ? undefined : Cost.amountToString(cost.output),
+    toolUseCost: cost === undefined ? undefined : Cost.amountToString(cost.tools),
+    totalCost: cost === undefined ? undefined : Cost.amountToString(cost.total),
+    status: outcome.status,
+    errorType: outcome.errorType,
+    errorMessage: outcome.errorMessage === undefined
+      ? clean(relay?.meter?.problem)
+      : clip(scrub(outcome.errorMessage, known.secrets), 4000),
+    finishReason: completion?.finishReason === undefined ? undefined : finishReasonOf(completion),
+    streamed: relay?.meter?.isStream ?? known.streams,
+    attempts: relay === undefined || upstream === undefined ? [] : [{
       provider,
       model: answering,
-      requestedModel: asked,
-      timestamp: startedAt,
-      responseTime: duration,
-      timeToFirstToken: relay?.meter?.isStream === true ? seconds(exchange, relay.firstContentAt) : undefined,
-      timeToFirstByte: seconds(exchange, relay?.firstByteAt),
-      inputTokens: usage?.inputTokens ?? 0,
-      outputTokens: usage?.outputTokens ?? 0,
-      cachedTokens: usage?.cachedInputTokens ?? 0,
-      cacheCreationTokens: usage?.cacheCreationTokens ?? 0,
-      reasoningTokens: usage?.reasoningTokens ?? 0,
-      usagePartial: partial,
-      inputCost: cost === undefined ? undefined : Cost.amountToString(cost.input),
-      outputCost: cost === undefined ? undefined : Cost.amountToString(cost.output),
-      toolUseCost: cost === undefined ? undefined : Cost.amountToString(cost.tools),
-      totalCost: cost === undefined ? undefined : Cost.amountToString(cost.total),
-      status: outcome.status,
-      errorType: outcome.errorType,
-      errorMessage: outcome.errorMessage === undefined
-        ? clean(relay?.meter?.problem)
-        : clip(scrub(outcome.errorMessage, known.secrets), 4000),
-      finishReason: completion?.finishReason === undefined ? undefined : finishReasonOf(completion),
-      streamed: relay?.meter?.isStream ?? known.streams,
-      attempts: relay === undefined || upstream === undefined ? [] : [{
-        provider,
-        model: answering,
-        duration,
-        error: outcome.status === "success" ? undefined : outcome.errorType ?? "Interrupted",
-        status: relay.status,
-        requestId: clean(requestIdOf(relay.meter?.headers ?? {}))
-      }],
-      apiKeyHash: known.credentialHash,
-      apiKeyAlias: known.credentialAlias,
-      bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
-      estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined
-    }
-    return withFields(call, askedOf(exchange, exchange.labels, at.statusCode))
-  })
+      duration,
+      error: outcome.status === "success" ? undefined : outcome.errorType ?? "Interrupted",
+      status: relay.status,
+      requestId: clean(requestIdOf(relay.meter?.headers ?? {}))
+    }],
+    apiKeyHash: known.credentialHash,
+    apiKeyAlias: known.credentialAlias,
+    bytesOut: end._tag === "Listed" ? end.bytesOut : relay?.bytesOut ?? 0,
+    estimatedInputTokens: partial && usage === undefined ? estimate(known) : undefined,
+    metadata,
+    majordomoApiKeyId: known.key?.id,
+    requestPath,
+    requestMethod,
+    statusCode: at.statusCode,
+    traceId,
+    spanPath,
+    spanName,
+    client,
+    bytesIn
+  }
 }
 
 /** The row of a call, with what the gateway knows of who asked for it. */
@@ -245,11 +269,13 @@ const servedEntryOf = (
     errorMessage: clean(call?.errorMessage),
     apiKeyHash: call?.apiKeyHash ?? known.credentialHash,
     apiKeyAlias: call?.apiKeyAlias ?? known.credentialAlias,
+    majordomoApiKeyId: known.key?.id,
+    statusCode: at.statusCode,
     bytesOut
   }
   const row: Logging.Recorded = call ??
     { kind: "call", provider: "majordomo", model: asked, status: "cancelled", usagePartial: false }
-  return Object.assign({}, row, own, askedOf(exchange, call?.metadata ?? exchange.labels, at.statusCode))
+  return Object.assign({}, row, own, askedOf(exchange, call?.metadata ?? exchange.labels))
 }
 
 /** The bodies as they are stored: JSON, or a text with what is none. */

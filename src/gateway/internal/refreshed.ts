@@ -3,12 +3,13 @@
  * enough that a change elsewhere is seen within five seconds; while the database is away, what was found stays in use for
  * a quarter of an hour. What was not found is kept apart, so that made-up names push nothing out.
  */
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { steadyMillis } from "../../internal/call/runtime.ts"
+import { steadyMillis, withRunning } from "../../internal/call/runtime.ts"
 
 interface Source<A, E> {
   readonly lookup: (key: string) => Effect.Effect<Option.Option<A>, E>
@@ -17,7 +18,7 @@ interface Source<A, E> {
 }
 
 interface Known<A> {
-  readonly value: A
+  readonly answer: Effect.Effect<Option.Option<A>>
   /** When the database last said so, by the steady clock, ms. */
   readonly at: number
 }
@@ -56,25 +57,27 @@ export class Refreshed<A, E> {
   readonly has = (key: string): boolean => this.found.has(key)
 
   /** None: the database says that there is none. Fails when it cannot say, and what it once said is too old. */
-  readonly get = (key: string): Effect.Effect<Option.Option<A>, E> =>
-    Effect.clockWith((clock) => {
-      const now = steadyMillis(clock)
-      const known = this.found.get(key)
-      if (known !== undefined) {
-        const age = now - known.at
-        if (age < refreshAfter) return Effect.succeedSome(known.value)
-        const isAway = now < this.awayUntil
-        if (age < freshFor || (isAway && age < staleFor)) {
-          return isAway ? Effect.succeedSome(known.value) : Effect.as(this.ask(key), Option.some(known.value))
-        }
-        return Effect.flatMap(this.ask(key), Deferred.await).pipe(
-          Effect.catchAll((error) => age < staleFor ? Effect.succeedSome(known.value) : Effect.fail(error))
-        )
+  readonly get = (key: string): Effect.Effect<Option.Option<A>, E> => withRunning(({ clock }) => this.at(key, clock))
+
+  /** The same, by a clock that is at hand. */
+  at(key: string, clock: Clock.Clock): Effect.Effect<Option.Option<A>, E> {
+    const now = steadyMillis(clock)
+    const known = this.found.get(key)
+    if (known !== undefined) {
+      const age = now - known.at
+      if (age < refreshAfter) return known.answer
+      const isAway = now < this.awayUntil
+      if (age < freshFor || (isAway && age < staleFor)) {
+        return isAway ? known.answer : Effect.zipRight(this.ask(key), known.answer)
       }
-      const missed = this.missing.get(key)
-      if (missed !== undefined && now - missed < freshFor) return Effect.succeedNone
-      return Effect.flatMap(this.ask(key), Deferred.await)
-    })
+      return Effect.flatMap(this.ask(key), Deferred.await).pipe(
+        Effect.catchAll((error) => age < staleFor ? known.answer : Effect.fail(error))
+      )
+    }
+    const missed = this.missing.get(key)
+    if (missed !== undefined && now - missed < freshFor) return Effect.succeedNone
+    return Effect.flatMap(this.ask(key), Deferred.await)
+  }
 
   /** A change that this process made is seen at once. */
   readonly forget: Effect.Effect<void> = Effect.sync(() => {
@@ -89,7 +92,7 @@ export class Refreshed<A, E> {
     Effect.sync(() => {
       const old = steadyMillis(clock) - freshFor
       this.changes++
-      for (const [key, { at, value }] of this.found) if (at > old) this.found.set(key, { value, at: old })
+      for (const [key, { answer, at }] of this.found) if (at > old) this.found.set(key, { answer, at: old })
       this.missing.clear()
       this.asking.clear()
     })
@@ -133,7 +136,7 @@ export class Refreshed<A, E> {
         this.awayUntil = 0
         if (Option.isSome(value)) {
           this.missing.delete(key)
-          put(this.found, key, { value: value.value, at })
+          put(this.found, key, { answer: Effect.succeed(value), at })
         } else {
           this.found.delete(key)
           put(this.missing, key, at)

@@ -23,7 +23,7 @@ export interface Outgoing {
   readonly origin: string
   readonly path: string
   readonly method: string
-  readonly headers: ReadonlyArray<string>
+  readonly headers: Array<string>
   readonly body: Buffer | Readable | undefined
 }
 
@@ -84,29 +84,28 @@ export class Relay implements Dispatcher.DispatchHandler {
   private isGone = false
   private ending: Ending | undefined
   private resume: ((ending: Ending) => void) | undefined
-  private onFinished: (() => void) | undefined
 
   constructor(options: Options) {
     this.options = options
   }
 
-  /** Ends when nothing of the answer is to come, or what is to come waits for `release`. */
+  /** Ends when nothing of the answer is to come, or what is to come waits for `release`. Who interrupts it calls `stop`. */
   readonly run: Effect.Effect<Ending> = Effect.async((resume) => {
     this.resume = (ending) => resume(Effect.succeed(ending))
-    const { response } = this.options
-    response.on("close", this.onClose)
+    this.options.response.on("close", this.onClose)
     this.dispatch()
-    return Effect.sync(() => {
-      this.controller?.abort(new Error("the gateway is stopping"))
-      this.finishTimers()
-      response.destroy()
-    })
   })
+
+  stop(): void {
+    this.controller?.abort(new Error("the gateway is stopping"))
+    this.finishTimers()
+    this.options.response.destroy()
+  }
 
   private dispatch(): void {
     const { dispatcher, outgoing: { body, headers, method, origin, path } } = this.options
     try {
-      dispatcher.dispatch({ origin, path, method, headers: [...headers], body: body ?? null }, this)
+      dispatcher.dispatch({ origin, path, method, headers, body: body ?? null }, this)
     } catch (error) {
       this.end({ _tag: "Broken", error: error instanceof Error ? error : new Error(String(error)) })
     }
@@ -218,7 +217,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { headers, response, withoutUsage } = this.options
     if (response.headersSent || this.status === undefined) return
     const kept = returned(this.upstreamHeaders, withoutUsage && this.frames !== undefined)
-    response.writeHead(this.status, Object.assign({}, kept, headers(), more))
+    response.writeHead(this.status, Object.assign(kept, headers(), more))
   }
 
   private gather(chunk: Buffer): void {
@@ -279,14 +278,12 @@ export class Relay implements Dispatcher.DispatchHandler {
 
   private readonly onClose = (): void => {
     this.finishTimers()
-    if (this.options.response.writableFinished) return this.onFinished?.()
+    if (this.options.response.writableFinished) return
     this.isGone = true
     this.controller?.abort(new Error("the client has gone"))
-    if (this.ending === undefined) {
-      this.meter?.end()
-      this.settle({ _tag: "Left" })
-    }
-    this.onFinished?.()
+    if (this.ending !== undefined) return
+    this.meter?.end()
+    this.settle({ _tag: "Left" })
   }
 
   private finishTimers(): void {
@@ -298,41 +295,33 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.options.response.end()
   }
 
-  /** Sends what was held, with headers where none were sent yet, and waits until the client has all of it. */
-  readonly release = (headers: Readonly<Record<string, string>>): Effect.Effect<void> =>
-    Effect.async((resume) => {
-      const { response } = this.options
-      if (this.isGone || response.destroyed || response.writableFinished) return resume(Effect.void)
-      this.onFinished = () => resume(Effect.void)
-      const { gathered } = this
-      this.gathered = undefined
-      this.isHolding = false
-      if (gathered !== undefined || !response.headersSent) {
-        const body = gathered === undefined ? empty : gathered.length === 1 ? gathered[0] : Buffer.concat(gathered)
-        this.writeHead(headers)
-        response.end(body)
-      } else if (this.hasEnded) {
-        if (this.held.length > 0) response.end(this.held)
-        else this.finish()
-      } else {
-        this.write(this.held)
-        this.held = empty
-        if (!this.isDraining) this.controller?.resume()
-      }
-      return Effect.sync(() => {
-        this.controller?.abort(new Error("the gateway is stopping"))
-        response.destroy()
-      })
-    })
+  /** Sends what was held, with headers where none were sent yet. */
+  release(headers: Readonly<Record<string, string>>): void {
+    const { gathered, options: { response } } = this
+    if (this.isGone || response.destroyed || response.writableFinished) return
+    this.gathered = undefined
+    this.isHolding = false
+    if (gathered !== undefined || !response.headersSent) {
+      const body = gathered === undefined ? empty : gathered.length === 1 ? gathered[0] : Buffer.concat(gathered)
+      this.writeHead(headers)
+      response.end(body)
+    } else if (this.hasEnded) {
+      if (this.held.length > 0) response.end(this.held)
+      else this.finish()
+    } else {
+      this.write(this.held)
+      this.held = empty
+      if (!this.isDraining) this.controller?.resume()
+    }
+  }
 
   /** Ends the answer so that nobody takes it for whole, after a last event where there is one to send. */
-  readonly break = (event: Uint8Array | undefined): Effect.Effect<void> =>
-    Effect.sync(() => {
-      const { response } = this.options
-      if (this.isGone || response.destroyed) return
-      if (event !== undefined) response.write(event)
-      this.cut()
-    })
+  break(event: Uint8Array | undefined): void {
+    const { response } = this.options
+    if (this.isGone || response.destroyed) return
+    if (event !== undefined) response.write(event)
+    this.cut()
+  }
 
   private cut(): void {
     const { response } = this.options

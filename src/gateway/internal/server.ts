@@ -45,6 +45,12 @@ export const listen = (
     const isDraining = () => draining
     const handled = handle({ isDraining })
     let open = 0
+    let onIdle = () => {}
+    /** When no answer is on its way any more. */
+    const answered = Effect.async<void>((resume) => {
+      if (open === 0) return resume(Effect.void)
+      onIdle = () => resume(Effect.void)
+    })
     const settings: http.ServerOptions = {
       keepAliveTimeout: keepAlive,
       headersTimeout: options.headersTimeout,
@@ -53,9 +59,13 @@ export const listen = (
       connectionsCheckingInterval: 5000,
       maxHeaderSize
     }
+    const onClose = () => {
+      metrics.open.unsafeUpdate(--open, [])
+      if (open === 0) onIdle()
+    }
     const onRequest = (request: http.IncomingMessage, response: http.ServerResponse) => {
       metrics.open.unsafeUpdate(++open, [])
-      response.once("close", () => metrics.open.unsafeUpdate(--open, []))
+      response.once("close", onClose)
       if (draining) response.setHeader("connection", "close")
       run(handled(request, response))
     }
@@ -72,7 +82,7 @@ export const listen = (
     })
     yield* Effect.addFinalizer(() => {
       draining = true
-      return closed(server, fibers, options.drain)
+      return closed(server, fibers, answered, options.drain)
     })
     const address = yield* bound(server, options)
     const scheme = options.tls === undefined ? "http" : "https"
@@ -104,13 +114,15 @@ const bound = (
 const closed = (
   server: http.Server | https.Server,
   fibers: FiberSet.FiberSet<void>,
+  answered: Effect.Effect<void>,
   limit: Duration.DurationInput
 ): Effect.Effect<void> =>
   Effect.gen(function*() {
     server.close()
     const idle = setInterval(() => server.closeIdleConnections(), 50)
     // A finalizer is not interruptible, and a limit is an interruption.
-    const drained = yield* Effect.timeoutOption(Effect.interruptible(FiberSet.awaitEmpty(fibers)), limit)
+    const ended = Effect.zipRight(FiberSet.awaitEmpty(fibers), answered)
+    const drained = yield* Effect.timeoutOption(Effect.interruptible(ended), limit)
     clearInterval(idle)
     if (drained._tag === "None") {
       yield* Effect.logWarning("the gateway ends with requests that are still running; they are cut")

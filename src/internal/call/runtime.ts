@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import type * as MetricLabel from "effect/MetricLabel"
@@ -38,6 +39,18 @@ export const withRunning = <A, E, R>(f: (running: Running) => Effect.Effect<A, E
       metricLabels: () => Array.from(fiber.getFiberRef(FiberRef.currentMetricLabels))
     })
   )
+
+const isThere = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
+
+/**
+ * As `Effect.flatMap`, without a step where the value is there already, as most of what a request asks for is. `f` may run
+ * at once: for use inside an effect that runs.
+ */
+export const flatMapNow = <A, E, R, B, E2, R2>(
+  effect: Effect.Effect<A, E, R>,
+  f: (value: A) => Effect.Effect<B, E2, R2>
+): Effect.Effect<B, E | E2, R | R2> =>
+  isThere(effect) && Exit.isSuccess(effect) ? f(effect.value) : Effect.flatMap(effect, f)
 
 /** What a fiber can do that its type does not say. */
 interface Settable {

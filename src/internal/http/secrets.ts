@@ -24,6 +24,9 @@ const maxJudged = 1000
 /** Whether a parameter of a URL is a secret, as far as its name says. */
 export const isSecretQuery = (name: string): boolean => queryName.test(name)
 
+/** The same however it is written. */
+const isPlain = /^[\w.~-]*$/
+
 /** Every form of these words that would give a secret away, the longest first. */
 export const formsOf = (words: Iterable<string>): ReadonlyArray<string> => {
   const found = new Set<string>()
@@ -31,6 +34,7 @@ export const formsOf = (words: Iterable<string>): ReadonlyArray<string> => {
     // Shorter words would shred ordinary text, and are no keys.
     if (word.length < 6 || /^(bearer|basic)$/i.test(word)) continue
     found.add(word)
+    if (isPlain.test(word)) continue
     found.add(encodeURIComponent(word))
     found.add(JSON.stringify(word).slice(1, -1))
   }
@@ -41,4 +45,7 @@ export const formsOf = (words: Iterable<string>): ReadonlyArray<string> => {
 export const wordsOf = (header: string): ReadonlyArray<string> => header.split(/[\s;,]+/)
 
 export const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
-  secrets.reduce((clean, secret) => clean.replaceAll(secret, redacted), text)
+  secrets.reduce(
+    (clean, secret) => clean.length < secret.length ? clean : clean.replaceAll(secret, redacted),
+    text
+  )

@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { kindOf } from "../../internal/call/logFailure.ts"
 import * as onEnd from "../../internal/call/onEnd.ts"
+import { flatMapNow, withRunning } from "../../internal/call/runtime.ts"
+import { withFields } from "../../internal/objects/withFields.ts"
 import type { CallEnd, Service } from "../../LLM.ts"
 import type { Origin } from "../Logging.ts"
 import type { Entry } from "../RequestLog.ts"
@@ -22,7 +24,8 @@ export interface Settings {
   readonly redact: ((entry: Entry) => Entry) | undefined
   readonly bodies: "all" | "none" | "errors"
   readonly maxBodyBytes: number
-  readonly offer: (item: Item) => Effect.Effect<void>
+  /** Inside an effect that runs; `now` is ms since the epoch. */
+  readonly offer: (item: Item, now: number) => Effect.Effect<void>
 }
 
 export const rowBytes = 700
@@ -52,16 +55,19 @@ const record = (
   const { attempts, bodies: wanted, offer } = settings
   const row = rows.ofEnd(end, origin)
   const stores = wanted === "all" || (wanted === "errors" && row.status !== "success")
-  const offered = offer(
-    itemOf(settings, stores ? { ...row, storageError: notStored } : row, stores ? end : undefined, scrub)
+  const item = itemOf(
+    settings,
+    stores ? withFields(row, { storageError: notStored }) : row,
+    stores ? end : undefined,
+    scrub
   )
-  if (!attempts) return offered
-  const tries = Effect.forEach(
-    rows.ofAttempts(row),
-    (entry) => offer(itemOf(settings, entry, undefined, scrub)),
-    { discard: true }
-  )
-  return Effect.zipRight(offered, tries)
+  const tries = attempts
+    ? rows.ofAttempts(row).map((entry) => itemOf(settings, entry, undefined, scrub))
+    : []
+  return withRunning(({ clock }) => {
+    const now = clock.unsafeCurrentTimeMillis()
+    return flatMapNow(offer(item, now), () => Effect.forEach(tries, (each) => offer(each, now), { discard: true }))
+  })
 }
 
 const itemOf = (

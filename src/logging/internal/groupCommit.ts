@@ -1,6 +1,5 @@
 /** Rows that must be on disk before their calls go on: all that wait share one write and one sync. */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { Item } from "./item.ts"
 import type { Spool } from "./spool.ts"
 
@@ -44,12 +43,15 @@ export class GroupCommit {
     const committed = Effect.async<boolean>((resume) => {
       if (waiting.isCommitted !== undefined) return resume(Effect.succeed(waiting.isCommitted))
       waiting.resume = (done) => resume(Effect.succeed(done))
-      return Effect.sync(() => {
-        waiting.resume = undefined
-      })
     })
-    // An interrupted call does not wait for a disk: its row is taken care of without it.
-    return Effect.map(Effect.exit(Effect.interruptible(committed)), (exit) => Exit.isFailure(exit) || exit.value)
+    return Effect.matchCause(Effect.interruptible(committed), {
+      // An interrupted call does not wait for a disk: its row is taken care of without it.
+      onFailure: () => {
+        waiting.resume = undefined
+        return true
+      },
+      onSuccess: (done) => done
+    })
   }
 
   /** Writes until it is closed and nobody waits. */

@@ -133,46 +133,54 @@ export class Pipeline {
 
   // ── calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Takes a row. It waits only in the durable mode, and where there is no place left and none may be dropped. */
-  offer(item: Item): Effect.Effect<void> {
+  /**
+   * Takes a row, inside an effect that runs: where nothing is to be waited for, it is taken when this returns. It waits only
+   * in the durable mode, and where there is no place left and none may be dropped.
+   */
+  offer(item: Item, now: number): Effect.Effect<void> {
     if (this.phase === "closed") return this.drop(1, "the log is closed")
     item.order = ++this.order
-    const admitted = Effect.flatMap(this.admit(item), (isIn) => {
-      if (!isIn) return Effect.void
-      if (this.commits === undefined) return Effect.sync(() => this.push(item))
-      return Effect.map(this.commits.commit(item), (committed) => {
-        if (!committed) this.push(item)
-      })
-    })
-    return Effect.zipRight(this.checked(item), admitted)
+    const fresh = this.checked(item, now)
+    const taken = this.room.has(1) ? this.take(item) : Effect.uninterruptible(
+      Effect.flatMap(this.waited, (isIn) => isIn ? this.take(item) : Effect.void)
+    )
+    return fresh.length === 0 ? taken : Effect.zipRight(
+      Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`),
+      taken
+    )
   }
 
-  private checked(item: Item): Effect.Effect<void> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const { changed, entry } = valid(item.entry, now, () => uuidv7(now))
-      item.entry = entry
-      const fresh = changed.filter((name) => !this.changed.has(name))
-      for (const name of fresh) this.changed.add(name)
-      return fresh.length === 0
-        ? Effect.void
-        : Effect.logWarning(`rows of the LLM log have values that no database takes, which are changed: ${fresh}`)
-    })
+  /** Makes it one that sinks take; gives the names of what was changed and never was before. */
+  private checked(item: Item, now: number): ReadonlyArray<string> {
+    const { changed, entry } = valid(item.entry, now, () => uuidv7(now))
+    item.entry = entry
+    if (changed.length === 0) return changed
+    const fresh = changed.filter((name) => !this.changed.has(name))
+    for (const name of fresh) this.changed.add(name)
+    return fresh
   }
 
-  /** Into memory, now or when there is room. */
-  private admit(item: Item): Effect.Effect<boolean> {
-    const take = () => {
-      this.room.take(item)
-      return true
+  /** Into memory; first to disk, where it must be there. */
+  private take(item: Item): Effect.Effect<void> {
+    this.room.take(item)
+    if (this.commits === undefined) {
+      this.push(item)
+      return Effect.void
     }
-    if (this.room.has(1)) return Effect.sync(take)
+    return Effect.uninterruptible(Effect.map(this.commits.commit(item), (committed) => {
+      if (!committed) this.push(item)
+    }))
+  }
+
+  /** Returns when there is room; false when the row is dropped. */
+  private get waited(): Effect.Effect<boolean> {
     if (this.settings.onFull === "drop") return Effect.as(this.drop(1, "no room"), false)
     return Effect.flatMap(Effect.exit(Effect.interruptible(this.room.made(1))), (exit) => {
       const waited = exit._tag === "Success" ? Effect.void : this.room.made(grace)
-      return Effect.flatMap(waited, () =>
-        this.phase === "closed"
-          ? Effect.as(this.drop(1, "the log is closed"), false)
-          : Effect.sync(take))
+      return Effect.flatMap(
+        waited,
+        () => this.phase === "closed" ? Effect.as(this.drop(1, "the log is closed"), false) : Effect.succeed(true)
+      )
     })
   }
 

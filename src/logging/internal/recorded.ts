@@ -1,50 +1,78 @@
 /** A row that no call made: the same item as a call's, with what is given. */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { flatMapNow, withRunning } from "../../internal/call/runtime.ts"
 import { uuidv7 } from "../../internal/call/uuid.ts"
+import { withFields } from "../../internal/objects/withFields.ts"
 import { toHeaderCase } from "../../Metadata.ts"
 import type { Recorded, RecordedBodies } from "../Logging.ts"
 import type { Entry } from "../RequestLog.ts"
 import { capped } from "./bodies.ts"
 import { notStored, redactedBy, rowBytes, type Settings } from "./calls.ts"
-import { valid } from "./validEntry.ts"
+import { isRequestId, valid } from "./validEntry.ts"
 
-const entryOf = (given: Recorded, now: number): Entry => {
-  const otherwise = {
-    kind: "call" as const,
-    requestedModel: given.model,
-    timestamp: now,
-    responseTime: 0,
-    inputTokens: 0,
-    outputTokens: 0,
-    cachedTokens: 0,
-    cacheCreationTokens: 0,
-    reasoningTokens: 0,
-    usagePartial: given.inputTokens === undefined || given.outputTokens === undefined,
-    streamed: false,
-    cached: false,
-    attempts: []
-  }
-  return Object.assign(otherwise, given, {
-    requestId: given.requestId ?? uuidv7(given.timestamp ?? now),
-    metadata: Object.fromEntries(
-      Object.entries(given.metadata ?? {}).map(([label, value]) => [toHeaderCase(label), value])
-    )
-  })
-}
+/** Every request through a gateway comes here: one literal, no copying. */
+const entryOf = (given: Recorded, now: number): Entry => ({
+  requestId: isRequestId(given.requestId) ? given.requestId : uuidv7(now),
+  kind: given.kind ?? "call",
+  parentId: given.parentId,
+  provider: given.provider,
+  model: given.model,
+  requestedModel: given.requestedModel ?? given.model,
+  timestamp: given.timestamp ?? now,
+  responseTime: given.responseTime ?? 0,
+  timeToFirstToken: given.timeToFirstToken,
+  inputTokens: given.inputTokens ?? 0,
+  outputTokens: given.outputTokens ?? 0,
+  cachedTokens: given.cachedTokens ?? 0,
+  cacheCreationTokens: given.cacheCreationTokens ?? 0,
+  reasoningTokens: given.reasoningTokens ?? 0,
+  usagePartial: given.usagePartial ?? (given.inputTokens === undefined || given.outputTokens === undefined),
+  inputCost: given.inputCost,
+  outputCost: given.outputCost,
+  toolUseCost: given.toolUseCost,
+  totalCost: given.totalCost,
+  status: given.status,
+  errorType: given.errorType,
+  errorMessage: given.errorMessage,
+  finishReason: given.finishReason,
+  streamed: given.streamed ?? false,
+  cached: given.cached ?? false,
+  attempts: given.attempts ?? [],
+  apiKeyHash: given.apiKeyHash,
+  apiKeyAlias: given.apiKeyAlias,
+  metadata: labelsOf(given.metadata),
+  majordomoApiKeyId: given.majordomoApiKeyId,
+  requestPath: given.requestPath,
+  requestMethod: given.requestMethod,
+  statusCode: given.statusCode,
+  traceId: given.traceId,
+  spanPath: given.spanPath,
+  spanName: given.spanName,
+  client: given.client,
+  bytesIn: given.bytesIn,
+  bytesOut: given.bytesOut,
+  timeToFirstByte: given.timeToFirstByte,
+  estimatedInputTokens: given.estimatedInputTokens,
+  bookings: given.bookings
+})
+
+const labelsOf = (given: Entry["metadata"] = {}): Entry["metadata"] =>
+  Object.fromEntries(Object.entries(given).map(([label, value]) => [toHeaderCase(label), value]))
 
 export const record = (
   { bodies: wanted, maxBodyBytes, offer, redact }: Settings,
   given: Recorded,
   bodies: RecordedBodies | undefined
 ): Effect.Effect<string> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const { entry } = valid(entryOf(given, now), now, () => uuidv7(now))
-    const { requestId } = entry
-    const stored = wanted === "all" || (wanted === "errors" && entry.status !== "success") ? bodies : undefined
-    const whole = stored === undefined ? entry : { ...entry, storageError: notStored }
+  withRunning(({ clock }) => {
+    const now = clock.unsafeCurrentTimeMillis()
+    const made = entryOf(given, now)
+    const { requestId } = made
+    const stored = wanted === "all" || (wanted === "errors" && made.status !== "success") ? bodies : undefined
+    const whole = stored === undefined ? made : withFields(made, { storageError: notStored })
     const offered = offer({
-      entry: redact === undefined ? whole : redactedBy(redact, whole),
+      // Who redacts sees a row that is as its type says; the writer looks at all of them.
+      entry: redact === undefined ? whole : redactedBy(redact, valid(whole, now, () => requestId).entry),
       bytes: rowBytes + (stored?.request.length ?? 0) + (stored?.response?.length ?? 0),
       bodies: stored === undefined ? undefined : () => ({
         requestId,
@@ -53,6 +81,6 @@ export const record = (
       }),
       segment: undefined,
       order: 0
-    })
-    return Effect.as(Effect.uninterruptible(offered), requestId)
+    }, now)
+    return flatMapNow(offered, () => Effect.succeed(requestId))
   })

@@ -27,13 +27,13 @@ export const admit = (
     const found = targets.find({
       method,
       url: request.url ?? "",
-      provider: headers.ownHeader(request, "provider"),
+      provider: headers.ownHeader(request, "x-majordomo-provider"),
       isAnthropic: request.headers["anthropic-version"] !== undefined
     }, settings.upstreams)
     const presented = credential.read(request, found._tag === "Target" ? found.target.query : "")
     known.secrets = credential.secretsOf(request, presented)
+    known.dialect = found._tag === "Refused" ? found.dialect : found.target.dialect
     if (found._tag === "Refused") {
-      known.dialect = found.dialect
       yield* identify(settings, presented, known)
       return yield* refuse({
         status: found.status,
@@ -43,7 +43,6 @@ export const admit = (
     }
     const { target } = found
     known.target = target
-    known.dialect = target.dialect
     known.model = target.model
     known.streams = target.streams
     const key = yield* identify(settings, presented, known)

@@ -22,54 +22,77 @@ type ByName =
   /** The body, where it was looked into. */
   | { readonly _tag: "Transparent"; readonly read: Read | undefined }
 
+/** What is neither looked into nor named. */
+const transparent: ByName = { _tag: "Transparent", read: undefined }
+
+const notFound = (message: string) => refuse({ status: 404, code: "not_found", message, parameter: "model" })
+
 export const byName = (
   settings: Settings,
   request: IncomingMessage,
   target: targets.Target,
   key: ApiKey | undefined,
   known: Known
-): Effect.Effect<ByName, Refusal> =>
-  Effect.gen(function*() {
-    const { names } = settings
-    const isOurs = names.isAll || headers.ownHeader(request, "provider")?.toLowerCase() === "majordomo"
-    const notFound = (message: string) => refuse({ status: 404, code: "not_found", message, parameter: "model" })
-    const wanted = request.method === "GET" && (names.isAll || !target.isNamed)
-      ? listing.wantedOf(
-        (request.url ?? "").split("?", 1)[0] ?? "",
-        request.headers["x-goog-api-key"] !== undefined
-      )
-      : undefined
-    if (wanted !== undefined && (names.list.length > 0 || isOurs)) {
-      const { name } = wanted
-      const offered = yield* offeredTo(key, names, name === undefined ? names.list : [name])
+): Effect.Effect<ByName, Refusal> => {
+  const { names } = settings
+  const isOurs = names.isAll || headers.ownHeader(request, "x-majordomo-provider")?.toLowerCase() === "majordomo"
+  const wanted = request.method === "GET" && (names.isAll || !target.isNamed)
+    ? listing.wantedOf(
+      (request.url ?? "").split("?", 1)[0] ?? "",
+      request.headers["x-goog-api-key"] !== undefined
+    )
+    : undefined
+  if (wanted === undefined || (names.list.length === 0 && !isOurs)) {
+    return answered(settings, request, target, key, known, isOurs)
+  }
+  const { name } = wanted
+  return Effect.flatMap(
+    offeredTo(key, names, name === undefined ? names.list : [name]),
+    (offered): Effect.Effect<ByName, Refusal> => {
       if (name === undefined || offered.length > 0) {
         known.target = undefined
-        return { _tag: "Listed", wanted, offered }
+        return Effect.succeed({ _tag: "Listed", wanted, offered })
       }
-      if (isOurs) return yield* notFound(unknownName(name, names))
+      return isOurs ? notFound(unknownName(name, names)) : answered(settings, request, target, key, known, isOurs)
     }
-    const wire = servedWireOf(target, names)
-    if (wire === undefined) {
-      return isOurs
-        ? yield* notFound("only chat/completions, responses, messages and generateContent are answered here")
-        : { _tag: "Transparent", read: undefined }
-    }
-    const read = yield* bodyOf(settings, request, target, known)
+  )
+}
+
+const answered = (
+  settings: Settings,
+  request: IncomingMessage,
+  target: targets.Target,
+  key: ApiKey | undefined,
+  known: Known,
+  isOurs: boolean
+): Effect.Effect<ByName, Refusal> => {
+  const { names } = settings
+  const wire = servedWireOf(target, names)
+  if (wire === undefined) {
+    return isOurs
+      ? notFound("only chat/completions, responses, messages and generateContent are answered here")
+      : Effect.succeed(transparent)
+  }
+  return Effect.flatMap(bodyOf(settings, request, target, known), (read): Effect.Effect<ByName, Refusal> => {
     const route = known.model === undefined || !Buffer.isBuffer(read.body) ? undefined : names.find(known.model)
     if (route === undefined || !Buffer.isBuffer(read.body)) {
-      if (!isOurs) return { _tag: "Transparent", read }
+      if (!isOurs) return Effect.succeed({ _tag: "Transparent", read })
       return known.model === undefined
-        ? yield* refuse({ status: 400, code: "invalid_request", message: "model is missing", parameter: "model" })
-        : yield* notFound(unknownName(known.model, names))
+        ? refuse({ status: 400, code: "invalid_request", message: "model is missing", parameter: "model" })
+        : notFound(unknownName(known.model, names))
     }
     known.target = undefined
     const body = known.body ?? read.body
     if (route._tag === "Own") {
-      yield* mayName(key, known.model ?? "", [])
-      return { _tag: "Unified", wire, body, llm: route.llm, isSingle: false }
+      const { llm } = route
+      return Effect.as(mayName(key, known.model ?? "", []), { _tag: "Unified", wire, body, llm, isSingle: false })
     }
-    return { _tag: "Unified", wire, body, ...yield* llmOf(settings, request, route, known) }
+    return Effect.map(
+      llmOf(settings, request, route, known),
+      ({ isSingle, llm }) => ({ _tag: "Unified", wire, body, llm, isSingle })
+    )
   })
+}
 
 /** The LLM behind a name, where this key may ask for it. */
 export const llmOf = (

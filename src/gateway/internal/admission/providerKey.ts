@@ -23,14 +23,24 @@ export const keyOf = (
   presented: credential.Presented,
   upstream: Upstream,
   known: Known
+): Effect.Effect<Chosen, Refusal> => {
+  const alias = headers.ownHeader(request, "x-majordomo-provider-alias")
+  const [own] = presented.credentials
+  if (alias !== undefined || own === undefined) return kept(settings, upstream, known, alias)
+  known.credentialHash = hashOf(own).slice(0, 16)
+  return Effect.succeed(clients)
+}
+
+const clients: Chosen = { _tag: "Own" }
+
+/** One that the gateway has itself. */
+const kept = (
+  settings: Settings,
+  upstream: Upstream,
+  known: Known,
+  alias: string | undefined
 ): Effect.Effect<Chosen, Refusal> =>
   Effect.gen(function*() {
-    const alias = headers.ownHeader(request, "provider-alias")
-    const [own] = presented.credentials
-    if (alias === undefined && own !== undefined) {
-      known.credentialHash = hashOf(own).slice(0, 16)
-      return { _tag: "Own" }
-    }
     const stored = yield* Effect.catchAll(settings.providerKeys.get(upstream.provider, alias), (error) =>
       error.reason === "Locked" || upstream.key === undefined || alias !== undefined
         ? refuse(unavailable(
@@ -55,7 +65,7 @@ export const keyOf = (
       }
       // Hosts that everybody runs themselves need none.
       if (upstream.isKeyless) {
-        return { _tag: "Own" }
+        return clients
       }
     }
     return yield* refuse({

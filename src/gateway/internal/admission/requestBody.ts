@@ -20,39 +20,51 @@ const lookedAt: ReadonlySet<string> = new Set(["model", "stream", "stream_option
 const hasBody = (request: IncomingMessage): boolean =>
   request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0
 
+const noBody: Read = { body: undefined, withoutUsage: false }
+
 export const bodyOf = (
   settings: Settings,
   request: IncomingMessage,
   target: targets.Target,
   known: Known
-): Effect.Effect<Read, Refusal> =>
-  Effect.gen(function*() {
-    if (!hasBody(request)) {
-      known.bytesIn = 0
-      if (!target.readsBody) return { body: undefined, withoutUsage: false }
-    }
-    const isEncoded = (request.headers["content-encoding"] ?? "identity") !== "identity"
-    // What Amazon's signature covers is the whole body.
-    const signs = target.upstream.family === "bedrock"
-    if ((!target.readsBody && target.wire === undefined && !signs) || isEncoded) {
-      const length = Number(request.headers["content-length"] ?? Number.NaN)
-      known.bytesIn = Number.isSafeInteger(length) ? length : undefined
-      return { body: hasBody(request) ? request : undefined, withoutUsage: false }
-    }
-    const body = yield* bodies.read(request, { maxBytes: settings.maxBodyBytes, idle: settings.bodyIdle })
-    known.bytesIn = body.length
-    known.body = body
-    if (!target.readsBody) return { body, withoutUsage: false }
-    const scanned = scanning.scan(body, lookedAt)
-    if (scanned._tag !== "Object") {
-      return yield* refuse({ status: 400, code: "invalid_request", message: scanned.problem })
-    }
-    const { fields } = scanned.value
-    known.model = scanning.textAt(body, fields.get("model"))
-    known.streams = scanning.isTrueAt(body, fields.get("stream"))
-    const asks = settings.includesUsage && known.streams && target.wire === "chat-completions" &&
-      target.path.endsWith("/completions") && target.upstream.takesStreamOptions
-    if (!asks) return { body, withoutUsage: false }
-    const asking = includeUsage.asking(body, scanned.value)
-    return { body: asking.body, withoutUsage: asking.isOurs }
-  })
+): Effect.Effect<Read, Refusal> => {
+  if (!hasBody(request)) {
+    known.bytesIn = 0
+    if (!target.readsBody) return Effect.succeed(noBody)
+  }
+  const isEncoded = (request.headers["content-encoding"] ?? "identity") !== "identity"
+  // What Amazon's signature covers is the whole body.
+  const signs = target.upstream.family === "bedrock"
+  if ((!target.readsBody && target.wire === undefined && !signs) || isEncoded) {
+    const length = Number(request.headers["content-length"] ?? Number.NaN)
+    known.bytesIn = Number.isSafeInteger(length) ? length : undefined
+    return Effect.succeed(hasBody(request) ? { body: request, withoutUsage: false } : noBody)
+  }
+  return Effect.flatMap(
+    bodies.read(request, { maxBytes: settings.maxBodyBytes, idle: settings.bodyIdle }),
+    (body) => lookedInto(settings, target, known, body)
+  )
+}
+
+const lookedInto = (
+  settings: Settings,
+  target: targets.Target,
+  known: Known,
+  body: Buffer
+): Effect.Effect<Read, Refusal> => {
+  known.bytesIn = body.length
+  known.body = body
+  if (!target.readsBody) return Effect.succeed({ body, withoutUsage: false })
+  const scanned = scanning.scan(body, lookedAt)
+  if (scanned._tag !== "Object") {
+    return refuse({ status: 400, code: "invalid_request", message: scanned.problem })
+  }
+  const { fields } = scanned.value
+  known.model = scanning.textAt(body, fields.get("model"))
+  known.streams = scanning.isTrueAt(body, fields.get("stream"))
+  const asks = settings.includesUsage && known.streams && target.wire === "chat-completions" &&
+    target.path.endsWith("/completions") && target.upstream.takesStreamOptions
+  if (!asks) return Effect.succeed({ body, withoutUsage: false })
+  const asking = includeUsage.asking(body, scanned.value)
+  return Effect.succeed({ body: asking.body, withoutUsage: asking.isOurs })
+}

@@ -12,7 +12,7 @@ import type { Admitted, Known } from "../admission/admission.ts"
 import type { End, Exchange } from "../record.ts"
 import type { Refusal } from "../refusal.ts"
 import type { Dialect } from "../target.ts"
-import type { Real, Refused, Standing } from "./charge.ts"
+import type { Lease, Real, Refused, Standing } from "./charge.ts"
 import { tokensOf } from "./estimate.ts"
 import type { Limiter } from "./limiter.ts"
 import * as money from "./money.ts"
@@ -37,7 +37,7 @@ export interface Gate {
     cheaper: (name: string) => Effect.Effect<Option.Option<Admitted>>
   ) => Effect.Effect<Admitted, Refusal>
   /** Books what it took, as its row says; gives the row with what is to be booked by it where this process dies. */
-  readonly settle: (exchange: Exchange, end: End, entry: Logging.Recorded) => Effect.Effect<Logging.Recorded>
+  readonly settle: (lease: Lease, end: End, entry: Logging.Recorded) => Effect.Effect<Logging.Recorded>
 }
 
 /** Nothing is generated for them, and nothing billed. */
@@ -98,13 +98,11 @@ export const make = (limiter: Limiter, pricing: Pricing): Gate => {
         Effect.mapError((refused) => refusalOf(refused, known.dialect))
       )
     },
-    settle: ({ known }, end, entry) =>
-      known.lease === undefined
-        ? Effect.succeed(entry)
-        : Effect.map(
-          known.lease.settle(end._tag === "Refused" ? undefined : realOf(entry)),
-          (bookings) => bookings.length === 0 ? entry : withFields(entry, { bookings })
-        )
+    settle: (lease, end, entry) =>
+      Effect.map(
+        lease.settle(end._tag === "Refused" ? undefined : realOf(entry)),
+        (bookings) => bookings.length === 0 ? entry : withFields(entry, { bookings })
+      )
   }
 }
 
@@ -168,13 +166,15 @@ const standings = (nearest: ReadonlyArray<Standing>, dialect: Dialect, now: numb
   return found
 }
 
+const nothing: Readonly<Record<string, string>> = {}
+
 /** On the answer of a request that was admitted. */
 export const headersOf = (
   { degraded, dialect, lease }: Known,
   now: number
 ): Readonly<Record<string, string>> => {
   // Its cheaper model may be under no rule at all.
-  const lower = degraded === undefined ? {} : { "x-majordomo-degraded": `${degraded.name};limit=${degraded.rule}` }
+  const lower = degraded === undefined ? nothing : { "x-majordomo-degraded": `${degraded.name};limit=${degraded.rule}` }
   if (lease === undefined) return lower
   const budgets = lease.budgets.map(({ part, rule }) => `${rule};used=${part}`)
   return {

@@ -20,6 +20,7 @@ import {
   type Loose
 } from "../../json/values.ts"
 import * as providerNames from "../../models/providerNames.ts"
+import { withFields } from "../../objects/withFields.ts"
 import * as dialect from "../../schema/dialect.ts"
 import { citationOf, Citations } from "../citation.ts"
 import { objectOf } from "../events.ts"
@@ -40,7 +41,7 @@ export const wire = (quirks: Quirks): Wire<State> => ({
   strictTools: dialect.openAIStrict,
   lower: (call) => lower(call, quirks),
   read,
-  initial: () => ({ ...toolCalls.make(), citations: new Citations() }),
+  initial: () => withFields(toolCalls.make(), { citations: new Citations() }),
   step,
   isComplete: (completion) => completion.done || completion.rawFinishReason !== undefined,
   readError: (body) =>

@@ -51,11 +51,13 @@ const statements = new Map(
 )
 
 const valuesOf = (rows: ReadonlyArray<Entry>): ReadonlyArray<unknown> => {
-  const values: Array<unknown> = []
+  // Made as long as it gets: one that grows is copied again and again.
+  const values = Array.from<unknown>({ length: rows.length * columns.length })
+  let at = 0
   for (const entry of rows) {
     for (const { of } of columns) {
       const value = of(entry)
-      values.push(typeof value === "boolean" ? Number(value) : value ?? null)
+      values[at++] = typeof value === "boolean" ? Number(value) : value ?? null
     }
   }
   return values
