@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Request } from "../../LLM.ts"
 import type * as LLMError from "../../LLMError.ts"
 import type * as Response from "../../Response.ts"
-import { type Body, End } from "../http/body.ts"
+import type { Body, End } from "../http/body.ts"
 import * as http from "../http/client.ts"
 import { HttpFailure } from "../http/failure.ts"
 import { type Framing, FramingError, type WireEvent } from "../http/framing.ts"
@@ -111,7 +111,7 @@ export class Reader<S, A, R> {
     try {
       for (let piece = this.body.take(); piece !== undefined; piece = this.body.take()) {
         if (this.expired !== undefined) return this.cutOff(this.timeout(this.expired))
-        const over = piece instanceof End ? this.bodyEnded(piece) : this.bytesCame(piece)
+        const over = piece instanceof Uint8Array ? this.bytesCame(piece) : this.bodyEnded(piece)
         if (over !== undefined) return over
       }
     } catch (error) {

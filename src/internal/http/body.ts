@@ -109,7 +109,7 @@ export const open = (
     const source = encoding === undefined ? sourceOf(response) : undefined
     const failed = (cause: unknown) =>
       new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
-    if (source instanceof Body) return Effect.succeed(source)
+    if (isBody(source)) return Effect.succeed(source)
     if (isReadable(source)) return closing(new ReadableBody(source, failed), scope)
     if (isWebStream(source)) return closing(new WebBody(source.getReader(), failed), scope)
     if (source === null) return Effect.succeed(new NoBody())
@@ -253,10 +253,13 @@ const isEmpty = (error: ReadError): boolean => error._tag === "ResponseError" &&
 const sourceOf = (response: HttpClientResponse.HttpClientResponse): unknown => {
   if (!Object.hasOwn(response, "source") || Object.hasOwn(response, "stream")) return undefined
   const source: unknown = Reflect.get(response, "source")
-  return source instanceof Body || isReadable(source) || typeof source !== "object" || source === null
+  return isBody(source) || isReadable(source) || typeof source !== "object" || source === null
     ? source
     : Reflect.get(source, "body")
 }
+
+// Of another copy of this library, too: the entry without Effect carries one.
+const isBody = (source: unknown): source is Body => has(source, "take", "whenReady", "isDrained")
 
 const isReadable = (source: unknown): source is Readable =>
   has(source, "on", "pause", "resume", "destroy") && Reflect.get(source, "readable") === true

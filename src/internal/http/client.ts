@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { asOne } from "../bytes/joined.ts"
 import { confined } from "../call/runtime.ts"
-import { type Body, End, open, type ReadError } from "./body.ts"
+import { type Body, open, type ReadError } from "./body.ts"
 import { directOf, type Execute } from "./direct.ts"
 import { HttpFailure } from "./failure.ts"
 import { secretHeaderName } from "./secrets.ts"
@@ -216,7 +216,7 @@ class Text {
     for (;;) {
       const piece = this.body.take()
       if (piece === undefined) return this.body.whenReady(this.read)
-      if (piece instanceof End) {
+      if (!(piece instanceof Uint8Array)) {
         return piece.error === undefined ? Effect.succeed(this.soFar) : Effect.fail(broken(piece.error))
       }
       this.listener.bytesCame()

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
-import { Body, End, maxHeld } from "./body.ts"
+import { Body, maxHeld } from "./body.ts"
 
 /** A dispatcher that ends with its scope. */
 export const destroyed = (acquire: () => Dispatcher): Effect.Effect<Dispatcher, never, Scope.Scope> =>
@@ -202,7 +202,7 @@ const webStream = (exchange: Exchange): ReadableStream<Uint8Array> =>
         exchange.onReady(() => {
           const piece = exchange.take()
           if (piece instanceof Uint8Array) controller.enqueue(piece)
-          else if (piece instanceof End && piece.error !== undefined) controller.error(piece.error)
+          else if (piece?.error !== undefined) controller.error(piece.error)
           else controller.close()
           resolve()
         })

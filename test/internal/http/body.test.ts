@@ -44,12 +44,25 @@ const unknown = Layer.effect(
   )
 ).pipe(Layer.provide(NodeHttpClient.layerUndici))
 
+/** Its classes are not the ones that are known here. */
+const copy = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(
+    HttpClient.HttpClient,
+    HttpClient.transformResponse(Effect.map((response) => {
+      const source = new Proxy(Reflect.get(response, "source"), { getPrototypeOf: () => null })
+      return Object.assign(Object.create(response), { source })
+    }))
+  )
+).pipe(Layer.provide(UndiciHttpClient.layer))
+
 const deaf = FetchHttpClient.layer.pipe(
   Layer.provide(Layer.succeed(FetchHttpClient.Fetch, (url, init) => fetch(url, { ...init, signal: null })))
 )
 
 const clients = [
   ["our own", UndiciHttpClient.layer],
+  ["our own of another copy", copy],
   ["undici", NodeHttpClient.layerUndici],
   ["node:http", NodeHttpClient.layer],
   ["fetch", FetchHttpClient.layer],
@@ -68,7 +81,7 @@ const rest = (body: Body): Effect.Effect<{ readonly text: string; readonly error
   let text = ""
   const read: Effect.Effect<{ readonly text: string; readonly error: unknown }> = Effect.suspend(() => {
     for (let piece = body.take(); piece !== undefined; piece = body.take()) {
-      if (piece instanceof End) return Effect.succeed({ text, error: piece.error })
+      if (!(piece instanceof Uint8Array)) return Effect.succeed({ text, error: piece.error })
       text += new TextDecoder().decode(piece)
     }
     return body.whenReady(read)
