@@ -218,10 +218,10 @@ const defaults = { anthropic: "claude-sonnet-4-20250514", openai: "gpt-4o", gemi
  * ```ts
  * import { LLM } from "effect-majordomo"
  * import * as Clients from "effect-majordomo/adapters/Clients"
- * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
- * const live = Clients.createModel("anthropic", "claude-sonnet-5").pipe(Layer.provide(NodeHttpClient.layerUndici))
+ * const live = Clients.createModel("anthropic", "claude-sonnet-5").pipe(Layer.provide(UndiciHttpClient.layer))
  * const program = LLM.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```
  */

@@ -35,12 +35,12 @@ import { toMessages } from "./internal/effectAi/prompt.ts"
  * import { LanguageModel } from "@effect/ai"
  * import { Anthropic } from "effect-majordomo"
  * import * as EffectAi from "effect-majordomo/adapters/EffectAi"
- * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *
  * const live = EffectAi.layer.pipe(
  *   Layer.provide(Anthropic.layer({ model: "claude-sonnet-5" })),
- *   Layer.provide(NodeHttpClient.layerUndici)
+ *   Layer.provide(UndiciHttpClient.layer)
  * )
  * const program = LanguageModel.generateText({ prompt: "Hello" }).pipe(Effect.provide(live))
  * ```

@@ -68,11 +68,11 @@ const bytes = <A, E, R>(stream: Answers<A, E, R>, options: Options<E>) =>
  * ```ts
  * import { Anthropic, LLM, Tool } from "effect-majordomo"
  * import * as UiMessages from "effect-majordomo/adapters/UiMessages"
- * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer, ManagedRuntime, Schema } from "effect"
  *
  * const runtime = ManagedRuntime.make(
- *   Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ *   Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(UndiciHttpClient.layer))
  * )
  * const clock = Tool.make({ name: "clock", parameters: Schema.Struct({}), handler: () => Effect.sync(() => Date()) })
  *

@@ -63,13 +63,13 @@ export interface Model extends LanguageModelV4 {
  * ```ts
  * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
  * import * as VercelAi from "effect-majordomo/adapters/VercelAi"
- * import { NodeHttpClient } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { generateText } from "ai"
  * import { Layer } from "effect"
  *
  * const model = VercelAi.model(
  *   Cascade.layer([Anthropic.layer({ model: "claude-sonnet-5" }), OpenAI.layer({ model: "gpt-4.1" })]).pipe(
- *     Layer.provide(NodeHttpClient.layerUndici)
+ *     Layer.provide(UndiciHttpClient.layer)
  *   )
  * )
  *
@@ -118,13 +118,13 @@ export interface Provider extends ProviderV4 {
  * @category constructors
  * @example
  * ```ts
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Models } from "effect-majordomo"
  * import * as VercelAi from "effect-majordomo/adapters/VercelAi"
- * import { NodeHttpClient } from "@effect/platform-node"
  * import { streamText } from "ai"
  * import { Layer } from "effect"
  *
- * const majordomo = VercelAi.provider((name) => Models.layer(name).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+ * const majordomo = VercelAi.provider((name) => Models.layer(name).pipe(Layer.provide(UndiciHttpClient.layer)))
  *
  * const answer = () => streamText({ model: majordomo("anthropic/claude-sonnet-5"), prompt: "Hello" }).textStream
  * ```

@@ -296,7 +296,6 @@ export interface ServeOptions
  * @category layers
  * @example
  * ```ts
- * import { NodeHttpClient } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Anthropic, Cascade, OpenAI } from "effect-majordomo"
  * import * as Gateway from "effect-majordomo/gateway/Gateway"

@@ -231,7 +231,7 @@ export const withOrigin = (origin: Origin): Scoped =>
  * @example
  * ```ts
  * import { Anthropic, Cascade, JsonLinesRequestLog, Logging, OpenAI } from "effect-majordomo"
- * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+ * import { NodeContext } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Layer } from "effect"
  *

@@ -50,7 +50,6 @@ const preset = (options: Options): provider.Preset<messages.State> => {
  * @example
  * ```ts
  * import { Anthropic, LLM } from "effect-majordomo"
- * import { NodeHttpClient } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *

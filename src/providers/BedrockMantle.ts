@@ -77,7 +77,6 @@ const make = (options: Options): Effect.Effect<Service, ConfigurationError, Http
  * @example
  * ```ts
  * import { BedrockMantle, LLM } from "effect-majordomo"
- * import { NodeHttpClient } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *

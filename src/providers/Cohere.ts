@@ -43,7 +43,6 @@ const preset = (options: Options): provider.Preset<cohere.State> => ({
  * @example
  * ```ts
  * import { Cohere, LLM } from "effect-majordomo"
- * import { NodeHttpClient } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *

@@ -46,7 +46,6 @@ const preset = (options: Options): provider.Preset<generateContent.State> => ({
  * @example
  * ```ts
  * import { Gemini, LLM } from "effect-majordomo"
- * import { NodeHttpClient } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *

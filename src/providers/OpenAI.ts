@@ -52,7 +52,6 @@ const preset = (options: Options): provider.Preset<responses.State> => {
  * @example
  * ```ts
  * import { LLM, OpenAI } from "effect-majordomo"
- * import { NodeHttpClient } from "@effect/platform-node"
  * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Effect, Layer } from "effect"
  *

@@ -188,11 +188,12 @@ const recordingOver = (client: HttpClient.HttpClient, tape: Tape, options: Optio
  * ```ts
  * import { OpenAIChat } from "effect-majordomo"
  * import { Replay } from "effect-majordomo/testing"
- * import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+ * import { NodeContext } from "@effect/platform-node"
+ * import * as UndiciHttpClient from "effect-majordomo/UndiciHttpClient"
  * import { Layer } from "effect"
  *
  * const recorded = Replay.layer({ directory: "test/recordings", mode: "auto" }).pipe(
- *   Layer.provide([NodeHttpClient.layerUndici, NodeContext.layer])
+ *   Layer.provide([UndiciHttpClient.layer, NodeContext.layer])
  * )
  * const model = OpenAIChat.layer({ model: "gpt-4.1" }).pipe(Layer.provide(recorded))
  * ```
