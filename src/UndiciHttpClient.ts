@@ -3,7 +3,7 @@
  * without a promise, an abort signal or a stream in between. It is an `HttpClient` like any other, too: for requests of your
  * own, and to be decorated.
  *
- * Needs the package `undici`, 7.16 or later.
+ * Needs the package `undici`: 7.16 or later, 8 from Node 22.19 on.
  *
  * @since 0.1.0
  */
