@@ -3,7 +3,8 @@ import { Effect, Redacted } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { run as gateway, temporary, upstream } from "../gateway/running.ts"
-import { run } from "./command.ts"
+import { runProcess } from "./command.ts"
+import { run } from "./inProcess.ts"
 
 it.scopedLive("a gateway that runs is administered from afar, by who has a token", () =>
   Effect.gen(function*() {
@@ -11,8 +12,8 @@ it.scopedLive("a gateway that runs is administered from afar, by who has a token
     const token = Redacted.value(yield* running.adminTokens.create("ops", "admin"))
     const cwd = yield* temporary
     const env = { MAJORDOMO_ADMIN_URL: running.adminUrl, MAJORDOMO_ADMIN_TOKEN: token }
-    const well = (args: ReadonlyArray<string>, input?: string) =>
-      Effect.map(run(args, { cwd, env, input }), ({ code, stderr, stdout }) => {
+    const well = (args: ReadonlyArray<string>, how = run, input?: string) =>
+      Effect.map(how(args, { cwd, env, input }), ({ code, stderr, stdout }) => {
         assert.strictEqual(code, 0, stderr)
         assert.notInclude(stdout + stderr, token)
         return stdout + stderr
@@ -25,15 +26,19 @@ it.scopedLive("a gateway that runs is administered from afar, by who has a token
     writeFileSync(join(cwd, "wrong.json"), JSON.stringify({ port: 1 }))
     yield* Effect.all([
       Effect.map(well(["keys", "revoke", id]), (said) => assert.include(said, "opens nothing")),
-      Effect.map(well(["provider-keys", "set", "openai"], "sk-kept"), (said) => assert.include(said, "sealed")),
-      Effect.map(well(["limits"]), (said) => assert.include(said, "rate")),
+      Effect.map(well(["provider-keys", "set", "openai"], runProcess, "sk-kept"), (said) =>
+        assert.include(said, "sealed")),
+      Effect.map(well(["limits"]), (said) =>
+        assert.include(said, "rate")),
       Effect.map(well(["settings", "set", "settings.json", "--expected", "0"]), (said) =>
         assert.include(said, "version 1")),
       Effect.map(well(["erase", "user-id=42"]), (said) =>
         assert.include(said, "0 rows and 0 bodies"))
     ], { concurrency: 2, discard: true })
     assert.strictEqual((yield* running.apiKeys.verify(secret))._tag, "None")
-    const page = yield* upstream((_, response) => response.end("<html>"))
+    const page = yield* upstream((_, response) =>
+      response.end("<html>")
+    )
     const failing = [
       [["keys", "list"], { ...env, MAJORDOMO_ADMIN_TOKEN: "mdm_at_no" }, 1, "missing or not valid"],
       [["keys", "list"], { ...env, MAJORDOMO_ADMIN_URL: page.url }, 1, "does not answer as a gateway"],

@@ -4,7 +4,8 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { FakeProvider } from "../../src/testing/index.ts"
-import { begin, run } from "./command.ts"
+import { begin, runProcess } from "./command.ts"
+import { run } from "./inProcess.ts"
 
 const key = "sk-canary-4f6c1d2e"
 const env = { ANTHROPIC_API_KEY: key }
@@ -22,7 +23,7 @@ it.scopedLive("the answer is on stdout, what it took on stderr, the call in the 
   Effect.gen(function*() {
     const { db, fake, to } = yield* setUp
     yield* fake.script(FakeProvider.text("Hi there", { usage: { inputTokens: 1000, outputTokens: 10 } }))
-    const asked = yield* run(
+    const asked = yield* runProcess(
       to(
         "Hello",
         "--model",
@@ -50,7 +51,7 @@ it.scopedLive("asks what is piped in; streams; gives JSON that a schema allows",
   Effect.gen(function*() {
     const { directory, fake, fs, to } = yield* setUp
     yield* fake.script(FakeProvider.text("one"), FakeProvider.text("two three"), FakeProvider.json({ n: 1 }))
-    assert.strictEqual((yield* run(to("-"), { env, input: "piped in\n" })).stdout, "one\n")
+    assert.strictEqual((yield* runProcess(to("-"), { env, input: "piped in\n" })).stdout, "one\n")
     assert.include(JSON.stringify((yield* fake.requests)[0]?.body), "\"piped in\"")
     assert.strictEqual((yield* run(to("--stream"), { env, input: "Hello" })).stdout, "two three\n")
     const schema = `${directory}/schema.json`
@@ -62,7 +63,7 @@ it.scopedLive("asks what is piped in; streams; gives JSON that a schema allows",
 it.scopedLive("what fails says why, in one line, with an exit code", () =>
   Effect.gen(function*() {
     const { db, fake, to } = yield* setUp
-    const noKey = yield* run(to("Hello"))
+    const noKey = yield* runProcess(to("Hello"))
     assert.deepStrictEqual([noKey.code, noKey.stdout], [1, ""])
     assert.match(noKey.stderr, /^majordomo: .*ANTHROPIC_API_KEY.*\n$/)
 
@@ -95,6 +96,7 @@ it.scopedLive("a reader that goes away is no failure, and its call is in the log
 
 it.scopedLive("what is told wrongly ends with 2", () =>
   Effect.gen(function*() {
+    assert.strictEqual((yield* runProcess(["nonsense"], { env })).code, 2)
     for (
       const args of [
         ["chat"],
@@ -116,7 +118,7 @@ it.scopedLive("what is told wrongly ends with 2", () =>
 it.scopedLive("help, version and completions", () =>
   Effect.gen(function*() {
     const { version } = JSON.parse(readFileSync("package.json", "utf8"))
-    assert.strictEqual((yield* run(["--version"])).stdout, `${version}\n`)
+    assert.strictEqual((yield* runProcess(["--version"])).stdout, `${version}\n`)
     const help = yield* run(["costs", "--help"])
     assert.strictEqual(help.code, 0)
     assert.include(help.stdout, "--since")

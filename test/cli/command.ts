@@ -1,4 +1,4 @@
-/** The `majordomo` command as a process of its own. */
+/** The `majordomo` command as a process of its own: for what only a process shows. `inProcess.ts` runs it without one. */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -73,5 +73,5 @@ export const begin = (
     }
   )
 
-export const run = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ended> =>
+export const runProcess = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ended> =>
   Effect.scoped(Effect.flatMap(begin(args, options), ({ ended }) => ended))

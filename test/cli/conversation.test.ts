@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { FakeProvider } from "../../src/testing/index.ts"
-import { atTerminal } from "./terminal.ts"
+import { atTerminal } from "./inProcess.ts"
 
 const talk = (args: ReadonlyArray<string>, ...lines: ReadonlyArray<string>) =>
   atTerminal(["chat", ...args], { lines }).pipe(

@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { chatAnswer, question, send, temporary, upstream } from "../gateway/running.ts"
-import { begin, run } from "./command.ts"
+import { begin, runProcess } from "./command.ts"
+import { run } from "./inProcess.ts"
 
 const gateway = (cwd: string, env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function*() {
@@ -78,7 +79,16 @@ it.scopedLive(
     Effect.gen(function*() {
       const cwd = yield* temporary
       const env = { MAJORDOMO_ENCRYPTION_KEY: "ab".repeat(32) }
-      const made = yield* run(["keys", "create", "--name", "team", "--expires", "90d", "--models", "gpt-4.1*,o3"], {
+      const made = yield* runProcess([
+        "keys",
+        "create",
+        "--name",
+        "team",
+        "--expires",
+        "90d",
+        "--models",
+        "gpt-4.1*,o3"
+      ], {
         cwd
       })
       assert.match(made.stdout, /^mdm_sk_\w{49}\n$/)
@@ -90,7 +100,10 @@ it.scopedLive(
       assert.include((yield* run(["keys", "list"], { cwd })).stdout, "revoked")
       assert.strictEqual((yield* run(["keys", "revoke", "key_none"], { cwd })).code, 1)
       assert.strictEqual((yield* run(["keys", "create", "--name", "x", "--expires", "soon"], { cwd })).code, 2)
-      assert.strictEqual((yield* run(["provider-keys", "set", "openai"], { cwd, env, input: "sk-kept\n" })).code, 0)
+      assert.strictEqual(
+        (yield* runProcess(["provider-keys", "set", "openai"], { cwd, env, input: "sk-kept\n" })).code,
+        0
+      )
       const kept = yield* run(["provider-keys", "list"], { cwd, env })
       assert.include(kept.stdout, "openai")
       assert.notInclude(kept.stdout, "sk-kept")
@@ -105,7 +118,7 @@ it.scopedLive("a configuration that is wrong says where", () =>
   Effect.gen(function*() {
     const cwd = yield* temporary
     writeFileSync(join(cwd, "majordomo.json"), JSON.stringify({ prot: 1, providers: { acme: { wire: "telepathy" } } }))
-    const checked = yield* run(["gateway", "--check"], { cwd })
+    const checked = yield* runProcess(["gateway", "--check"], { cwd })
     assert.strictEqual(checked.code, 1)
     assert.include(checked.stderr, "prot: is unexpected")
     assert.include(checked.stderr, "providers.acme.wire")

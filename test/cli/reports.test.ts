@@ -11,8 +11,8 @@ import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
 import { entry } from "../logging/entries.ts"
 import * as postgres from "../logging/postgres.ts"
-import { begin, run } from "./command.ts"
-import { atTerminal } from "./terminal.ts"
+import { begin, runProcess } from "./command.ts"
+import { atTerminal, run } from "./inProcess.ts"
 
 const timeout = { timeout: 60_000 }
 
@@ -44,7 +44,7 @@ it.scopedLive("costs: an aligned table with exact dollars, as JSON, by time and 
   Effect.gen(function*() {
     const db = `${yield* temporary}/log.db`
     yield* write(SqliteRequestLog.layer({ filename: db }), rows)
-    const byFeature = yield* run(["costs", "--by", "feature", "--db", db])
+    const byFeature = yield* runProcess(["costs", "--by", "feature", "--db", db])
     assert.deepStrictEqual([byFeature.code, byFeature.stdout.split("\n")], [0, expected])
     // The failure used tokens.
     assert.strictEqual(byFeature.stderr, "1 calls (8.3 %) have no known price and are not in cost\n")
@@ -68,7 +68,7 @@ it.scopedLive("costs and logs of PostgreSQL; its password is not shown", () =>
   Effect.gen(function*() {
     const server = yield* postgres.make
     yield* write(PgRequestLog.layer({ url: server.url }), rows)
-    const costs = yield* run(["costs", "--by", "feature", "--db", server.url])
+    const costs = yield* runProcess(["costs", "--by", "feature", "--db", server.url])
     assert.deepStrictEqual(costs.stdout.split("\n"), expected)
     const logs = yield* run(["logs", "--status", "error", "--json", "--db", server.url])
     const { error_type, input_tokens, streamed, timestamp } = JSON.parse(logs.stdout)
@@ -109,7 +109,7 @@ it.scopedLive(
       const [line = "", ...others] = logs.stdout.split("\n")
       assert.deepStrictEqual(others, [""])
       assert.match(line, /^2026-11-21 12:00:00  error Overloaded  anthropic\/claude-sonnet-4-5  1\.25 s  .*  busy now$/)
-      const all = (yield* run(["logs", "--limit", "5000", "--db", db])).stdout.trimEnd().split("\n")
+      const all = (yield* runProcess(["logs", "--limit", "5000", "--db", db])).stdout.trimEnd().split("\n")
       assert.lengthOf(all, 3012)
       assert.deepStrictEqual([...all].sort().slice(0, 3000), all.slice(0, 3000))
 
@@ -239,29 +239,29 @@ it.scopedLive("spool: what waits, and writing it, once", () =>
     const nothing = yield* run(["spool", "status", "--directory", directory])
     assert.deepStrictEqual([nothing.code, nothing.stderr], [1, `majordomo: there is no spool in ${directory}\n`])
     const settings = { directory, maxBytes: 1e9, segmentBytes: 2000, fsync: false, staleAfter: 15_000 }
-    const status = Effect.map(run(["spool", "status", "--json", "--directory", directory]), ({ stdout }) =>
-      JSON.parse(stdout))
+    const status = (how = run) =>
+      Effect.map(how(["spool", "status", "--json", "--directory", directory]), ({ stdout }) => JSON.parse(stdout))
     // A process that is running keeps what is its own.
     yield* Effect.scoped(Effect.gen(function*() {
       const spool = yield* Spool.make(fs, settings)
       for (const row of rows) {
         yield* spool.append([{ entry: row, bodies: undefined }])
       }
-      assert.deepInclude(yield* status, { rows: 12, inUse: 12 })
-      const kept = yield* run(["spool", "replay", "--directory", directory, "--db", db])
+      assert.deepInclude(yield* status(runProcess), { rows: 12, inUse: 12 })
+      const kept = yield* runProcess(["spool", "replay", "--directory", directory, "--db", db])
       assert.match(kept.stdout, /^0 rows written to .*log\.db\n12 rows wait in \d files .*\n12 of them belong to/)
     }))
-    assert.deepInclude(yield* status, { rows: 12, inUse: 0 })
+    assert.deepInclude(yield* status(), { rows: 12, inUse: 0 })
 
     // The database cannot be used: nothing is lost.
     const failed = yield* run(["spool", "replay", "--directory", directory, "--db", `${folder}/none/log.db`])
     assert.strictEqual(failed.code, 1)
-    assert.deepInclude(yield* status, { rows: 12, inUse: 0 })
+    assert.deepInclude(yield* status(), { rows: 12, inUse: 0 })
 
     yield* write(SqliteRequestLog.layer({ filename: db }), [rows[0]])
     const replayed = yield* run(["spool", "replay", "--directory", directory, "--db", db])
     assert.deepStrictEqual([replayed.code, replayed.stdout], [0, `12 rows written to ${db}\n`])
-    assert.deepInclude(yield* status, { rows: 0, segments: 0 })
+    assert.deepInclude(yield* status(), { rows: 0, segments: 0 })
     const { total } = JSON.parse((yield* run(["costs", "--json", "--db", db])).stdout)
     assert.deepInclude(total, { requests: 12, cost: "2.000000000001" })
   }).pipe(Effect.provide(NodeContext.layer)), timeout)
