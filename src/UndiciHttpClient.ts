@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -36,6 +37,7 @@ import { type Carried, destroyed, Exchange, type Place } from "./internal/http/u
  * ```
  */
 export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
+  if (!sends(dispatcher)) throw new Error("undici makes no connections on this runtime: provide FetchHttpClient.layer")
   const placeOf = remembered()
   const execute = (request: HttpClientRequest.HttpClientRequest, scope: Scope.Scope) =>
     Effect.suspend(() => {
@@ -57,6 +59,7 @@ export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
 
 /**
  * Over connections of its own: as many as there are requests at once, kept open for 4 s or for as long as the host says.
+ * On Bun, whose `undici` makes none, it is `FetchHttpClient.layer`.
  *
  * @since 0.1.0
  * @category layers
@@ -69,7 +72,9 @@ export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
  * const live = Anthropic.layer({ model: "claude-sonnet-5" }).pipe(Layer.provide(UndiciHttpClient.layer))
  * ```
  */
-export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.suspend(() => layerDispatcher(() => new Agent()))
+export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.suspend(() =>
+  sends(Agent.prototype) ? layerDispatcher(() => new Agent()) : FetchHttpClient.layer
+)
 
 /**
  * Over a dispatcher that is made with the layer and destroyed with it: an `Agent` with a limit of connections, or a
@@ -88,6 +93,9 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.suspend(() => lay
  */
 export const layerDispatcher = (acquire: () => Dispatcher): Layer.Layer<HttpClient.HttpClient> =>
   Layer.scoped(HttpClient.HttpClient, Effect.map(destroyed(acquire), make))
+
+/** Bun has the classes of undici without what they do. */
+const sends = (dispatcher: Dispatcher): boolean => typeof Reflect.get(dispatcher, "dispatch") === "function"
 
 const placed = ({ origin, pathname, search }: URL): Place => ({ origin, path: pathname + search })
 

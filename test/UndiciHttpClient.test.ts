@@ -1,5 +1,5 @@
 /** The client as any program may use it, and as providers do: against servers of Node's own, and sockets. */
-import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
+import { HttpBody, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
@@ -373,6 +373,32 @@ describe("providers", () => {
       yield* LLM.generateText({ prompt: "Hi" }).pipe(Effect.provide(Layer.provide(chat(url), around)))
       assert.strictEqual(asked[0]?.headers["x-team"], "search")
     })))
+
+  it.live("are told what works on Bun, whose undici makes no connections", () =>
+    Effect.gen(function*() {
+      const silent = Object.assign(Object.create(Agent.prototype), {
+        dispatch: undefined,
+        destroy: () => Promise.resolve()
+      })
+      const refused = yield* Effect.exit(Layer.build(UndiciHttpClient.layerDispatcher(() => silent)))
+      assert.include(Exit.isFailure(refused) ? Cause.pretty(refused.cause) : "", "FetchHttpClient.layer")
+      yield* Effect.acquireRelease(
+        Effect.sync(() => Object.assign(globalThis, { Bun: {} })),
+        () => Effect.sync(() => Reflect.deleteProperty(globalThis, "Bun"))
+      )
+      const without = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.fail(
+            new HttpClientError.RequestError({ request, reason: "Transport", cause: new TypeError("no function") })
+          )
+        )
+      )
+      const error = yield* Effect.flip(
+        LLM.generateText({ prompt: "Hi" }).pipe(Effect.provide(Layer.provide(chat("http://127.0.0.1:1"), without)))
+      )
+      assert.include(error.message, "no function; on Bun, provide FetchHttpClient.layer")
+    }).pipe(Effect.scoped))
 
   it.live("are told when nobody is there, and that nothing was sent", () =>
     run(Effect.gen(function*() {

@@ -240,7 +240,11 @@ export const broken = (error: ReadError): HttpFailure =>
 const describe = (error: HttpClientError.HttpClientError): string => {
   const said = causesOf(error).map(({ code, message }) => [code, message].filter(Boolean).join(" "))
   const seen = [...new Set(said)].filter((text) => text !== "")
-  return seen.length === 0 ? error.description ?? error.reason : seen.join(": ")
+  const text = seen.length === 0 ? error.description ?? error.reason : seen.join(": ")
+  // Bun has the names of undici's classes, but not what they do.
+  return error.cause instanceof TypeError && Object.hasOwn(globalThis, "Bun")
+    ? `${text}; on Bun, provide FetchHttpClient.layer`
+    : text
 }
 
 const encoder = new TextEncoder()
