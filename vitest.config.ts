@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { WaitingFirst } from "./test/sequence.ts"
 
 const src = fileURLToPath(new URL("src", import.meta.url))
 
@@ -14,6 +15,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/programs.ts", "test/postgresServer.ts"],
+    sequence: { sequencer: WaitingFirst },
     pool: "forks",
     poolOptions: { forks: { isolate: false, minForks: 1, maxForks: 2 } },
     // Two processes, each with many files: a process loads Effect once. What is loaded is shared, so `it.layer`, which changes

@@ -1,7 +1,10 @@
 /** Everything that must hold. Names on the command line choose steps. */
 import { spawn } from "node:child_process"
+import { constants, setPriority } from "node:os"
 
-/** Each of these keeps one processor busy: the lanes run beside each other, the steps of a lane in order. */
+/** They wait a good deal, and some of it is about time. */
+const tests = { tests: "test:unit" }
+/** Each of these keeps one processor busy, with what the tests leave of it; the steps of a lane run in order. */
 const lanes = [
   {
     types: "check:types",
@@ -13,23 +16,26 @@ const lanes = [
   },
   { build: "build", package: "check:package", docs: "check:docs" }
 ]
-/** Takes both, and some of it is about time: nothing else runs beside it. */
-const alone = { tests: "test:unit" }
 
 const wanted = process.argv.slice(2)
 const results = []
 
+/** What a lane has to say while the tests say theirs. */
+let unsaid = []
+const say = (text) => unsaid === undefined ? console.log(text) : unsaid.push(text)
+
 const run = (name, script) =>
   new Promise((resolve) => {
     const startedAt = Date.now()
-    const isAlone = name in alone
+    const isFirst = name in tests
     const title = `\n── ${name}: npm run ${script}`
-    if (isAlone) console.log(title)
-    const child = spawn("npm", ["run", "--silent", script], { stdio: isAlone ? "inherit" : ["ignore", "pipe", "pipe"] })
+    if (isFirst) console.log(title)
+    const child = spawn("npm", ["run", "--silent", script], { stdio: isFirst ? "inherit" : ["ignore", "pipe", "pipe"] })
+    if (!isFirst && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
     let output = ""
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => void (output += chunk))
     child.on("close", (code) => {
-      if (!isAlone) console.log(`${title}\n${output.trimEnd()}`)
+      if (!isFirst) say(`${title}\n${output.trimEnd()}`)
       results.push({ name, ok: code === 0, seconds: (Date.now() - startedAt) / 1000 })
       resolve()
     })
@@ -41,9 +47,15 @@ const runAll = async (steps) => {
   }
 }
 
+const runTests = async () => {
+  await runAll(tests)
+  const kept = unsaid
+  unsaid = undefined
+  kept.forEach(say)
+}
+
 const startedAt = Date.now()
-await Promise.all(lanes.map(runAll))
-await runAll(alone)
+await Promise.all([runTests(), ...lanes.map(runAll)])
 
 console.log("\n── results")
 for (const { name, ok, seconds } of results) {
