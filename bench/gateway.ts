@@ -1,6 +1,8 @@
 /**
  * CPU of a request through the gateway beside a bare relay, in one run, in turns: 1 KB of JSON, and a stream of 100 events;
  * passed on with the log buffered and durable, and translated (buffered) for clients of Chat Completions and Messages.
+ * Then, of what is passed on: resident memory of an open stream in which nothing happens, and the time until the first byte of
+ * a stream, one at a time.
  * `@portkey-ai/gateway` is measured, too, where it is installed.
  *
  *   npm run bench -- --only gateway
@@ -14,10 +16,13 @@ import { createRequire } from "node:module"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { Agent, request } from "undici"
 import { options } from "../scripts/bundling.mjs"
 
 const rounds = 5
+const idle = 1000
+const first = 500
 const atOnce = 64
 const amounts = { json: 4000, stream: 1000 } as const
 type Kind = keyof typeof amounts
@@ -35,9 +40,13 @@ const word = event([{ index: 0, delta: { content: "word " }, finish_reason: null
 const ending = event([{ index: 0, delta: {}, finish_reason: "stop" }], null) +
   event([], { prompt_tokens: 100, completion_tokens: 100, total_tokens: 200 }) + "data: [DONE]\n\n"
 
-/** Four events a write. */
-const stream = (response: http.ServerResponse) => {
+/** Four events a write; or one event, and then nothing. */
+const stream = (response: http.ServerResponse, isHeld: boolean) => {
   response.writeHead(200, { "content-type": "text/event-stream" })
+  if (isHeld) {
+    response.write(word)
+    return
+  }
   let sent = 0
   const next = () => {
     if (sent === 100) {
@@ -57,7 +66,7 @@ const upstream = http.createServer((incoming, response) => {
     text += String(chunk)
   })
   incoming.on("end", () => {
-    if (text.includes("\"stream\":true")) return stream(response)
+    if (text.includes("\"stream\":true")) return stream(response, text.includes("Hold"))
     response.writeHead(200, { "content-type": "application/json", "content-length": String(Buffer.byteLength(answer)) })
     response.end(answer)
   })
@@ -100,7 +109,7 @@ const start = async (
   const keyFile = join(mkdtempSync(join(tmpdir(), "majordomo-bench-key-")), "key")
   const child = spawn(
     process.execPath,
-    ["--no-memory-reducer", program, ...args.map((arg) => arg.replace("PORT", String(free)))],
+    ["--no-memory-reducer", "--expose-gc", program, ...args.map((arg) => arg.replace("PORT", String(free)))],
     {
       env: {
         ...process.env,
@@ -129,21 +138,24 @@ const cpuOf = ({ child }: Relay): number => {
 }
 
 const agent = new Agent({ connections: atOnce })
-const body = ({ client, model }: Relay, kind: Kind) =>
+const body = ({ client, model }: Relay, kind: Kind, word = "Hello ") =>
   JSON.stringify({
     model,
     ...(client === "messages" ? { max_tokens: 1000 } : {}),
     stream: kind === "stream",
-    messages: [{ role: "user", content: "Hello ".repeat(60) }]
+    messages: [{ role: "user", content: word.repeat(60) }]
+  })
+
+const post = (relay: Relay, dispatcher: Agent, body: string) =>
+  request(relay.url + paths[relay.client], {
+    dispatcher,
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer sk-bench", ...relay.headers },
+    body
   })
 
 const ask = async (relay: Relay, kind: Kind): Promise<void> => {
-  const response = await request(relay.url + paths[relay.client], {
-    dispatcher: agent,
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: "Bearer sk-bench", ...relay.headers },
-    body: body(relay, kind)
-  })
+  const response = await post(relay, agent, body(relay, kind))
   const text = await response.body.text()
   if (response.statusCode !== 200) throw new Error(`${relay.name}: ${response.statusCode} ${text}`)
 }
@@ -155,6 +167,40 @@ const measure = async (relay: Relay, kind: Kind, amount: number): Promise<number
     while (left-- > 0) await ask(relay, kind)
   }))
   return (cpuOf(relay) - before) / amount
+}
+
+/** KiB that an open stream holds in the relay: one of those after the first, which find room that is there already. */
+const held = async (relay: Relay, amount: number): Promise<number> => {
+  const opened = async (count: number) => {
+    const clients = new Agent()
+    await Promise.all(Array.from({ length: count }, async () => {
+      const { body: events } = await post(relay, clients, body(relay, "stream", "Hold "))
+      await new Promise((resolve, reject) => events.on("data", resolve).on("error", reject))
+      events.removeAllListeners("error").on("error", () => {})
+    }))
+    return clients
+  }
+  const resident = async (): Promise<number> => {
+    await sleep(500)
+    relay.child.kill("SIGUSR2")
+    await sleep(1000)
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${relay.child.pid}/status`, "latin1"))?.[1])
+  }
+  const some = await opened(amount * 0.3)
+  const before = await resident()
+  const others = await opened(amount * 0.7)
+  const after = await resident()
+  await Promise.all([some.destroy(), others.destroy()])
+  return (after - before) / amount / 0.7
+}
+
+/** ms until the first byte of a stream. */
+const untilFirst = async (relay: Relay): Promise<number> => {
+  const startedAt = performance.now()
+  const { body: events } = await post(relay, agent, body(relay, "stream"))
+  let first = 0
+  for await (const _ of events) first ||= performance.now() - startedAt
+  return first
 }
 
 const portkey = (() => {
@@ -204,7 +250,42 @@ for (const kind of ["json", "stream"] as const) {
     console.log(`  ${name.padEnd(26)} ${cost.toFixed(0).padStart(6)} µs CPU a request  ${(cost / floor).toFixed(2)} ×`)
   }
 }
+
+const passing = relays.filter(({ name }) =>
+  name === "bare relay" || name === "ours, buffered" || name === "ours, durable"
+)
+const times = new Map<string, Array<number>>(passing.map(({ name }) => [name, []]))
+for (let i = -50; i < first; i++) {
+  for (const relay of passing) {
+    const time = await untilFirst(relay)
+    if (i >= 0) times.get(relay.name)?.push(time)
+  }
+}
+const bare = median(times.get("bare relay") ?? [])
+console.log("\nthe first byte of a stream, one at a time")
+for (const [name, values] of times) {
+  const time = median(values)
+  console.log(`  ${name.padEnd(26)} ${time.toFixed(3).padStart(6)} ms  ${(time - bare).toFixed(3).padStart(6)} ms more`)
+}
 for (const { child } of relays) child.kill("SIGTERM")
+
+const fresh = [
+  await start("bare relay", `${folder}/floor.js`),
+  await start("ours, buffered", `${folder}/ours.js`),
+  await start("ours, durable", `${folder}/ours.js`, { DURABILITY: "durable" })
+]
+console.log(`\n${idle} open streams in which nothing happens`)
+let least = Number.NaN
+for (const relay of fresh) {
+  const kib = await held(relay, idle)
+  if (Number.isNaN(least)) least = kib
+  console.log(
+    `  ${relay.name.padEnd(26)} ${kib.toFixed(1).padStart(6)} KiB a stream  ${
+      (kib - least).toFixed(1).padStart(6)
+    } more`
+  )
+}
+for (const { child } of fresh) child.kill("SIGTERM")
 upstream.close()
 upstream.closeAllConnections()
 process.exit(0)

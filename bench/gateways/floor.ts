@@ -1,9 +1,10 @@
 /** The least a gateway in Node can do: a request in, the same request out, bytes as they come. */
 import * as http from "node:http"
 import { Agent, request } from "undici"
+import { collectWhenTold } from "./collecting.ts"
 
 const { PORT, UPSTREAM = "" } = process.env
-const dispatcher = new Agent({ connections: 512, pipelining: 1 })
+const dispatcher = new Agent({ connections: 2048, pipelining: 1 })
 const own = new Set(["host", "connection", "content-length", "transfer-encoding", "keep-alive"])
 
 const kept = (headers: http.IncomingHttpHeaders): Record<string, string | Array<string>> =>
@@ -11,6 +12,7 @@ const kept = (headers: http.IncomingHttpHeaders): Record<string, string | Array<
     Object.entries(headers).flatMap(([name, value]) => value === undefined || own.has(name) ? [] : [[name, value]])
   )
 
+collectWhenTold()
 http.createServer((incoming, outgoing) => {
   const chunks: Array<Buffer> = []
   incoming.on("data", (chunk: Buffer) => chunks.push(chunk))

@@ -5,6 +5,7 @@ import * as Gateway from "effect-majordomo/gateway/Gateway"
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { collectWhenTold } from "./collecting.ts"
 
 const { DURABILITY, KEY_FILE = "", PORT, UPSTREAM = "" } = process.env
 const directory = mkdtempSync(join(tmpdir(), "majordomo-bench-"))
@@ -26,4 +27,5 @@ const key = Effect.gen(function*() {
   writeFileSync(KEY_FILE, Redacted.value(secret))
 })
 
+collectWhenTold()
 Effect.runFork(Layer.launch(Layer.provideMerge(Layer.effectDiscard(key), live)))
