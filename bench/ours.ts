@@ -9,9 +9,10 @@ import { prompt } from "./data.ts"
 import { Catalogue, type EffectClient } from "./effects.ts"
 
 export const client = (
-  layer: (base: string) => Layer.Layer<LLM.LLM, unknown, HttpClient.HttpClient>
+  layer: (base: string) => Layer.Layer<LLM.LLM, unknown, HttpClient.HttpClient>,
+  http: Layer.Layer<HttpClient.HttpClient> = UndiciHttpClient.layer
 ): EffectClient<LLM.LLM> => ({
-  layer: (base) => Layer.provide(layer(base), UndiciHttpClient.layer),
+  layer: (base) => Layer.provide(layer(base), http),
   call: Effect.map(LLM.generateText({ prompt }), ({ text }) => text),
   object: Effect.map(LLM.generateObject({ prompt, schema: Catalogue }), ({ content }) => content),
   texts: LLM.streamText({ prompt }).pipe(

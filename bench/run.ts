@@ -16,6 +16,7 @@ import { summary } from "./profile.ts"
 const contenders = [
   "undici",
   "ours",
+  "ours-platform",
   "ours-cascade",
   "ours-anthropic",
   "openai",
