@@ -9,8 +9,8 @@ import { Spool } from "../../src/logging/internal/spool.ts"
 import * as PgRequestLog from "../../src/logging/PgRequestLog.ts"
 import { type Entry, RequestLog, type RequestLogError } from "../../src/logging/RequestLog.ts"
 import * as SqliteRequestLog from "../../src/logging/SqliteRequestLog.ts"
+import { pgServer } from "../logging/databases.ts"
 import { entry } from "../logging/entries.ts"
-import * as postgres from "../logging/postgres.ts"
 import { begin, runProcess } from "./command.ts"
 import { atTerminal, run } from "./inProcess.ts"
 
@@ -66,7 +66,7 @@ it.scopedLive("costs: an aligned table with exact dollars, as JSON, by time and 
 
 it.scopedLive("costs and logs of PostgreSQL; its password is not shown", () =>
   Effect.gen(function*() {
-    const server = yield* postgres.make
+    const server = yield* pgServer
     yield* write(PgRequestLog.layer({ url: server.url }), rows)
     const costs = yield* runProcess(["costs", "--by", "feature", "--db", server.url])
     assert.deepStrictEqual(costs.stdout.split("\n"), expected)

@@ -5,8 +5,7 @@ import { writeFileSync } from "node:fs"
 import * as http from "node:http"
 import { join } from "node:path"
 import { begin } from "../cli/command.ts"
-import { type Database, pg, sqliteAt } from "../logging/databases.ts"
-import * as postgres from "../logging/postgres.ts"
+import { type Database, pg, pgServer, sqliteAt } from "../logging/databases.ts"
 import { isSoak } from "../runs.ts"
 import { chatAnswer, chatEvents, question, rowsOf, run, type Running, send, temporary, upstream } from "./running.ts"
 
@@ -165,7 +164,7 @@ describe("while the database is away", () => {
     "keys that were seen go on, others are told to come again, and no row is lost",
     () =>
       Effect.gen(function*() {
-        const server = yield* postgres.make
+        const server = yield* pgServer
         const provider = yield* answering
         const gateway = yield* run({ database: server.url, providers: { openai: { baseUrl: provider.url } } })
         const ask = (key: string) =>

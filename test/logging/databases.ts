@@ -44,6 +44,9 @@ export const sqlite = Effect.map(folder, (path) => sqliteAt(join(path, "log.db")
 /** Of the server that `test/postgresServer.ts` has started. */
 export const serverUrl = inject("postgresUrl")
 
+/** A server of the test's own, to be stopped and started. */
+export const pgServer = postgres.from(inject("postgresTemplate"))
+
 /** A new database of a server. */
 export const pgAt = (server: string): Effect.Effect<Database & { readonly url: string }> => {
   const name = `test_${randomUUID().replaceAll("-", "")}`

@@ -9,8 +9,7 @@ import * as Logging from "../../src/logging/Logging.ts"
 import type { RequestLog, RequestLogError } from "../../src/logging/RequestLog.ts"
 import { TestLLM } from "../../src/testing/index.ts"
 import { isSoak } from "../runs.ts"
-import { type Database, folder, pg, pgAt, sqliteAt } from "./databases.ts"
-import * as postgres from "./postgres.ts"
+import { type Database, folder, pg, pgAt, pgServer, sqliteAt } from "./databases.ts"
 
 // `npm run soak` for the long version.
 const isLong = isSoak
@@ -59,7 +58,7 @@ describe("outages", () => {
     `PostgreSQL is away for ${seconds} s under 200 calls a second: no row lost, none twice`,
     () =>
       Effect.gen(function*() {
-        const server = yield* postgres.make
+        const server = yield* pgServer
         const database = yield* pgAt(server.url)
         const { answers, call, flush, health } = yield* program(database.layer(), join(yield* folder, "spool"))
         const times: Array<number> = []
@@ -105,7 +104,7 @@ describe("outages", () => {
     `PostgreSQL is away for ${outage} s under 64 callers: what waits is written while they go on`,
     () =>
       Effect.gen(function*() {
-        const server = yield* postgres.make
+        const server = yield* pgServer
         const database = yield* pgAt(server.url)
         const { answers, call, flush, health } = yield* program(database.layer(), join(yield* folder, "spool"))
         const caller = Effect.repeat(call, Schedule.spaced("250 millis"))
@@ -136,7 +135,7 @@ describe("outages", () => {
 
   it.scoped("PostgreSQL is away when the program starts: rows wait for it", () =>
     Effect.gen(function*() {
-      const server = yield* postgres.make
+      const server = yield* pgServer
       const database = yield* pgAt(server.url)
       yield* server.stop
       const { answers, call, flush, health } = yield* program(database.layer(), join(yield* folder, "spool"))
@@ -201,7 +200,7 @@ describe("outages", () => {
       Effect.gen(function*() {
         const path = yield* folder
         const directory = join(path, "spool")
-        const server = yield* postgres.make
+        const server = yield* pgServer
         const database = yield* pgAt(server.url)
         yield* server.stop
         const first = yield* program(database.layer(), directory)
