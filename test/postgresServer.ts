@@ -18,7 +18,8 @@ export const setup = async (project: TestProject): Promise<() => Promise<void>> 
   keepExitCode()
   const scope = Effect.runSync(Scope.make())
   const template = await Effect.runPromise(Scope.extend(postgres.template, scope))
-  const { url } = await Effect.runPromise(Scope.extend(postgres.from(template), scope))
+  // A worker would come once a minute to each of a hundred databases that nobody uses any more.
+  const { url } = await Effect.runPromise(Scope.extend(postgres.from(template, ["-c", "autovacuum=off"]), scope))
   project.provide("postgresUrl", url)
   project.provide("postgresTemplate", template)
   return () => Effect.runPromise(Scope.close(scope, Exit.void))

@@ -34,7 +34,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
-const serverIn = (databaseDir: string, port: number) =>
+const serverIn = (databaseDir: string, port: number, flags: ReadonlyArray<string> = []) =>
   new EmbeddedPostgres({
     databaseDir,
     port,
@@ -44,7 +44,7 @@ const serverIn = (databaseDir: string, port: number) =>
     // The server refuses to run as root.
     createPostgresUser: process.getuid?.() === 0,
     // No machine loses its power here.
-    postgresFlags: ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"],
+    postgresFlags: ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", ...flags],
     onLog: () => {},
     onError: () => {}
   })
@@ -69,12 +69,15 @@ const copied = async (from: string, to: string): Promise<void> => {
   await owned(to)
 }
 
-export const from = (template: string): Effect.Effect<Postgres, never, Scope.Scope> =>
+export const from = (
+  template: string,
+  flags?: ReadonlyArray<string>
+): Effect.Effect<Postgres, never, Scope.Scope> =>
   Effect.gen(function*() {
     const port = yield* freePort
     const data = join(yield* folder, "data")
     yield* Effect.promise(() => copied(template, data))
-    const server = serverIn(data, port)
+    const server = serverIn(data, port, flags)
     let isRunning = false
     const start = Effect.suspend(() => {
       if (isRunning) return Effect.void
@@ -96,7 +99,7 @@ export const from = (template: string): Effect.Effect<Postgres, never, Scope.Sco
     }
   })
 
-export const make: Effect.Effect<Postgres, never, Scope.Scope> = Effect.flatMap(template, from)
+export const make: Effect.Effect<Postgres, never, Scope.Scope> = Effect.flatMap(template, (files) => from(files))
 
 /** Runs a statement on a connection of its own. */
 export const queryAt = (url: string, sql: string): Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>> =>
