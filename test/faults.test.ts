@@ -167,7 +167,7 @@ const rows: ReadonlyArray<Row> = [
     replies: once(FakeProvider.stall({ before: "headers" })),
     expect: "Timeout",
     tries: 1,
-    options: { timeouts: { total: "60 millis" } }
+    options: { timeouts: { total: "400 millis" } }
   },
   {
     fault: "more than the limit",
