@@ -10,7 +10,7 @@ import { bundleCommand, bundlePromise } from "./bundle.mjs"
 import { compiler } from "./compiler.mjs"
 
 rmSync("dist", { recursive: true, force: true })
-execFileSync(compiler, ["-p", "tsconfig.build.json", "--checkers", "2"], { stdio: "inherit" })
+execFileSync(compiler, ["-p", "tsconfig.build.json", "--checkers", "1"], { stdio: "inherit" })
 
 for (const name of readdirSync("dist", { recursive: true })) {
   const file = join("dist", name)

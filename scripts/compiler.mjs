@@ -16,7 +16,7 @@ const unlocated = /^(?<category>error|warning|suggestion|message) TS(?<code>\d+)
 export const diagnose = (project) => {
   const { error, signal, status, stderr, stdout } = spawnSync(
     compiler,
-    ["-p", project, "--noEmit", "--pretty", "false", "--listFiles", "--checkers", "2"],
+    ["-p", project, "--noEmit", "--pretty", "false", "--listFiles", "--checkers", "1"],
     { encoding: "utf8", maxBuffer: 2 ** 28 }
   )
   if (error !== undefined) throw error
