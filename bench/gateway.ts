@@ -10,7 +10,7 @@
 import { build } from "esbuild"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs"
 import * as http from "node:http"
 import { createRequire } from "node:module"
 import { createServer } from "node:net"
@@ -20,11 +20,11 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Agent, request } from "undici"
 import { options } from "../scripts/bundling.mjs"
 
-const rounds = 5
+const rounds = 20
 const idle = 1000
 const first = 500
 const atOnce = 64
-const amounts = { json: 4000, stream: 1000 } as const
+const amounts = { json: 1000, stream: 250 } as const
 type Kind = keyof typeof amounts
 
 const answer = JSON.stringify({
@@ -131,11 +131,12 @@ const start = async (
   return { name, url, child, client, model: "gpt-4.1", headers: { ...more, ...key } }
 }
 
-/** User and system time of a process, µs. Source: proc(5), a tick is 10 ms. */
-const cpuOf = ({ child }: Relay): number => {
-  const fields = readFileSync(`/proc/${child.pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? []
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
-}
+/** What the threads of a process have run, µs. Source: kernel.org, scheduler/sched-stats. */
+const cpuOf = ({ child }: Relay): number =>
+  readdirSync(`/proc/${child.pid}/task`).reduce((sum, thread) => {
+    const [ran] = readFileSync(`/proc/${child.pid}/task/${thread}/schedstat`, "latin1").split(" ")
+    return sum + Number(ran) / 1000
+  }, 0)
 
 const agent = new Agent({ connections: atOnce })
 const body = ({ client, model }: Relay, kind: Kind, word = "Hello ") =>
@@ -236,18 +237,17 @@ const median = (values: ReadonlyArray<number>): number =>
 
 for (const kind of ["json", "stream"] as const) {
   const costs = new Map<string, Array<number>>(relays.map(({ name }) => [name, []]))
-  // The first round warms up.
-  for (let round = 0; round <= rounds; round++) {
-    for (const relay of relays) {
-      const cost = await measure(relay, kind, amounts[kind])
-      if (round > 0) costs.get(relay.name)?.push(cost)
-    }
+  for (const relay of relays) await measure(relay, kind, amounts[kind] * 4)
+  for (let round = 0; round < rounds; round++) {
+    for (const relay of relays) costs.get(relay.name)?.push(await measure(relay, kind, amounts[kind]))
   }
-  const floor = median(costs.get("bare relay") ?? [])
+  const floor = costs.get("bare relay") ?? []
   console.log(kind === "json" ? "\n1 KB of JSON, 64 at once" : "\na stream of 100 events, 64 at once")
   for (const [name, values] of costs) {
-    const cost = median(values)
-    console.log(`  ${name.padEnd(26)} ${cost.toFixed(0).padStart(6)} µs CPU a request  ${(cost / floor).toFixed(2)} ×`)
+    const cost = median(values).toFixed(0).padStart(6)
+    // Those of one round were measured beside each other, whatever else the machine did.
+    const times = median(values.map((value, round) => value / (floor[round] ?? Number.NaN))).toFixed(2)
+    console.log(`  ${name.padEnd(26)} ${cost} µs CPU a request  ${times} ×`)
   }
 }
 

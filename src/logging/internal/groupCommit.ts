@@ -5,14 +5,14 @@ import type { Spool } from "./spool.ts"
 
 interface Waiting {
   readonly item: Item
-  /** Undefined when nobody waits any more. */
-  resume: ((committed: boolean) => void) | undefined
-  isCommitted: boolean | undefined
+  resume: (() => void) | undefined
+  /** Nobody needs to wait any more. */
+  isOver: boolean
 }
 
 export class GroupCommit {
   private readonly spool: Spool
-  /** Takes rows that are on disk, or that nobody waits for. */
+  /** Takes rows that are on disk, and those that the disk took not. */
   private readonly push: (item: Item) => void
   /** Told of every write: undefined when it went well. */
   private readonly told: (problem: string | undefined) => Effect.Effect<void>
@@ -34,24 +34,21 @@ export class GroupCommit {
     return this.queue.map(({ item }) => item)
   }
 
-  /** True when the row is on disk and taken care of; false when the disk took it not. */
-  commit(item: Item): Effect.Effect<boolean> {
-    if (this.phase === "closed") return Effect.succeed(false)
-    const waiting: Waiting = { item, resume: undefined, isCommitted: undefined }
+  /** Returns when the row is on disk, or known not to be taken there; it goes on to `push` in either case. */
+  commit(item: Item): Effect.Effect<void> {
+    if (this.phase === "closed") {
+      this.push(item)
+      return Effect.void
+    }
+    const waiting: Waiting = { item, resume: undefined, isOver: false }
     this.queue.push(waiting)
     this.some.unsafeOpen()
-    const committed = Effect.async<boolean>((resume) => {
-      if (waiting.isCommitted !== undefined) return resume(Effect.succeed(waiting.isCommitted))
-      waiting.resume = (done) => resume(Effect.succeed(done))
+    const written = Effect.async<void>((resume) => {
+      if (waiting.isOver) return resume(Effect.void)
+      waiting.resume = () => resume(Effect.void)
     })
-    return Effect.matchCause(Effect.interruptible(committed), {
-      // An interrupted call does not wait for a disk: its row is taken care of without it.
-      onFailure: () => {
-        waiting.resume = undefined
-        return true
-      },
-      onSuccess: (done) => done
-    })
+    // An interrupted call does not wait for a disk: its row is taken care of without it.
+    return Effect.matchCause(Effect.interruptible(written), { onFailure: () => {}, onSuccess: () => {} })
   }
 
   /** Writes until it is closed and nobody waits. */
@@ -79,18 +76,17 @@ export class GroupCommit {
 
   private write(group: ReadonlyArray<Waiting>): Effect.Effect<void> {
     return Effect.matchEffect(this.spool.append(group.map(({ item }) => ({ entry: item.entry, bodies: undefined }))), {
-      onFailure: ({ message }) => Effect.as(this.told(message), false),
+      onFailure: ({ message }) => this.told(message),
       onSuccess: (segment) => {
         for (const { item } of group) item.segment = segment
-        return Effect.as(this.told(undefined), true)
+        return this.told(undefined)
       }
-    }).pipe(Effect.map((committed) => {
+    }).pipe(Effect.map(() => {
       this.queue.splice(0, group.length)
       for (const waiting of group) {
-        const isAwaited = waiting.resume !== undefined
-        if (committed || !isAwaited) this.push(waiting.item)
-        waiting.isCommitted = committed || !isAwaited
-        waiting.resume?.(committed)
+        this.push(waiting.item)
+        waiting.isOver = true
+        waiting.resume?.()
       }
     }))
   }

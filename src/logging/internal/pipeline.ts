@@ -167,9 +167,7 @@ export class Pipeline {
       this.push(item)
       return Effect.void
     }
-    return Effect.uninterruptible(Effect.map(this.commits.commit(item), (committed) => {
-      if (!committed) this.push(item)
-    }))
+    return Effect.uninterruptible(this.commits.commit(item))
   }
 
   /** Returns when there is room; false when the row is dropped. */
