@@ -10,7 +10,7 @@ import { capped } from "./bodies.ts"
 import { notStored, redactedBy, rowBytes, type Settings } from "./calls.ts"
 import { isRequestId, valid } from "./validEntry.ts"
 
-/** Every request through a gateway comes here: one literal, no copying. */
+/** Every request through a gateway comes here: one literal, no copying, and no field of a row that it forgets. */
 const entryOf = (given: Recorded, now: number): Entry => ({
   requestId: isRequestId(given.requestId) ? given.requestId : uuidv7(now),
   kind: given.kind ?? "call",
@@ -54,7 +54,7 @@ const entryOf = (given: Recorded, now: number): Entry => ({
   timeToFirstByte: given.timeToFirstByte,
   estimatedInputTokens: given.estimatedInputTokens,
   bookings: given.bookings
-})
+} satisfies Record<keyof Recorded, unknown>)
 
 const labelsOf = (given: Entry["metadata"] = {}): Entry["metadata"] =>
   Object.fromEntries(Object.entries(given).map(([label, value]) => [toHeaderCase(label), value]))
