@@ -160,6 +160,26 @@ describe("what a database knows, at hand", () => {
       assert.deepStrictEqual(yield* gone.await, Exit.succeed(Option.none()))
     }))
 
+  it.scoped("what was asked before a change elsewhere is asked again, and outlives an outage all the same", () =>
+    Effect.gen(function*() {
+      let answer: Effect.Effect<Option.Option<string>, string> = Effect.delay(Effect.succeedSome("early"), "100 millis")
+      const known = yield* Refreshed.make<string, string>({ tooSlow: () => "slow", lookup: () => answer })
+      const early = yield* Effect.fork(Effect.all([known.get("a"), known.get("b")], { concurrency: 2 }))
+      yield* TestClock.adjust("50 millis")
+      yield* known.expire
+      // One is asked after the change, and answered before the other comes.
+      answer = Effect.succeedSome("late")
+      assert.deepStrictEqual(yield* known.get("b"), Option.some("late"))
+      answer = Effect.fail("away")
+      yield* TestClock.adjust("100 millis")
+      yield* early.await
+      assert.deepStrictEqual(yield* known.get("a"), Option.some("early"))
+      assert.deepStrictEqual(yield* known.get("b"), Option.some("late"))
+      answer = Effect.succeedNone
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* known.get("a"), Option.none())
+    }))
+
   it.scoped("what was asked before a change is not learned after it", () =>
     Effect.gen(function*() {
       let value = "before"

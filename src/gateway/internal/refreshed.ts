@@ -38,8 +38,10 @@ export class Refreshed<A, E> {
   private readonly missing = new Map<string, number>()
   private readonly asking = new Map<string, Deferred.Deferred<Option.Option<A>, E>>()
   private awayUntil = 0
-  /** What was asked before the last change is not learned. */
+  /** What was asked before this process made a change is not learned. */
   private changes = 0
+  /** What was asked before a change elsewhere is learned as what is to be asked again. */
+  private expiries = 0
 
   private readonly source: Source<A, E>
   private readonly fibers: FiberSet.FiberSet
@@ -91,7 +93,7 @@ export class Refreshed<A, E> {
   readonly expire: Effect.Effect<void> = Effect.clockWith((clock) =>
     Effect.sync(() => {
       const old = steadyMillis(clock) - freshFor
-      this.changes++
+      this.expiries++
       for (const [key, { answer, at }] of this.found) if (at > old) this.found.set(key, { answer, at: old })
       this.missing.clear()
       this.asking.clear()
@@ -104,14 +106,15 @@ export class Refreshed<A, E> {
       const already = this.asking.get(key)
       if (already !== undefined) return Effect.succeed(already)
       return Effect.flatMap(Deferred.make<Option.Option<A>, E>(), (answer) => {
-        const { changes } = this
+        const { changes, expiries } = this
         this.asking.set(key, answer)
         const asked = this.source.lookup(key).pipe(
           Effect.disconnect,
           Effect.timeoutFail({ duration: lookupLimit, onTimeout: this.source.tooSlow }),
           Effect.tapBoth({
             onFailure: () => this.failed,
-            onSuccess: (value) => changes === this.changes ? this.learned(key, value) : Effect.void
+            onSuccess: (value) =>
+              changes === this.changes ? this.learned(key, value, expiries === this.expiries) : Effect.void
           }),
           Effect.ensuring(Effect.sync(() => {
             if (this.asking.get(key) === answer) this.asking.delete(key)
@@ -129,11 +132,13 @@ export class Refreshed<A, E> {
     })
   )
 
-  private learned(key: string, value: Option.Option<A>): Effect.Effect<void> {
+  private learned(key: string, value: Option.Option<A>, isFresh: boolean): Effect.Effect<void> {
     return Effect.clockWith((clock) =>
       Effect.sync(() => {
-        const at = steadyMillis(clock)
         this.awayUntil = 0
+        // Who asked after the change knows better.
+        if (!isFresh && (Option.isNone(value) || this.found.has(key) || this.missing.has(key))) return
+        const at = steadyMillis(clock) - (isFresh ? 0 : freshFor)
         if (Option.isSome(value)) {
           this.missing.delete(key)
           put(this.found, key, { answer: Effect.succeed(value), at })
