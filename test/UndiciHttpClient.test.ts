@@ -16,9 +16,9 @@ import {
   Tracer
 } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import { createServer as createSocketServer, type Socket } from "node:net"
+import { connect, createServer as createSocketServer, type Socket } from "node:net"
 import { Readable } from "node:stream"
-import { Agent } from "undici"
+import { Agent, ProxyAgent } from "undici"
 import { LLM, OpenAIChat, Retry } from "../src/index.ts"
 import * as UndiciHttpClient from "../src/UndiciHttpClient.ts"
 import { chatAnswer } from "./stub.ts"
@@ -298,6 +298,38 @@ describe("connections", () => {
       }))
       yield* Effect.sleep("50 millis")
       assert.strictEqual(sockets.size, 0)
+    }).pipe(Effect.scoped))
+
+  it.live("go through a proxy, and nowhere else where it refuses", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* serve((response) => response.end("x"))
+      const tunnels: Array<string | undefined> = []
+      let refuses = false
+      const proxy = yield* Effect.acquireRelease(
+        Effect.async<ReturnType<typeof createServer>>((resume) => {
+          const server = createServer()
+          server.on("connect", (request, client, head) => {
+            tunnels.push(request.url)
+            if (refuses) return void client.end("HTTP/1.1 403 Forbidden\r\n\r\n")
+            const { hostname, port } = new URL(`http://${request.url}`)
+            const upstream = connect(Number(port), hostname, () => {
+              client.write("HTTP/1.1 200 Connection Established\r\n\r\n")
+              upstream.write(head)
+              upstream.pipe(client).pipe(upstream)
+            })
+            for (const socket of [client, upstream]) socket.on("error", () => {})
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const layer = UndiciHttpClient.layerDispatcher(() => new ProxyAgent(`http://127.0.0.1:${portOf(proxy)}`))
+      const get = Effect.flatMap(HttpClient.HttpClient, (client) => Effect.flatMap(client.get(url), ({ text }) => text))
+      assert.strictEqual(yield* Effect.provide(get, layer), "x")
+      assert.deepStrictEqual(tunnels, [new URL(url).host])
+      refuses = true
+      assert.strictEqual((yield* Effect.flip(Effect.provide(get, layer)))._tag, "RequestError")
+      assert.lengthOf(asked, 1)
     }).pipe(Effect.scoped))
 
   it.live("of a dispatcher that was handed in stay its owner's", () =>
