@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import type * as MetricLabel from "effect/MetricLabel"
@@ -118,10 +119,8 @@ export const later = (scope: Scope.Scope, millis: number, effect: Effect.Effect<
         }, Math.min(millis, longestTimer))
         return Effect.succeed(() => clearTimeout(timer))
       })
-      : Effect.as(
+      : Effect.map(
         Effect.forkIn(Effect.interruptible(Effect.delay(effect, Math.min(millis, longestTimer))), scope),
-        noCancel
+        (sleeper) => () => sleeper.unsafeInterruptAsFork(FiberId.none)
       )
   )
-
-const noCancel = () => {}

@@ -232,6 +232,36 @@ describe("without any limit given", () => {
     }))
 })
 
+describe.each(clients)("over %s, by a clock that is not the machine's own", (_, client) => {
+  it.scopedLive.each(["generate", "stream"] as const)(
+    "nothing waits any more when %s has ended",
+    (mode) =>
+      Effect.gen(function*() {
+        const answer = mode === "generate"
+          ? head("200 OK", `content-length: ${JSON.stringify(chatAnswer("Hi")).length}\r\n`) +
+            JSON.stringify(chatAnswer("Hi"))
+          : head("200 OK", "content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n") +
+            chunk(chatChunk({ content: "Hi" }) + chatChunk({}, "stop") + "data: [DONE]\n\n") + "0\r\n\r\n"
+        const { url } = yield* server({ bytes: answer, after: "silence" })
+        const live = yield* Effect.clock
+        let waiting = 0
+        const sleep = (duration: Duration.Duration) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => waiting++),
+            () => live.sleep(duration),
+            () => Effect.sync(() => waiting--)
+          )
+        yield* modes[mode]({}).pipe(
+          Effect.provide(chat(url)),
+          Effect.provide(client),
+          Effect.withClock(Object.assign(Object.create(live), { sleep }))
+        )
+        yield* Effect.sleep("20 millis")
+        assert.strictEqual(waiting, 0)
+      })
+  )
+})
+
 it.scopedLive("a stream that is complete but not ended is complete", () =>
   Effect.gen(function*() {
     const body = chatChunk({ content: "Hi" }) + chatChunk({}, "stop") +
