@@ -39,6 +39,8 @@ import { type Carried, destroyed, Exchange, type Place } from "./internal/http/u
 export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
   if (!sends(dispatcher)) throw new Error("undici makes no connections on this runtime: provide FetchHttpClient.layer")
   const placeOf = remembered()
+  const sent = (exchange: Exchange, request: HttpClientRequest.HttpClientRequest, place: Place) =>
+    Effect.flatMap(bodyOf(request), (body) => exchange.send(dispatcher, place, body))
   const execute = (request: HttpClientRequest.HttpClientRequest, scope: Scope.Scope) =>
     Effect.suspend(() => {
       const place = placeOf(request)
@@ -46,13 +48,15 @@ export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
       const exchange = new Exchange(request)
       return Effect.zipRight(
         Scope.addFinalizer(scope, Effect.sync(exchange.close)),
-        Effect.flatMap(bodyOf(request), (body) => exchange.send(dispatcher, place.right, body))
+        sent(exchange, request, place.right)
       )
     })
   const client = HttpClient.make((request, url, signal) => {
     const exchange = new Exchange(request)
-    signal.addEventListener("abort", exchange.close)
-    return Effect.flatMap(bodyOf(request), (body) => exchange.send(dispatcher, placed(url), body))
+    // The scope of the request may be closed already.
+    if (signal.aborted) exchange.close()
+    else signal.addEventListener("abort", exchange.close)
+    return sent(exchange, request, placed(url))
   })
   return withDirect(client, execute)
 }

@@ -73,28 +73,30 @@ const serve = (answer: (response: ServerResponse, asked: Asked) => void) =>
 
 /** Sends these bytes to whoever connects, and hears of the end. */
 const socketServer = (bytes: string) =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly url: string; readonly left: Effect.Effect<void>; readonly close: () => void }>((resume) => {
-      const left = Effect.runSync(Deferred.make<void>())
-      const sockets = new Set<Socket>()
-      const server = createSocketServer((socket) => {
-        sockets.add(socket)
-        socket.on("error", () => {})
-        socket.on("close", () => Deferred.unsafeDone(left, Exit.void))
-        socket.once("data", () => socket.write(bytes))
-      })
-      server.listen(0, "127.0.0.1", () =>
-        resume(Effect.succeed({
-          url: `http://127.0.0.1:${portOf(server)}`,
-          left: Deferred.await(left),
-          close: () => {
-            for (const socket of sockets) socket.destroy()
-            server.close()
-          }
-        })))
-    }),
-    ({ close }) => Effect.sync(close)
-  )
+  Effect.flatMap(Deferred.make<void>(), (left) =>
+    Effect.acquireRelease(
+      Effect.async<{ readonly url: string; readonly left: Effect.Effect<void>; readonly close: () => void }>(
+        (resume) => {
+          const sockets = new Set<Socket>()
+          const server = createSocketServer((socket) => {
+            sockets.add(socket)
+            socket.on("error", () => {})
+            socket.on("close", () => Deferred.unsafeDone(left, Exit.void))
+            socket.once("data", () => socket.write(bytes))
+          })
+          server.listen(0, "127.0.0.1", () =>
+            resume(Effect.succeed({
+              url: `http://127.0.0.1:${portOf(server)}`,
+              left: Deferred.await(left),
+              close: () => {
+                for (const socket of sockets) socket.destroy()
+                server.close()
+              }
+            })))
+        }
+      ),
+      ({ close }) => Effect.sync(close)
+    ))
 
 const run = <A, E>(effect: Effect.Effect<A, E, HttpClient.HttpClient | Scope.Scope>) =>
   effect.pipe(Effect.scoped, Effect.provide(UndiciHttpClient.layer))

@@ -1,8 +1,8 @@
 /** Servers that say nothing more, at every place where one may fall silent; and errors whose body never comes. */
-import { FetchHttpClient, type HttpClient, HttpClientError } from "@effect/platform"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Redacted, Stream, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, Redacted, Stream, TestClock } from "effect"
 import * as net from "node:net"
 import { Anthropic, LLM, LLMError, OpenAIChat, Retry } from "../../../src/index.ts"
 import * as UndiciHttpClient from "../../../src/UndiciHttpClient.ts"
@@ -48,8 +48,15 @@ const head = (status: string, more = "content-type: application/json\r\ntransfer
   `HTTP/1.1 ${status}\r\n${more}\r\n`
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 
+/** One that a program has put something around. */
+const decorated = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(HttpClient.HttpClient, HttpClient.mapRequest(HttpClientRequest.setHeader("x-team", "search")))
+).pipe(Layer.provide(UndiciHttpClient.layer))
+
 const clients = [
   ["our own", UndiciHttpClient.layer],
+  ["our own, decorated", decorated],
   ["undici", NodeHttpClient.layerUndici],
   ["node", NodeHttpClient.layer],
   ["fetch", FetchHttpClient.layer]
