@@ -32,12 +32,14 @@ export class Body {
   private end: End | undefined = undefined
   private wake: (() => void) | undefined = undefined
   /** Bytes that have come and are not taken yet. */
-  protected held = 0
+  private held = 0
+  private isPaused = false
 
   /** Asks for more, where it does not come by itself. */
   protected ask(): void {}
-  /** What had come has been taken. */
-  protected emptied(): void {}
+  /** Nothing more is to come for now, where it comes by itself. */
+  protected pause(): void {}
+  protected resume(): void {}
 
   /** Nothing is still to come, and nothing is left to be released. */
   get isSpent(): boolean {
@@ -54,7 +56,10 @@ export class Body {
     if (pieces.length === 0) return this.end
     this.pieces = []
     this.held = 0
-    this.emptied()
+    if (this.isPaused) {
+      this.isPaused = false
+      this.resume()
+    }
     // One piece is decoded in a fraction of the time that many small ones take.
     return asOne(pieces)
   }
@@ -82,6 +87,9 @@ export class Body {
     this.pieces.push(piece)
     this.held += piece.length
     this.woken()
+    if (this.held <= maxHeld || this.isPaused) return
+    this.isPaused = true
+    this.pause()
   }
 
   protected ended(error: ReadError | undefined): void {
@@ -97,7 +105,10 @@ export class Body {
 }
 
 /** More than this is not taken from the socket before it is asked for, bytes. */
-export const maxHeld = 65_536
+const maxHeld = 65_536
+
+/** Why the rest of a body does not come that nobody wants any more. */
+export const connectionClosed = (): Error => new Error("the connection was closed")
 
 /** Begins to read. What is not read to its end is released with the scope. */
 export const open = (
@@ -135,7 +146,6 @@ interface Readable {
 }
 
 class ReadableBody extends Body {
-  private isPaused = false
   private readonly source: Readable
   private readonly failed: (cause: unknown) => ReadError
 
@@ -143,13 +153,7 @@ class ReadableBody extends Body {
     super()
     this.source = source
     this.failed = failed
-    source.on("data", (piece: Uint8Array) => {
-      this.came(piece)
-      if (this.held > maxHeld && !this.isPaused) {
-        this.isPaused = true
-        source.pause()
-      }
-    })
+    source.on("data", (piece: Uint8Array) => this.came(piece))
     source.on("end", () => this.ended(undefined))
     source.on("error", (cause: unknown) => this.ended(failed(cause)))
     source.on("close", () => this.closed())
@@ -162,12 +166,14 @@ class ReadableBody extends Body {
   }
 
   private closed(): void {
-    if (!this.isOver) this.ended(this.failed(new Error("the connection was closed")))
+    if (!this.isOver) this.ended(this.failed(connectionClosed()))
   }
 
-  protected override emptied(): void {
-    if (!this.isPaused) return
-    this.isPaused = false
+  protected override pause(): void {
+    this.source.pause()
+  }
+
+  protected override resume(): void {
     this.source.resume()
   }
 }
@@ -189,7 +195,7 @@ class WebBody extends Body {
     if (this.isOver) return
     // It may have failed by itself, and then has said so.
     this.reader.cancel().catch(() => {})
-    this.ended(this.failed(new Error("the connection was closed")))
+    this.ended(this.failed(connectionClosed()))
   }
 
   protected override ask(): void {

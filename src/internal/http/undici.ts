@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
-import { Body, maxHeld } from "./body.ts"
+import { Body, connectionClosed } from "./body.ts"
 
 /** A dispatcher that ends with its scope. */
 export const destroyed = (acquire: () => Dispatcher): Effect.Effect<Dispatcher, never, Scope.Scope> =>
@@ -37,8 +37,7 @@ export class Exchange extends Body implements Dispatcher.DispatchHandler {
   private readonly request: HttpClientRequest.HttpClientRequest
   private controller: Dispatcher.DispatchController | undefined
   private response: UndiciResponse | undefined
-  private resume: ((answer: Answer) => void) | undefined
-  private isPaused = false
+  private answered: ((answer: Answer) => void) | undefined
   private isClosed = false
 
   constructor(request: HttpClientRequest.HttpClientRequest) {
@@ -49,9 +48,9 @@ export class Exchange extends Body implements Dispatcher.DispatchHandler {
   /** Ends with the head of the answer. */
   send(dispatcher: Dispatcher, { origin, path }: Place, { body, type }: Carried): Answer {
     return Effect.async((resume) => {
-      this.resume = resume
+      this.answered = resume
       // Its scope was closed before it began.
-      if (this.isClosed) return resume(unsent(this.request, closed()))
+      if (this.isClosed) return resume(unsent(this.request, connectionClosed()))
       const { headers: named, method } = this.request
       const headers = type === undefined ? named : { ...named, "content-type": type }
       try {
@@ -67,27 +66,24 @@ export class Exchange extends Body implements Dispatcher.DispatchHandler {
   readonly close = (): void => {
     if (this.isOver) return
     this.isClosed = true
-    this.controller?.abort(closed())
-    this.failed(closed())
+    this.controller?.abort(connectionClosed())
+    this.failed(connectionClosed())
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
-    if (this.isClosed) controller.abort(closed())
+    if (this.isClosed) controller.abort(connectionClosed())
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (status < 200 || this.isClosed) return
     this.response = new UndiciResponse(this.request, this, status, headers)
-    this.resume?.(Effect.succeed(this.response))
+    this.answered?.(Effect.succeed(this.response))
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, piece: Uint8Array): void {
+  onResponseData(_controller: Dispatcher.DispatchController, piece: Uint8Array): void {
     if (this.isClosed) return
     this.came(piece)
-    if (this.held <= maxHeld || this.isPaused) return
-    this.isPaused = true
-    controller.pause()
   }
 
   onResponseEnd(): void {
@@ -98,9 +94,11 @@ export class Exchange extends Body implements Dispatcher.DispatchHandler {
     this.failed(error)
   }
 
-  protected override emptied(): void {
-    if (!this.isPaused) return
-    this.isPaused = false
+  protected override pause(): void {
+    this.controller?.pause()
+  }
+
+  protected override resume(): void {
     this.controller?.resume()
   }
 
@@ -108,13 +106,11 @@ export class Exchange extends Body implements Dispatcher.DispatchHandler {
     if (this.isOver) return
     const { request, response } = this
     if (response === undefined) {
-      this.resume?.(unsent(request, cause))
+      this.answered?.(unsent(request, cause))
       this.ended(undefined)
     } else this.ended(new HttpClientError.ResponseError({ request, response, reason: "Decode", cause }))
   }
 }
-
-const closed = () => new Error("the connection was closed")
 
 const unsent = (request: HttpClientRequest.HttpClientRequest, cause: unknown): Answer =>
   Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause }))

@@ -2,6 +2,7 @@
 import type { AssistantPart, JsonObject, ProviderMetadata, ToolCallPart } from "../../../Prompt.ts"
 import type { ContentPart } from "../../../Response.ts"
 import type { Usage } from "../../../Usage.ts"
+import { withFields } from "../../objects/withFields.ts"
 import * as carried from "../carried.ts"
 import * as openai from "../openaiErrors.ts"
 import { extended } from "../serving.ts"
@@ -128,7 +129,7 @@ const whole = (envelope: Envelope, { content, end }: Answer): JsonObject => {
   const text = joined(content, "text") || (isSaid(end) ? "" : refused)
   const reasoning = joined(content, "reasoning")
   const refusal = isSaid(end) ? refused : null
-  return Object.assign({}, around(envelope, "chat.completion"), {
+  return withFields(around(envelope, "chat.completion"), {
     choices: [{
       index: 0,
       message: {
@@ -161,7 +162,7 @@ class ChatWriter implements Writer {
   }
 
   private chunk(delta: JsonObject, finish: string | null = null, more: JsonObject = {}): JsonObject {
-    return Object.assign({}, around(this.envelope, "chat.completion.chunk"), {
+    return withFields(around(this.envelope, "chat.completion.chunk"), {
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
       ...(this.envelope.includeUsage ? { usage: null } : {}),
       ...more
